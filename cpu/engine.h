@@ -1,0 +1,31 @@
+/* engine.h - what runs a CPU. Callers never know which engine it is.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef CPU_ENGINE_H
+#define CPU_ENGINE_H
+
+#include "cpu/cpu.h"
+
+enum exit_reason {
+    EXIT_KICK,     /* EVENT_KICK is set: the machine wants this thread */
+    EXIT_HALT,     /* halted: come back when an interrupt is pending */
+    EXIT_ICOUNT,   /* icount_stop is reached */
+    EXIT_SHUTDOWN, /* triple fault */
+};
+
+struct engine_class {
+    const char *name;
+    const char *text;
+    /* Attach to a CPU. `options`: what follows the name in -accel, or NULL. Returns 0 or -errno
+     * after printing why. */
+    int (*create)(struct cpu *c, const char *options);
+    void (*destroy)(struct cpu *c);
+    /* Run until there is a reason not to. */
+    enum exit_reason (*run)(struct cpu *c);
+    /* Print counters (`info jit`). */
+    void (*stats)(struct cpu *c, FILE *f);
+};
+
+extern const struct engine_class interp_engine;
+
+#endif

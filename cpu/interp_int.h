@@ -1,0 +1,190 @@
+/* interp_int.h - what the interpreter's handler files share: operand access and the chain.
+ *
+ * A handler is `void f(struct cpu *c, const struct insn *i)`. It does its work and goes on with
+ * NEXT (a tail call of the next handler of the block), or returns to the dispatcher with LEAVE
+ * or END_BLOCK. Rules:
+ *   - c->eip is the block's first EIP while a block runs; this instruction is at c->eip + i->off.
+ *   - raise a guest exception with RAISE/RAISE_ERR (they do not return). Before that, no
+ *     architectural state may have been changed: faults are restartable (SDM 3A 6.5).
+ *   - a function that can raise without being given `i` needs c->cur = i first (SYNC()).
+ *   - memory goes through the accessors below only.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef CPU_INTERP_INT_H
+#define CPU_INTERP_INT_H
+
+#include "cpu/cpu.h"
+#include "cpu/flags.h"
+#include "cpu/insn.h"
+#include "cpu/sys.h"
+
+/* Stands for "no instruction": c->cur between instructions. */
+extern const struct insn insn_none;
+
+#define OP(name) static void name(struct cpu *c, const struct insn *i)
+#define NEXT     do { (i + 1)->fn(c, i + 1); return; } while (0)
+#define SYNC()   ((void)(c->cur = i))
+#define RAISE(v) do { SYNC(); cpu_raise(c, v); } while (0)
+#define RAISE_ERR(v, e) do { SYNC(); cpu_raise_err(c, v, e); } while (0)
+
+typedef uint16_t mem16_t __attribute__((aligned(1), may_alias));
+typedef uint32_t mem32_t __attribute__((aligned(1), may_alias));
+typedef uint64_t mem64_t __attribute__((aligned(1), may_alias));
+
+/* Registers. Byte operands are addressed by byte offset (see struct insn). */
+#define REG8(n)  (((uint8_t *)c->r)[n])
+#define REG16(n) (*(mem16_t *)&c->r[n])
+#define REG32(n) (c->r[n])
+
+/* EIP of this instruction and of the next. */
+#define EIP_HERE (c->eip + i->off)
+#define EIP_NEXT (c->eip + i->off + i->len)
+
+/* End the block after this instruction (the mode, an interrupt flag or the map has changed). */
+#define END_BLOCK LEAVE(EIP_NEXT)
+
+/* Leave the block: this instruction is done, execution goes on at EIP `target`. */
+#define LEAVE(target)            \
+    do {                         \
+        c->eip = (target);       \
+        c->icount += i->n + 1u;  \
+        return;                  \
+    } while (0)
+
+/* Offset of the memory operand in its segment. */
+static inline uint32_t ea(const struct cpu *c, const struct insn *i)
+{
+    return (c->r[i->base] + (c->r[i->index] << i->scale) + i->disp) & i->amask;
+}
+
+/* Slow path of the segment checks: returns if `size` bytes at `off` may be accessed, else raises
+ * #SS(0) or #GP(0). */
+void seg_check_slow(struct cpu *c, unsigned seg, uint32_t off, unsigned size, bool write);
+
+static inline gla_t seg_linear(struct cpu *c, const struct insn *i, unsigned seg, uint32_t off,
+                               unsigned size, bool write)
+{
+    const struct seg *s = &c->seg[seg];
+
+    if (unlikely(off >= (write ? s->wlim : s->rlim))) {
+        c->cur = i;
+        seg_check_slow(c, seg, off, size, write);
+    }
+    return s->base + off;
+}
+
+/* Slow paths (out of line): c->mem with c->cur set. */
+uint64_t mem_read_slow(struct cpu *c, const struct insn *i, gla_t la, unsigned size);
+void mem_write_slow(struct cpu *c, const struct insn *i, gla_t la, uint64_t v, unsigned size);
+void *mem_rmw_slow(struct cpu *c, const struct insn *i, gla_t la, unsigned size);
+void mem_rmw_commit(struct cpu *c, const struct insn *i, unsigned size);
+
+#define TLB_ENTRY(la) (&c->tlb->e[(la) >> PAGE_SHIFT & (TLB_SIZE - 1)])
+/* The last byte's page must be the entry's: one compare checks presence and page crossing. */
+#define TLB_HIT(tag, la, size) likely((((la) + (size) - 1) & PAGE_MASK) == (tag))
+
+#define DEF_MEM(bits, type)                                                                  \
+    /* at linear address, with the current privilege */                                      \
+    static inline uint##bits##_t la_read##bits(struct cpu *c, const struct insn *i, gla_t la) \
+    {                                                                                        \
+        const struct tlb_entry *e = TLB_ENTRY(la);                                           \
+        if (TLB_HIT(e->rtag, la, bits / 8))                                                  \
+            return *(const type *)(e->addend + la);                                          \
+        return (uint##bits##_t)mem_read_slow(c, i, la, bits / 8);                            \
+    }                                                                                        \
+    static inline void la_write##bits(struct cpu *c, const struct insn *i, gla_t la,         \
+                                      uint##bits##_t v)                                      \
+    {                                                                                        \
+        const struct tlb_entry *e = TLB_ENTRY(la);                                           \
+        if (TLB_HIT(e->wtag, la, bits / 8))                                                  \
+            *(type *)(e->addend + la) = v;                                                   \
+        else                                                                                 \
+            mem_write_slow(c, i, la, v, bits / 8);                                           \
+    }                                                                                        \
+    /* at an offset of segment `seg` */                                                      \
+    static inline uint##bits##_t seg_read##bits(struct cpu *c, const struct insn *i,         \
+                                                unsigned seg, uint32_t off)                  \
+    {                                                                                        \
+        return la_read##bits(c, i, seg_linear(c, i, seg, off, bits / 8, false));             \
+    }                                                                                        \
+    static inline void seg_write##bits(struct cpu *c, const struct insn *i, unsigned seg,    \
+                                       uint32_t off, uint##bits##_t v)                       \
+    {                                                                                        \
+        la_write##bits(c, i, seg_linear(c, i, seg, off, bits / 8, true), v);                 \
+    }                                                                                        \
+    /* the instruction's memory operand */                                                   \
+    static inline uint##bits##_t mem_read##bits(struct cpu *c, const struct insn *i)         \
+    {                                                                                        \
+        return seg_read##bits(c, i, i->seg, ea(c, i));                                       \
+    }                                                                                        \
+    static inline void mem_write##bits(struct cpu *c, const struct insn *i, uint##bits##_t v) \
+    {                                                                                        \
+        seg_write##bits(c, i, i->seg, ea(c, i), v);                                          \
+    }                                                                                        \
+    /* the memory operand for read-modify-write: modify through the pointer, then RMW_END */ \
+    static inline type *mem_rmw##bits(struct cpu *c, const struct insn *i)                   \
+    {                                                                                        \
+        gla_t la = seg_linear(c, i, i->seg, ea(c, i), bits / 8, true);                       \
+        const struct tlb_entry *e = TLB_ENTRY(la);                                           \
+        if (TLB_HIT(e->wtag, la, bits / 8))                                                  \
+            return (type *)(e->addend + la);                                                 \
+        return (type *)mem_rmw_slow(c, i, la, bits / 8);                                     \
+    }
+DEF_MEM(8, uint8_t)
+DEF_MEM(16, mem16_t)
+DEF_MEM(32, mem32_t)
+DEF_MEM(64, mem64_t)
+#undef DEF_MEM
+
+#define RMW_END(p, size)                                                                     \
+    do {                                                                                     \
+        if (unlikely((void *)(p) == (void *)c->rmw_buf))                                     \
+            mem_rmw_commit(c, i, size);                                                      \
+    } while (0)
+
+/* After a handler that set c->eip itself (far transfers, INT): count the instruction, unless a task
+ * switch did. */
+#define LEAVE_FAR                      \
+    do {                               \
+        if (c->cur == i)               \
+            c->icount += i->n + 1u;    \
+        c->cur = &insn_none;           \
+        return;                        \
+    } while (0)
+
+/* 16-byte and odd-sized operands (FXSAVE, FSAVE, m80): checked as one access first, so that a
+ * store either happens whole or raises. `align`: raise #GP(0) unless the linear... offset is
+ * aligned to that many bytes (SDM 2.4.. SSE aligned operands), 1 = no check. */
+void mem_read_bytes(struct cpu *c, const struct insn *i, void *buf, unsigned size, unsigned align);
+void mem_write_bytes(struct cpu *c, const struct insn *i, const void *buf, unsigned size,
+                     unsigned align);
+
+/* Stack: write below ESP or read at ESP + add, then move ESP with SP_ADD (16 or 32 bits by SS.B). */
+static inline void sp_add(struct cpu *c, uint32_t n)
+{
+    c->r[ESP] = (c->r[ESP] & ~c->sp_mask) | ((c->r[ESP] + n) & c->sp_mask);
+}
+
+static inline void push16(struct cpu *c, const struct insn *i, uint16_t v)
+{
+    seg_write16(c, i, SEG_SS, (c->r[ESP] - 2) & c->sp_mask, v);
+    sp_add(c, -2u);
+}
+
+static inline void push32(struct cpu *c, const struct insn *i, uint32_t v)
+{
+    seg_write32(c, i, SEG_SS, (c->r[ESP] - 4) & c->sp_mask, v);
+    sp_add(c, -4u);
+}
+
+static inline uint16_t stack_read16(struct cpu *c, const struct insn *i, uint32_t add)
+{
+    return seg_read16(c, i, SEG_SS, (c->r[ESP] + add) & c->sp_mask);
+}
+
+static inline uint32_t stack_read32(struct cpu *c, const struct insn *i, uint32_t add)
+{
+    return seg_read32(c, i, SEG_SS, (c->r[ESP] + add) & c->sp_mask);
+}
+
+#endif

@@ -1,0 +1,294 @@
+/* memmap.c - the guest-physical address space.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "mmu/mmu_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define HIGH_RAM 0x100000000ull
+
+struct memmap *memmap_create(uint64_t size, uint64_t low_max)
+{
+    struct memmap *m = calloc(1, sizeof *m);
+    int saved;
+
+    if (!m)
+        return NULL;
+    m->ram_size = size;
+    m->low = size < low_max ? size : low_max;
+    m->a20_mask = ~(gpa_t)0;
+    m->ram = MAP_FAILED;
+    m->memfd = memfd_create("callgate-ram", MFD_CLOEXEC);
+    m->watched = calloc((size >> PAGE_SHIFT) / 8 + 1, 1);
+    if (m->memfd < 0 || !m->watched || ftruncate(m->memfd, (off_t)size) < 0)
+        goto fail;
+    m->ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, m->memfd, 0);
+    if (m->ram == MAP_FAILED)
+        goto fail;
+    return m;
+fail:
+    saved = errno ? errno : ENOMEM;
+    memmap_destroy(m);
+    errno = saved;
+    return NULL;
+}
+
+void memmap_destroy(struct memmap *m)
+{
+    if (!m)
+        return;
+    if (m->ram && m->ram != MAP_FAILED)
+        munmap(m->ram, m->ram_size);
+    if (m->memfd >= 0)
+        close(m->memfd);
+    free(m->watched);
+    free(m);
+}
+
+static void changed(struct memmap *m)
+{
+    unsigned n;
+
+    m->overlaid = false;
+    for (n = 0; n < m->count; n++) {
+        const struct region *r = &m->region[n];
+        gpa_t end = r->gpa + r->size;
+
+        if ((r->gpa < 0xa0000) || (end > 0x100000 && r->gpa < m->low) ||
+            (end > HIGH_RAM && r->gpa < HIGH_RAM + m->ram_size - m->low))
+            m->overlaid = true;
+    }
+    if (m->mmu)
+        mmu_map_changed(m->mmu);
+}
+
+int memmap_add(struct memmap *m, gpa_t gpa, uint64_t size, uint8_t *host, bool writable,
+               const struct phys_io *io, void *opaque, const char *name)
+{
+    if (m->count == MAX_REGIONS)
+        return -ENOSPC;
+    m->region[m->count++] = (struct region){ gpa, size, host, writable, io, opaque, name };
+    changed(m);
+    return 0;
+}
+
+void memmap_remove(struct memmap *m, gpa_t gpa)
+{
+    unsigned n;
+
+    for (n = m->count; n-- > 0;) {
+        if (m->region[n].gpa == gpa) {
+            memmove(&m->region[n], &m->region[n + 1], (m->count - n - 1) * sizeof m->region[0]);
+            m->count--;
+            changed(m);
+            return;
+        }
+    }
+}
+
+void memmap_set_pam(struct memmap *m, gpa_t gpa, uint64_t size, bool read_ram, bool write_ram)
+{
+    uint8_t v = (read_ram ? 1 : 0) | (write_ram ? 2 : 0);
+    bool change = false;
+    gpa_t p;
+
+    for (p = gpa; p < gpa + size; p += PAGE_SIZE) {
+        if (p < PAM_BASE || p >= PAM_BASE + PAM_PAGES * PAGE_SIZE)
+            continue;
+        change |= m->pam[(p - PAM_BASE) >> PAGE_SHIFT] != v;
+        m->pam[(p - PAM_BASE) >> PAGE_SHIFT] = v;
+    }
+    if (change)
+        changed(m);
+}
+
+void memmap_set_smram(struct memmap *m, bool open)
+{
+    if (m->smram_open == open)
+        return;
+    m->smram_open = open;
+    changed(m);
+}
+
+void memmap_set_a20(struct memmap *m, bool enabled)
+{
+    gpa_t mask = enabled ? ~(gpa_t)0 : ~(gpa_t)0x100000;
+
+    if (m->a20_mask == mask)
+        return;
+    m->a20_mask = mask;
+    LOG(mmu, "A20 %s", enabled ? "on" : "off");
+    changed(m);
+}
+
+bool memmap_a20(const struct memmap *m)
+{
+    return m->a20_mask == ~(gpa_t)0;
+}
+
+/* Host address of RAM at gpa, or NULL. */
+static uint8_t *ram_at(const struct memmap *m, gpa_t gpa)
+{
+    if (gpa < m->low)
+        return m->ram + gpa;
+    if (gpa >= HIGH_RAM && gpa - HIGH_RAM < m->ram_size - m->low)
+        return m->ram + m->low + (gpa - HIGH_RAM);
+    return NULL;
+}
+
+static const struct region *region_at(const struct memmap *m, gpa_t gpa)
+{
+    unsigned n;
+
+    for (n = m->count; n-- > 0;)
+        if (gpa - m->region[n].gpa < m->region[n].size)
+            return &m->region[n];
+    return NULL;
+}
+
+struct phys_page memmap_page(struct memmap *m, gpa_t gpa)
+{
+    struct phys_page p = { NULL, NULL, NULL };
+    const struct region *r;
+    uint8_t *ram;
+
+    gpa &= ~(gpa_t)~PAGE_MASK;
+    ram = ram_at(m, gpa);
+    if (ram && !m->overlaid && (gpa < 0xa0000 || gpa >= 0x100000)) {
+        p.rd = p.wr = ram;
+        return p;
+    }
+    if (gpa >= 0xa0000 && gpa < 0xc0000 && m->smram_open && ram) {
+        p.rd = p.wr = ram;
+        return p;
+    }
+    r = region_at(m, gpa);
+    if (r && r->host) {
+        p.rd = r->host + (gpa - r->gpa);
+        p.wr = r->writable ? p.rd : NULL;
+    } else if (r) {
+        p.io = r;
+    } else if (ram && !(gpa >= 0xa0000 && gpa < 0xc0000)) {
+        p.rd = p.wr = ram;
+    }
+    if (gpa >= PAM_BASE && gpa < PAM_BASE + PAM_PAGES * PAGE_SIZE && !p.io) {
+        uint8_t pam = m->pam[(gpa - PAM_BASE) >> PAGE_SHIFT];
+
+        if (!r)
+            p.rd = NULL; /* nothing answers there but RAM, if the PAM says so */
+        p.wr = pam & 2 ? ram : NULL;
+        if (pam & 1)
+            p.rd = ram;
+    }
+    return p;
+}
+
+uint64_t memmap_io_read(const struct region *r, gpa_t gpa, unsigned size)
+{
+    return r->io->read(r->opaque, gpa - r->gpa, size);
+}
+
+void memmap_io_write(const struct region *r, gpa_t gpa, uint64_t v, unsigned size)
+{
+    r->io->write(r->opaque, gpa - r->gpa, v, size);
+}
+
+/* Index of a RAM page in the bitmap, or -1. */
+static int64_t ram_page_index(const struct memmap *m, gpa_t gpa)
+{
+    const uint8_t *p = ram_at(m, gpa);
+
+    return p ? (p - m->ram) >> PAGE_SHIFT : -1;
+}
+
+bool memmap_is_watched(const struct memmap *m, gpa_t gpa)
+{
+    int64_t n = ram_page_index(m, gpa);
+
+    if (n < 0)
+        return m->watched_other;
+    return m->watched[n >> 3] >> (n & 7) & 1;
+}
+
+void memmap_watch(struct memmap *m, gpa_t gpa, bool on)
+{
+    int64_t n = ram_page_index(m, gpa);
+
+    if (n < 0)
+        m->watched_other |= on;
+    else if (on)
+        m->watched[n >> 3] |= 1u << (n & 7);
+    else
+        m->watched[n >> 3] &= ~(1u << (n & 7));
+}
+
+static size_t page_part(gpa_t gpa, size_t len)
+{
+    size_t n = PAGE_SIZE - (gpa & ~PAGE_MASK);
+
+    return n < len ? n : len;
+}
+
+void memmap_read(struct memmap *m, gpa_t gpa, void *buf, size_t len)
+{
+    uint8_t *b = buf;
+
+    while (len) {
+        size_t n = page_part(gpa, len);
+        struct phys_page p = memmap_page(m, gpa);
+        size_t k;
+
+        if (p.rd)
+            memcpy(b, p.rd + (gpa & ~PAGE_MASK), n);
+        else if (!p.io)
+            memset(b, 0xff, n);
+        else
+            for (k = 0; k < n; k++)
+                b[k] = memmap_io_read(p.io, gpa + k, 1);
+        gpa += n;
+        b += n;
+        len -= n;
+    }
+}
+
+void memmap_write(struct memmap *m, gpa_t gpa, const void *buf, size_t len)
+{
+    const uint8_t *b = buf;
+
+    while (len) {
+        size_t n = page_part(gpa, len);
+        struct phys_page p = memmap_page(m, gpa);
+        size_t k;
+
+        if (p.wr) {
+            memcpy(p.wr + (gpa & ~PAGE_MASK), b, n);
+            if (m->mmu && memmap_is_watched(m, gpa))
+                mmu_code_written(m->mmu, gpa, n);
+        } else if (p.io) {
+            for (k = 0; k < n; k++)
+                memmap_io_write(p.io, gpa + k, b[k], 1);
+        }
+        gpa += n;
+        b += n;
+        len -= n;
+    }
+}
+
+void memmap_dump(struct memmap *m, FILE *f)
+{
+    unsigned n;
+
+    fprintf(f, "%016llx-%016llx RAM\n", 0ull, (unsigned long long)m->low - 1);
+    if (m->ram_size > m->low)
+        fprintf(f, "%016llx-%016llx RAM\n", HIGH_RAM,
+                (unsigned long long)(HIGH_RAM + m->ram_size - m->low - 1));
+    for (n = 0; n < m->count; n++)
+        fprintf(f, "%016llx-%016llx %s %s\n", (unsigned long long)m->region[n].gpa,
+                (unsigned long long)(m->region[n].gpa + m->region[n].size - 1),
+                !m->region[n].host ? "MMIO" : m->region[n].writable ? "RAM " : "ROM ",
+                m->region[n].name);
+    fprintf(f, "A20 %s\n", memmap_a20(m) ? "on" : "off");
+}

@@ -1,0 +1,361 @@
+/* mmu.c - the slow path of every memory access, and the upkeep of the software TLB.
+ *
+ * The fast path is in cpu/interp_int.h: a TLB entry whose tag matches. An access comes here when no
+ * entry allows it. An entry is filled only with what needs no further care: plain memory, no code on
+ * the page for writes, dirty bit already set for writes, no data breakpoint in the page.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "mmu/mmu_int.h"
+
+#include "cpu/sys.h"
+
+#include <stdlib.h>
+
+static struct mmu *mmu_of(struct cpu *c)
+{
+    return c->mem_opaque;
+}
+
+/* --- TLB upkeep --- */
+
+static void flush_set(struct tlb *t, bool global_too)
+{
+    unsigned n;
+
+    for (n = 0; n < TLB_SIZE; n++) {
+        if (global_too || !t->global[n]) {
+            t->e[n].rtag = TLB_NONE;
+            t->e[n].wtag = TLB_NONE;
+        }
+    }
+}
+
+static void mmu_flush(struct cpu *c, bool global_too)
+{
+    struct mmu *u = mmu_of(c);
+
+    flush_set(&c->tlbs[TLB_SUPER], global_too);
+    flush_set(&c->tlbs[TLB_USER], global_too);
+    if (global_too)
+        memset(u->large_map, 0, sizeof u->large_map);
+    c->fetch_gen++;
+}
+
+static void mmu_invlpg(struct cpu *c, gla_t la)
+{
+    struct mmu *u = mmu_of(c);
+    unsigned set;
+    unsigned n;
+
+    c->fetch_gen++;
+    for (set = TLB_SUPER; set <= TLB_USER; set++) {
+        struct tlb *t = &c->tlbs[set];
+
+        if (u->large_map[la >> 27] >> (la >> 22 & 31) & 1) {
+            /* 4 KiB pieces of a large page: drop all of its region */
+            for (n = 0; n < TLB_SIZE; n++) {
+                if ((t->e[n].rtag ^ la) >> 22 == 0 || (t->e[n].wtag ^ la) >> 22 == 0) {
+                    t->e[n].rtag = TLB_NONE;
+                    t->e[n].wtag = TLB_NONE;
+                }
+            }
+        }
+        n = la >> PAGE_SHIFT & (TLB_SIZE - 1);
+        t->e[n].rtag = TLB_NONE;
+        t->e[n].wtag = TLB_NONE;
+    }
+}
+
+void mmu_map_changed(struct mmu *u)
+{
+    mmu_flush(u->c, true);
+    if (u->c->engine_flush)
+        u->c->engine_flush(u->c);
+}
+
+void mmu_code_written(struct mmu *u, gpa_t gpa, size_t len)
+{
+    if (u->c->engine_invalidate)
+        u->c->engine_invalidate(u->c, gpa, len);
+}
+
+/* Writes to the page must be seen from now on: no TLB entry may let them pass. */
+static void watch_code(struct cpu *c, gpa_t pa)
+{
+    struct mmu *u = mmu_of(c);
+    struct phys_page p = memmap_page(u->map, pa);
+    unsigned set;
+    unsigned n;
+
+    memmap_watch(u->map, pa, true);
+    if (!p.wr)
+        return;
+    for (set = TLB_SUPER; set <= TLB_USER; set++) {
+        for (n = 0; n < TLB_SIZE; n++) {
+            struct tlb_entry *e = &c->tlbs[set].e[n];
+
+            if (e->wtag != TLB_NONE && e->addend + e->wtag == (uintptr_t)p.wr)
+                e->wtag = TLB_NONE;
+        }
+    }
+}
+
+static void unwatch_code(struct cpu *c, gpa_t pa)
+{
+    memmap_watch(mmu_of(c)->map, pa, false);
+}
+
+/* A data breakpoint covers a byte of this page. */
+static bool page_has_watch(const struct cpu *c, gla_t page)
+{
+    unsigned n;
+
+    if (!c->db_bp_active)
+        return false;
+    for (n = 0; n < 4; n++)
+        if ((c->dr[7] >> (n * 2) & 3) && ((c->dr[n] ^ page) & PAGE_MASK) == 0)
+            return true;
+    return false;
+}
+
+static void fill(struct cpu *c, gla_t la, const struct walk *w, struct phys_page p, bool user)
+{
+    struct mmu *u = mmu_of(c);
+    struct tlb *t = &c->tlbs[user ? TLB_USER : TLB_SUPER];
+    unsigned n = la >> PAGE_SHIFT & (TLB_SIZE - 1);
+    struct tlb_entry *e = &t->e[n];
+    gla_t page = la & PAGE_MASK;
+    uint8_t *host = p.rd ? p.rd : p.wr;
+
+    if (!host || page_has_watch(c, page))
+        return;
+    e->rtag = p.rd ? page : TLB_NONE;
+    e->wtag = TLB_NONE;
+    /* one addend serves both: PAM may send reads and writes to different places */
+    if (p.wr == host && w->writable && !memmap_is_watched(u->map, w->pa))
+        e->wtag = page;
+    e->addend = (uintptr_t)host - page;
+    t->global[n] = w->global;
+    if (w->large)
+        u->large_map[la >> 27] |= 1u << (la >> 22 & 31);
+}
+
+/* --- accesses --- */
+
+/* Translate one page's worth; raises #PF. */
+static gpa_t translate(struct cpu *c, gla_t la, unsigned access, bool user, struct phys_page *p)
+{
+    struct mmu *u = mmu_of(c);
+    struct walk w;
+    uint32_t error;
+
+    if (!mmu_walk(c, u->map, la, access, user, false, &w, &error))
+        cpu_raise_pf(c, la, error);
+    *p = memmap_page(u->map, w.pa);
+    if (access != WALK_FETCH)
+        fill(c, la, &w, *p, user);
+    return w.pa;
+}
+
+static void check_alignment(struct cpu *c, gla_t la, unsigned size, bool user)
+{
+    if (user && (la & (size - 1)) && c->tlb == &c->tlbs[TLB_CHECK])
+        cpu_raise_err(c, EXC_AC, 0);
+}
+
+static uint64_t read_page(struct cpu *c, gpa_t pa, struct phys_page p, unsigned size)
+{
+    (void)c;
+    if (p.rd)
+        return load_n(p.rd + (pa & ~PAGE_MASK), size);
+    if (p.io)
+        return memmap_io_read(p.io, pa, size);
+    return size == 8 ? ~0ull : (1ull << size * 8) - 1;
+}
+
+static void write_page(struct cpu *c, gpa_t pa, struct phys_page p, uint64_t v, unsigned size)
+{
+    if (p.wr) {
+        store_n(p.wr + (pa & ~PAGE_MASK), v, size);
+        if (memmap_is_watched(mmu_of(c)->map, pa))
+            c->engine_invalidate(c, pa, size);
+    } else if (p.io) {
+        memmap_io_write(p.io, pa, v, size);
+    }
+}
+
+static uint64_t mmu_read(struct cpu *c, gla_t la, unsigned size, bool user)
+{
+    struct phys_page p;
+    struct phys_page p2;
+    unsigned first = PAGE_SIZE - (la & ~PAGE_MASK);
+    gpa_t pa;
+    gpa_t pa2;
+
+    check_alignment(c, la, size, user);
+    pa = translate(c, la, WALK_READ, user, &p);
+    if (unlikely(c->db_bp_active))
+        cpu_check_watch(c, la, size, false);
+    if (likely(size <= first))
+        return read_page(c, pa, p, size);
+    pa2 = translate(c, la + first, WALK_READ, user, &p2);
+    {
+        uint64_t v = 0;
+        unsigned n;
+
+        for (n = 0; n < size; n++)
+            v |= (n < first ? read_page(c, pa + n, p, 1) : read_page(c, pa2 + n - first, p2, 1))
+                 << n * 8;
+        return v;
+    }
+}
+
+static void mmu_write(struct cpu *c, gla_t la, uint64_t v, unsigned size, bool user)
+{
+    struct phys_page p;
+    struct phys_page p2;
+    unsigned first = PAGE_SIZE - (la & ~PAGE_MASK);
+    unsigned n;
+    gpa_t pa;
+    gpa_t pa2;
+
+    check_alignment(c, la, size, user);
+    pa = translate(c, la, WALK_WRITE, user, &p);
+    if (likely(size <= first)) {
+        if (unlikely(c->db_bp_active))
+            cpu_check_watch(c, la, size, true);
+        write_page(c, pa, p, v, size);
+        return;
+    }
+    pa2 = translate(c, la + first, WALK_WRITE, user, &p2);
+    if (unlikely(c->db_bp_active))
+        cpu_check_watch(c, la, size, true);
+    for (n = 0; n < size; n++)
+        if (n < first)
+            write_page(c, pa + n, p, v >> n * 8 & 0xff, 1);
+        else
+            write_page(c, pa2 + n - first, p2, v >> n * 8 & 0xff, 1);
+}
+
+static void mmu_probe_write(struct cpu *c, gla_t la, unsigned size, bool user)
+{
+    struct phys_page p;
+    unsigned first = PAGE_SIZE - (la & ~PAGE_MASK);
+
+    if (size <= 8)
+        check_alignment(c, la, size, user);
+    translate(c, la, WALK_WRITE, user, &p);
+    if (size > first)
+        translate(c, la + first, WALK_WRITE, user, &p);
+}
+
+static const uint8_t *mmu_fetch(struct cpu *c, gla_t la, gpa_t *pa)
+{
+    struct phys_page p;
+
+    *pa = translate(c, la, WALK_FETCH, c->cpl == 3, &p);
+    return p.rd;
+}
+
+static uint8_t mmu_fetch_byte(struct cpu *c, gpa_t pa)
+{
+    uint8_t v;
+
+    memmap_read(mmu_of(c)->map, pa, &v, 1);
+    return v;
+}
+
+static bool mmu_load_pdptes(struct cpu *c)
+{
+    uint64_t e[4];
+    unsigned n;
+
+    memmap_read(mmu_of(c)->map, c->cr3 & 0xffffffe0 & mmu_of(c)->map->a20_mask, e, sizeof e);
+    for (n = 0; n < 4; n++)
+        if ((e[n] & 1) && (e[n] & 0xfffffff0000001e6ull)) /* reserved bits; MAXPHYADDR is 36 */
+            return false;
+    memcpy(c->pdpte, e, sizeof e);
+    return true;
+}
+
+static bool mmu_debug_translate(struct cpu *c, gla_t la, gpa_t *pa)
+{
+    struct walk w;
+    uint32_t error;
+
+    if (!mmu_walk(c, mmu_of(c)->map, la, WALK_READ, false, true, &w, &error))
+        return false;
+    *pa = w.pa;
+    return true;
+}
+
+static void mmu_phys_read(struct cpu *c, gpa_t pa, void *buf, size_t len)
+{
+    memmap_read(mmu_of(c)->map, pa, buf, len);
+}
+
+static void mmu_phys_write(struct cpu *c, gpa_t pa, const void *buf, size_t len)
+{
+    memmap_write(mmu_of(c)->map, pa, buf, len);
+}
+
+static const struct mem_ops ops = {
+    .read = mmu_read,
+    .write = mmu_write,
+    .probe_write = mmu_probe_write,
+    .fetch = mmu_fetch,
+    .fetch_byte = mmu_fetch_byte,
+    .watch_code = watch_code,
+    .unwatch_code = unwatch_code,
+    .flush = mmu_flush,
+    .invlpg = mmu_invlpg,
+    .load_pdptes = mmu_load_pdptes,
+    .debug_translate = mmu_debug_translate,
+    .phys_read = mmu_phys_read,
+    .phys_write = mmu_phys_write,
+};
+
+struct mmu *mmu_create(struct cpu *c, struct memmap *m)
+{
+    struct mmu *u = calloc(1, sizeof *u);
+
+    if (!u)
+        return NULL;
+    u->c = c;
+    u->map = m;
+    m->mmu = u;
+    c->mem = &ops;
+    c->mem_opaque = u;
+    flush_set(&c->tlbs[TLB_CHECK], true);
+    mmu_flush(c, true);
+    return u;
+}
+
+void mmu_destroy(struct mmu *u)
+{
+    if (!u)
+        return;
+    u->map->mmu = NULL;
+    free(u);
+}
+
+void mmu_dump_tlb(struct cpu *c, FILE *f)
+{
+    static const char *const names[] = { "supervisor", "user" };
+    unsigned set;
+    unsigned n;
+
+    for (set = TLB_SUPER; set <= TLB_USER; set++) {
+        for (n = 0; n < TLB_SIZE; n++) {
+            const struct tlb_entry *e = &c->tlbs[set].e[n];
+            gla_t page = e->rtag != TLB_NONE ? e->rtag : e->wtag;
+            gpa_t pa;
+
+            if (page == TLB_NONE || !mmu_debug_translate(c, page, &pa))
+                continue;
+            fprintf(f, "%s %08x -> %09llx %c%c%c\n", names[set], page, (unsigned long long)pa,
+                    e->rtag != TLB_NONE ? 'r' : '-', e->wtag != TLB_NONE ? 'w' : '-',
+                    c->tlbs[set].global[n] ? 'g' : '-');
+        }
+    }
+}

@@ -1,0 +1,80 @@
+/* mmu_int.h - shared by the files of mmu/.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef MMU_MMU_INT_H
+#define MMU_MMU_INT_H
+
+#include "mmu/mmu.h"
+
+#define PAM_BASE  0xc0000u
+#define PAM_PAGES 64u
+#define MAX_REGIONS 64
+
+struct region {
+    gpa_t gpa;
+    uint64_t size;
+    uint8_t *host;
+    bool writable;
+    const struct phys_io *io;
+    void *opaque;
+    const char *name;
+};
+
+struct memmap {
+    int memfd;
+    uint8_t *ram;
+    uint64_t ram_size;
+    uint64_t low;          /* bytes of RAM below 4 GiB */
+    gpa_t a20_mask;
+    bool smram_open;
+    bool overlaid;         /* a region lies over RAM outside A0000h-FFFFFh */
+    uint8_t pam[PAM_PAGES]; /* bit 0 reads, bit 1 writes go to RAM */
+    struct region region[MAX_REGIONS]; /* the last one is on top */
+    unsigned count;
+    uint8_t *watched;      /* one bit a RAM page: it holds code */
+    bool watched_other;    /* some page outside RAM holds code */
+    struct mmu *mmu;       /* told of changes */
+};
+
+/* One page as seen by an access. */
+struct phys_page {
+    uint8_t *rd;      /* host address of the page for reading, or NULL */
+    uint8_t *wr;      /* for writing; NULL: dropped, or MMIO if io is set */
+    const struct region *io;
+};
+
+/* What answers at the page of `gpa` (A20 already applied). */
+struct phys_page memmap_page(struct memmap *m, gpa_t gpa);
+bool memmap_is_watched(const struct memmap *m, gpa_t gpa);
+void memmap_watch(struct memmap *m, gpa_t gpa, bool on);
+/* MMIO at an address that memmap_page said is one. */
+uint64_t memmap_io_read(const struct region *r, gpa_t gpa, unsigned size);
+void memmap_io_write(const struct region *r, gpa_t gpa, uint64_t v, unsigned size);
+
+struct mmu {
+    struct cpu *c;
+    struct memmap *map;
+    uint32_t large_map[32]; /* 1024 bits: a 4 MiB region with large pages in a TLB */
+};
+
+/* Everything cached about physical memory is void: the map changed. */
+void mmu_map_changed(struct mmu *u);
+/* [gpa, gpa+len) was written by a device. */
+void mmu_code_written(struct mmu *u, gpa_t gpa, size_t len);
+
+/* A translation. */
+struct walk {
+    gpa_t pa;        /* of la itself */
+    bool writable;   /* by this access's privilege, and D is set */
+    bool global;
+    bool large;
+};
+
+enum { WALK_READ = 0, WALK_WRITE = 1, WALK_FETCH = 2 };
+
+/* Walk the page tables for `la`. Sets A, and D for a write, unless `debug`. Returns true, or false
+ * with *error = #PF error code. */
+bool mmu_walk(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool user, bool debug,
+              struct walk *w, uint32_t *error);
+
+#endif

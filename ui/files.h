@@ -1,0 +1,17 @@
+/* files.h - reading whole files, and finding the firmware.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef UI_FILES_H
+#define UI_FILES_H
+
+#include <stddef.h>
+
+/* Read a file into fresh memory (page-aligned, padded with zeroes to a page). NULL after one line
+ * on stderr naming `what`. */
+void *file_read(const char *path, const char *what, size_t *size);
+
+/* Find a firmware file by name in `dir` (may be NULL) and the usual places. Returns a static
+ * buffer, or NULL. */
+const char *firmware_find(const char *dir, const char *name);
+
+#endif

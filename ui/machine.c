@@ -1,0 +1,624 @@
+/* machine.c - puts a machine together and runs it: the only place that knows CPU, mmu, engine and
+ * board at once.
+ *
+ * Everything runs on one thread; the event loop's waiter thread only raises EVENT_KICK.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "ui/machine.h"
+
+#include "cpu/fpu.h"
+#include "ui/files.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* --- memory: hw's view onto mmu --- */
+
+/* An MMIO range of the board, as mmu sees it. */
+struct mmio_glue {
+    const struct mmio_ops *ops;
+    void *dev;
+};
+
+static uint64_t glue_read(void *opaque, gpa_t offset, unsigned size)
+{
+    struct mmio_glue *g = opaque;
+
+    return mmio_read(g->ops, g->dev, offset, size);
+}
+
+static void glue_write(void *opaque, gpa_t offset, uint64_t v, unsigned size)
+{
+    struct mmio_glue *g = opaque;
+
+    mmio_write(g->ops, g->dev, offset, v, size);
+}
+
+static const struct phys_io glue_io = { glue_read, glue_write };
+
+static int mem_mmio_map(void *opaque, gpa_t gpa, uint64_t size, const struct mmio_ops *ops,
+                        void *dev, const char *name)
+{
+    struct machine *m = opaque;
+    struct mmio_glue *g = malloc(sizeof *g);
+
+    if (!g)
+        return -ENOMEM;
+    g->ops = ops;
+    g->dev = dev;
+    return memmap_add(m->map, gpa, size, NULL, true, &glue_io, g, name);
+}
+
+static void mem_mmio_unmap(void *opaque, gpa_t gpa, uint64_t size)
+{
+    struct machine *m = opaque;
+
+    (void)size;
+    memmap_remove(m->map, gpa);
+}
+
+static int mem_ram_map(void *opaque, gpa_t gpa, uint64_t size, void *host, unsigned flags,
+                       const char *name)
+{
+    struct machine *m = opaque;
+
+    return memmap_add(m->map, gpa, size, host, !(flags & BUS_RAM_READONLY), NULL, NULL, name);
+}
+
+static void mem_pam_set(void *opaque, gpa_t gpa, uint64_t size, bool read_ram, bool write_ram)
+{
+    struct machine *m = opaque;
+
+    memmap_set_pam(m->map, gpa, size, read_ram, write_ram);
+}
+
+static void mem_smram_set(void *opaque, bool open)
+{
+    struct machine *m = opaque;
+
+    memmap_set_smram(m->map, open);
+}
+
+static void mem_a20_set(void *opaque, bool enabled)
+{
+    struct machine *m = opaque;
+
+    memmap_set_a20(m->map, enabled);
+}
+
+static void mem_dma_read(void *opaque, gpa_t gpa, void *buf, size_t len)
+{
+    struct machine *m = opaque;
+
+    memmap_read(m->map, gpa, buf, len);
+}
+
+static void mem_dma_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
+{
+    struct machine *m = opaque;
+
+    memmap_write(m->map, gpa, buf, len);
+}
+
+static const struct bus_mem_ops mem_ops = {
+    .mmio_map = mem_mmio_map,
+    .mmio_unmap = mem_mmio_unmap,
+    .ram_map = mem_ram_map,
+    .ram_unmap = mem_mmio_unmap,
+    .pam_set = mem_pam_set,
+    .smram_set = mem_smram_set,
+    .a20_set = mem_a20_set,
+    .dma_read = mem_dma_read,
+    .dma_write = mem_dma_write,
+};
+
+/* --- the CPU's view onto the board --- */
+
+static uint32_t cpu_in(void *opaque, uint16_t port, unsigned size)
+{
+    struct machine *m = opaque;
+
+    return port_read(pc_bus(m->pc), port, size);
+}
+
+static void cpu_out(void *opaque, uint16_t port, uint32_t v, unsigned size)
+{
+    struct machine *m = opaque;
+
+    port_write(pc_bus(m->pc), port, v, size);
+}
+
+static int cpu_intr_ack(void *opaque)
+{
+    struct machine *m = opaque;
+
+    return pc_intr_ack(m->pc);
+}
+
+static tick_t cpu_now(void *opaque)
+{
+    struct machine *m = opaque;
+
+    return clock_now(&m->clock);
+}
+
+static uint64_t cpu_apic_base_read(void *opaque)
+{
+    struct machine *m = opaque;
+
+    return pc_apic_base_read(m->pc);
+}
+
+static bool cpu_apic_base_write(void *opaque, uint64_t v)
+{
+    struct machine *m = opaque;
+
+    return pc_apic_base_write(m->pc, v);
+}
+
+static void cpu_ferr(void *opaque, int level)
+{
+    struct machine *m = opaque;
+
+    pc_set_ferr(m->pc, level);
+}
+
+static const struct cpu_bus cpu_bus = {
+    .in = cpu_in,
+    .out = cpu_out,
+    .intr_ack = cpu_intr_ack,
+    .now = cpu_now,
+    .apic_base_read = cpu_apic_base_read,
+    .apic_base_write = cpu_apic_base_write,
+    .ferr = cpu_ferr,
+};
+
+static void pin_intr(void *opaque, int level)
+{
+    struct machine *m = opaque;
+
+    if (level)
+        cpu_set_event(m->cpu, EVENT_INTR);
+    else
+        cpu_clear_event(m->cpu, EVENT_INTR);
+}
+
+static void pin_nmi(void *opaque)
+{
+    struct machine *m = opaque;
+
+    cpu_set_event(m->cpu, EVENT_NMI);
+}
+
+static void pin_init(void *opaque)
+{
+    struct machine *m = opaque;
+
+    cpu_set_event(m->cpu, EVENT_RESET);
+}
+
+/* --- requests and time --- */
+
+void machine_request(struct machine *m, enum reset_kind kind, int code)
+{
+    m->reset_kind = (int)kind;
+    m->reset_code = code;
+    cpu_set_event(m->cpu, EVENT_KICK);
+    evloop_notify(m->ev);
+}
+
+static void request(void *opaque, enum reset_kind kind, int code)
+{
+    machine_request(opaque, kind, code);
+}
+
+static void quit_key(void *opaque)
+{
+    machine_request(opaque, RESET_QUIT, 0);
+}
+
+static void kick(void *opaque)
+{
+    struct machine *m = opaque;
+
+    cpu_set_event(m->cpu, EVENT_KICK);
+}
+
+static tick_t icount_now(void *opaque)
+{
+    struct machine *m = opaque;
+
+    return (cpu_icount(m->cpu) << m->opt->icount_shift) + m->icount_skipped;
+}
+
+/* --- creation --- */
+
+static int fail(const char *what)
+{
+    fprintf(stderr, "callgate: %s\n", what);
+    return -EINVAL;
+}
+
+static void *keep_file(struct machine *m, const char *path, const char *what, size_t *size)
+{
+    void *p;
+
+    BUG_ON(m->file_count == ARRAY_SIZE(m->files));
+    p = file_read(path, what, size);
+    if (p)
+        m->files[m->file_count++] = p;
+    return p;
+}
+
+static void *firmware(struct machine *m, const char *name, size_t *size)
+{
+    const char *path = firmware_find(m->opt->lib_dir, name);
+
+    if (!path) {
+        fprintf(stderr, "callgate: firmware '%s' not found; install it (apt install seabios) or "
+                "give its folder with -L\n", name);
+        return NULL;
+    }
+    return keep_file(m, path, "firmware", size);
+}
+
+static struct chardev *open_chardev(struct machine *m, const char *spec)
+{
+    char err[256];
+    struct chardev *c;
+
+    if (!strcmp(spec, "stdio") && m->stdio_mux)
+        return chardev_mux_front(m->stdio_mux, "serial");
+    c = chardev_open(m->ev, spec, err, sizeof err);
+    if (!c)
+        fprintf(stderr, "callgate: %s\n", err);
+    return c;
+}
+
+/* The terminal, shared with Ctrl-A keys. */
+static struct chardev *open_mux(struct machine *m)
+{
+    char err[256];
+    struct chardev *back;
+
+    if (m->stdio_mux)
+        return m->stdio_mux;
+    back = chardev_open(m->ev, "stdio", err, sizeof err);
+    if (!back) {
+        fprintf(stderr, "callgate: %s\n", err);
+        return NULL;
+    }
+    m->stdio_mux = chardev_is_mux(back) ? back : chardev_mux_open(back);
+    chardev_mux_on_quit(m->stdio_mux, quit_key, m);
+    return m->stdio_mux;
+}
+
+/* Serial ports and the monitor, by -serial, -monitor and -nographic. */
+static int open_consoles(struct machine *m, struct pc_config *cfg)
+{
+    const struct options *o = m->opt;
+    const char *serial[4] = { o->serial[0], o->serial[1], o->serial[2], o->serial[3] };
+    const char *monitor = o->monitor;
+    unsigned n;
+
+    if (o->nographic && !serial[0])
+        serial[0] = "mon:stdio";
+    for (n = 0; n < 4; n++) {
+        if (!serial[n] || !strcmp(serial[n], "none"))
+            continue;
+        if (!strcmp(serial[n], "mon:stdio")) {
+            if (!open_mux(m))
+                return -EINVAL;
+            cfg->serial[n] = chardev_mux_front(m->stdio_mux, "serial");
+            if (!monitor)
+                m->monitor_chr = chardev_mux_front(m->stdio_mux, "monitor");
+        } else {
+            cfg->serial[n] = open_chardev(m, serial[n]);
+        }
+        if (!cfg->serial[n])
+            return -EINVAL;
+    }
+    if (!serial[0])
+        cfg->serial[0] = open_chardev(m, "null");
+    if (monitor && strcmp(monitor, "none")) {
+        m->monitor_chr = open_chardev(m, monitor);
+        if (!m->monitor_chr)
+            return -EINVAL;
+    }
+    if (o->debugcon) {
+        cfg->debugcon_e9 = open_chardev(m, o->debugcon);
+        if (!cfg->debugcon_e9)
+            return -EINVAL;
+    }
+    if (o->bios_log) {
+        cfg->debugcon_402 = open_chardev(m, o->bios_log);
+        if (!cfg->debugcon_402)
+            return -EINVAL;
+    }
+    return 0;
+}
+
+static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_file *roms)
+{
+    const struct options *o = m->opt;
+
+    if (o->bios) {
+        const char *found = access(o->bios, R_OK) == 0 ? NULL
+                                                       : firmware_find(o->lib_dir, o->bios);
+
+        cfg->bios = keep_file(m, found ? found : o->bios, "firmware", &cfg->bios_size);
+    } else {
+        cfg->bios = firmware(m, "bios-256k.bin", &cfg->bios_size);
+    }
+    if (!cfg->bios)
+        return -EINVAL;
+    if (cfg->bios_size < 64 << 10 || cfg->bios_size > 16 << 20 || cfg->bios_size % PAGE_SIZE)
+        return fail("the firmware image must have 64 KiB to 16 MiB, in whole pages; check -bios");
+    if (o->vga) {
+        roms[0].name = "vgaroms/vgabios-stdvga.bin";
+        roms[0].data = firmware(m, "vgabios-stdvga.bin", &roms[0].len);
+        if (!roms[0].data)
+            return -EINVAL;
+        cfg->rom_file_count = 1;
+    }
+    if (o->kernel) {
+        cfg->kernel = keep_file(m, o->kernel, "kernel", &cfg->kernel_size);
+        if (!cfg->kernel)
+            return -EINVAL;
+        cfg->kernel_name = o->kernel;
+        cfg->cmdline = o->append ? o->append : "";
+        cfg->initrd_arg = o->initrd;
+        if (o->initrd && access(o->initrd, F_OK) == 0) {
+            cfg->initrd = keep_file(m, o->initrd, "initrd", &cfg->initrd_size);
+            if (!cfg->initrd)
+                return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static struct machine *post_mortem_machine;
+
+static void post_mortem(FILE *f)
+{
+    struct machine *m = post_mortem_machine;
+
+    cpu_dump(m->cpu, f);
+    cpu_dump_exceptions(m->cpu, f);
+}
+
+int machine_create(struct machine *m, const struct options *o)
+{
+    struct pc_config cfg = { 0 };
+    struct pc_rom_file roms[1];
+    char err[512];
+    int rc;
+
+    memset(m, 0, sizeof *m);
+    m->opt = o;
+    m->reset_kind = -1;
+    m->paused = o->stopped;
+    m->cpu = cpu_create(o->cpu);
+    if (!m->cpu)
+        return fail("out of memory");
+    m->map = memmap_create(o->ram_size, PC_LOW_RAM_MAX);
+    if (!m->map) {
+        fprintf(stderr, "callgate: cannot get %llu MiB of memory for the guest: %s; use a smaller "
+                "-m\n", (unsigned long long)o->ram_size >> 20, strerror(errno));
+        return -ENOMEM;
+    }
+    m->mmu = mmu_create(m->cpu, m->map);
+    if (!m->mmu)
+        return fail("out of memory");
+    m->cpu->bus = &cpu_bus;
+    m->cpu->bus_opaque = m;
+    clock_init(&m->clock, o->icount_shift >= 0 ? icount_now : NULL, m);
+    if (o->rtc_set)
+        m->clock.rtc_base = o->rtc_base;
+    m->ev = evloop_create(&m->clock);
+    if (!m->ev)
+        return fail("cannot create the event loop");
+
+    cfg.ram_size = o->ram_size;
+    cfg.mem = &mem_ops;
+    cfg.mem_opaque = m;
+    cfg.cpu = (struct cpu_pins){ pin_intr, pin_nmi, pin_init, NULL, m };
+    cfg.clock = &m->clock;
+    cfg.ev = m->ev;
+    cfg.reset_request = request;
+    cfg.reset_opaque = m;
+    cfg.boot_order = o->boot_order;
+    cfg.boot_once = o->boot_once;
+    cfg.boot_menu = o->boot_menu;
+    cfg.debug_exit = o->debug_exit;
+    cfg.debug_exit_base = o->debug_exit_base;
+    cfg.cpuid_signature = o->cpu->signature;
+    cfg.vga = o->vga;
+    cfg.rom_files = roms;
+    rc = load_files(m, &cfg, roms);
+    if (rc)
+        return rc;
+    rc = open_consoles(m, &cfg);
+    if (rc)
+        return rc;
+    m->pc = pc_create(&cfg, err, sizeof err);
+    if (!m->pc) {
+        fprintf(stderr, "callgate: %s\n", err);
+        return -EINVAL;
+    }
+    rc = o->engine->create(m->cpu, o->engine_options);
+    if (rc)
+        return rc;
+    post_mortem_machine = m;
+    log_post_mortem = post_mortem;
+    cpu_reset(m->cpu);
+    if (m->monitor_chr)
+        rc = monitor_start(m, m->monitor_chr);
+    return rc;
+}
+
+void machine_destroy(struct machine *m)
+{
+    unsigned n;
+
+    if (m->pc)
+        pc_destroy(m->pc);
+    if (m->cpu && m->cpu->engine)
+        m->opt->engine->destroy(m->cpu);
+    if (m->stdio_mux)
+        chardev_close(m->stdio_mux);
+    mmu_destroy(m->mmu);
+    memmap_destroy(m->map);
+    if (m->cpu)
+        cpu_destroy(m->cpu);
+    if (m->ev)
+        evloop_destroy(m->ev);
+    for (n = 0; n < m->file_count; n++)
+        free(m->files[n]);
+}
+
+/* --- running --- */
+
+void machine_pause(struct machine *m, bool on)
+{
+    if (m->paused == on)
+        return;
+    m->paused = on;
+    if (m->opt->icount_shift < 0) {
+        if (on)
+            clock_pause(&m->clock);
+        else
+            clock_resume(&m->clock);
+    }
+    cpu_set_event(m->cpu, EVENT_KICK);
+}
+
+static void reset(struct machine *m)
+{
+    LOG(pm, "machine reset");
+    pc_reset(m->pc);
+    cpu_reset(m->cpu);
+}
+
+/* Act on a request of the guest or the user. */
+static void handle_request(struct machine *m)
+{
+    int kind = m->reset_kind;
+
+    m->reset_kind = -1;
+    switch (kind) {
+    case RESET_SYSTEM:
+        if (m->opt->no_reboot)
+            m->quit = true;
+        else
+            reset(m);
+        break;
+    case RESET_POWEROFF:
+        if (m->opt->no_shutdown)
+            machine_pause(m, true);
+        else
+            m->quit = true;
+        break;
+    case RESET_EXIT:
+        m->quit = true;
+        m->status = m->reset_code;
+        break;
+    case RESET_QUIT:
+        m->quit = true;
+        break;
+    }
+}
+
+static void triple_fault(struct machine *m)
+{
+    if (log_mask & 1u << LOG_CH_int) {
+        fprintf(log_stream(), "triple fault\n");
+        cpu_dump(m->cpu, log_stream());
+        cpu_dump_exceptions(m->cpu, log_stream());
+    }
+    m->cpu->shut_down = false;
+    m->reset_kind = RESET_SYSTEM;
+}
+
+/* Halted: until something happens in real time; with -icount, skip to the next timer. */
+static void idle(struct machine *m)
+{
+    tick_t next;
+
+    if (m->opt->icount_shift < 0) {
+        evloop_wait(m->ev, TICK_NEVER);
+        return;
+    }
+    next = clock_next_deadline(&m->clock);
+    if (next == TICK_NEVER) {
+        evloop_wait(m->ev, TICK_NEVER);
+        return;
+    }
+    if (next > icount_now(m))
+        m->icount_skipped += next - icount_now(m);
+    evloop_run(m->ev);
+}
+
+/* -icount: run no further than the next timer. */
+static void set_icount_stop(struct machine *m)
+{
+    const uint64_t poll_every = 1 << 20; /* look at the host's descriptors this often */
+    tick_t next = clock_next_deadline(&m->clock);
+    tick_t now = icount_now(m);
+    uint64_t n = poll_every;
+    unsigned shift = (unsigned)m->opt->icount_shift;
+
+    if (next <= now)
+        n = 0;
+    else if (next != TICK_NEVER && ((next - now) >> shift) + 1 < n)
+        n = ((next - now) + (1ull << shift) - 1) >> shift;
+    m->cpu->icount_stop = m->cpu->icount + n;
+}
+
+int machine_run(struct machine *m)
+{
+    struct cpu *c = m->cpu;
+    bool icount = m->opt->icount_shift >= 0;
+    int rc = 0;
+
+    if (m->paused && !icount)
+        clock_pause(&m->clock);
+    if (!icount) {
+        rc = evloop_start(m->ev, kick, m);
+        if (rc) {
+            fprintf(stderr, "callgate: cannot start a thread: %s\n", strerror(-rc));
+            return 1;
+        }
+    }
+    evloop_run(m->ev);
+    while (!m->quit) {
+        if (m->reset_kind >= 0) {
+            handle_request(m);
+            continue;
+        }
+        if (m->paused) {
+            cpu_clear_event(c, EVENT_KICK);
+            evloop_wait(m->ev, TICK_NEVER);
+            continue;
+        }
+        if (icount)
+            set_icount_stop(m);
+        switch (m->opt->engine->run(c)) {
+        case EXIT_KICK:
+            cpu_clear_event(c, EVENT_KICK);
+            evloop_run(m->ev);
+            break;
+        case EXIT_ICOUNT:
+            evloop_run(m->ev);
+            break;
+        case EXIT_HALT:
+            idle(m);
+            break;
+        case EXIT_SHUTDOWN:
+            triple_fault(m);
+            break;
+        }
+    }
+    return m->status;
+}

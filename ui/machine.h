@@ -1,0 +1,48 @@
+/* machine.h - one virtual machine: CPU, memory, engine and board put together, and the loop that
+ * runs them on the calling thread.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef UI_MACHINE_H
+#define UI_MACHINE_H
+
+#include "hw/char/chardev.h"
+#include "hw/pc.h"
+#include "mmu/mmu.h"
+#include "ui/options.h"
+
+struct machine {
+    const struct options *opt;
+    struct cpu *cpu;
+    struct memmap *map;
+    struct mmu *mmu;
+    struct clock clock;
+    struct evloop *ev;
+    struct pc *pc;
+    struct chardev *stdio_mux;  /* terminal shared by serial port and monitor, or NULL */
+    struct chardev *monitor_chr;
+    bool paused;                /* the monitor's stop */
+    bool quit;
+    int status;                 /* exit status */
+    int reset_kind;             /* an enum reset_kind asked for, or -1 */
+    int reset_code;
+    tick_t icount_skipped;      /* -icount: time skipped while halted */
+    void *files[16];            /* file contents handed to the board */
+    unsigned file_count;
+    void (*display_poll)(struct machine *m); /* a display wants to be drawn, or NULL */
+    void *display;
+};
+
+/* Build the machine the options describe. Returns 0, or -errno after one line on stderr. */
+int machine_create(struct machine *m, const struct options *o);
+/* Run until the guest or the user ends it; returns the exit status. */
+int machine_run(struct machine *m);
+void machine_destroy(struct machine *m);
+
+void machine_pause(struct machine *m, bool on);
+/* Ask for a reset or the end; acts between instructions. */
+void machine_request(struct machine *m, enum reset_kind kind, int code);
+
+/* Attach the monitor to a chardev. */
+int monitor_start(struct machine *m, struct chardev *chr);
+
+#endif

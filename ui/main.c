@@ -1,0 +1,49 @@
+/* main.c - the program: parse, build, run.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "ui/machine.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+static struct machine machine;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    machine.reset_kind = RESET_QUIT;
+    if (machine.cpu)
+        cpu_set_event(machine.cpu, EVENT_KICK);
+    if (machine.ev)
+        evloop_notify(machine.ev);
+}
+
+int main(int argc, char **argv)
+{
+    struct sigaction sa = { .sa_handler = on_signal };
+    struct options o;
+    int rc = options_parse(&o, argc, argv);
+
+    if (rc)
+        return rc < 0 ? 1 : 0;
+    if (o.log_file) {
+        rc = log_open(o.log_file);
+        if (rc) {
+            fprintf(stderr, "callgate: cannot write log file '%s': %s\n", o.log_file,
+                    strerror(-rc));
+            return 1;
+        }
+    }
+    signal(SIGPIPE, SIG_IGN);
+    if (machine_create(&machine, &o)) {
+        machine_destroy(&machine);
+        return 1;
+    }
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGHUP, &sa, NULL);
+    rc = machine_run(&machine);
+    chardev_stdio_restore();
+    machine_destroy(&machine);
+    return rc;
+}
