@@ -376,16 +376,16 @@ static __attribute__((noinline)) void pi_to_ps(struct cpu *c, const struct insn 
 OP(cvtpi2ps_r)
 {
     SSE_MMX_ENTER;
+    mmx_use(c); /* #XM comes after the transition */
     pi_to_ps(c, i, MM(i->rm));
-    mmx_use(c);
     NEXT;
 }
 
+/* With a memory operand no MMX register is involved. */
 OP(cvtpi2ps_m)
 {
-    SSE_MMX_ENTER;
+    SSE_ENTER;
     pi_to_ps(c, i, mem_read64(c, i));
-    mmx_use(c);
     NEXT;
 }
 HSET(cvtpi2ps) = HSET_RM(cvtpi2ps_r, cvtpi2ps_m);
@@ -406,7 +406,6 @@ OP(cvtpi2pd_r)
     NEXT;
 }
 
-/* With a memory operand no MMX register is involved (SDM 2). */
 OP(cvtpi2pd_m)
 {
     SSE_ENTER;
@@ -422,8 +421,8 @@ HSET(cvtpi2pd) = HSET_RM(cvtpi2pd_r, cvtpi2pd_m);
         struct sf sf = sse_sf(c);                                                            \
         uint32_t lo = (uint32_t)f##bits##_to_i32(&sf, s->member[0], mode);                   \
         uint32_t hi = (uint32_t)f##bits##_to_i32(&sf, s->member[1], mode);                   \
+        mmx_use(c); /* #XM comes after the transition */                                     \
         sse_done(c, i, &sf);                                                                 \
-        mmx_use(c);                                                                          \
         mmx_set(c, i->reg, (uint64_t)hi << 32 | lo);                                         \
     }                                                                                        \
     OP(name##_r)                                                                             \

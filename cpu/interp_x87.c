@@ -146,6 +146,7 @@ static void compare_flags(struct cpu *c, unsigned n, bool signaling, bool pop)
                                        EFLAGS_ZF | EFLAGS_PF | EFLAGS_CF };
     struct sf s = x87_sf(c);
     enum sf_order o = SF_UNORDERED;
+    uint16_t c1 = c->fpu.sw & SW_C1; /* left alone */
     bool stop;
 
     if (unlikely(st_empty(c, 0) || st_empty(c, n))) {
@@ -153,11 +154,10 @@ static void compare_flags(struct cpu *c, unsigned n, bool signaling, bool pop)
     } else {
         o = sf_compare(&s, sf_unpack80(ST(0)), sf_unpack80(ST(n)), signaling);
         stop = x87_done(c, &s) & SF_PRE;
+        c->fpu.sw |= c1;
     }
-    if (stop)
-        return;
     lf_set_all(c, flags[o]);
-    if (pop)
+    if (pop && !stop)
         st_pop(c);
 }
 
@@ -265,7 +265,7 @@ X87(fld_sti)
     struct sf s = x87_sf(c);
 
     x87_track(c, i);
-    if (st_empty(c, i->rm) && st_empty(c, 7)) {
+    if (st_empty(c, i->rm)) {
         if (!x87_underflow(c))
             st_push(c, F80_DEFAULT_NAN);
         return;
@@ -303,7 +303,11 @@ HSET(fld_const) = HSET_ALL(fld_const);
 /* Before the store: may it be done? Afterwards (nothing raises any more) store_done(). */
 static bool store_allowed(struct sf *s)
 {
-    return !(sf_finish(s) & (SF_IE | SF_OE | SF_UE));
+    if (!(sf_finish(s) & (SF_IE | SF_OE | SF_UE)))
+        return true;
+    s->flags &= (uint8_t)~SF_PE; /* nothing was rounded for delivery */
+    s->up = false;
+    return false;
 }
 
 static void store_done(struct cpu *c, const struct insn *i, struct sf *s, bool stored, bool pop)
@@ -401,6 +405,17 @@ static void store_sti(struct cpu *c, const struct insn *i, bool pop)
         st_pop(c);
 }
 
+/* D9 D8: as FSTP, but an empty ST(0) is no stack fault, it just goes. */
+X87(fstpnce)
+{
+    x87_track(c, i);
+    c->fpu.sw &= (uint16_t)~SW_C1;
+    if (!st_empty(c, 0))
+        st_set(c, i->rm, ST(0));
+    st_pop(c);
+}
+HSET(fstpnce) = HSET_ALL(fstpnce);
+
 X87(fst_sti) { store_sti(c, i, false); }
 HSET(fst_sti) = HSET_ALL(fst_sti);
 X87(fstp_sti) { store_sti(c, i, true); }
@@ -431,7 +446,6 @@ HSET(fxch) = HSET_ALL(fxch);
 static void fcmov(struct cpu *c, const struct insn *i, bool take)
 {
     x87_track(c, i);
-    c->fpu.sw &= (uint16_t)~SW_C1;
     if (unlikely(st_empty(c, 0) || st_empty(c, i->rm))) {
         if (!x87_underflow(c))
             st_set(c, 0, F80_DEFAULT_NAN);
@@ -558,6 +572,7 @@ static void remainder_op(struct cpu *c, const struct insn *i, bool nearest)
     bool partial;
     unsigned q;
 
+    c->fpu.sw &= (uint16_t)~SW_C2;
     if (!binary_operands(c, i))
         return;
     r = f80_rem(&s, ST(0), ST(1), nearest, &q, &partial);
@@ -565,6 +580,8 @@ static void remainder_op(struct cpu *c, const struct insn *i, bool nearest)
     if (x87_done(c, &s) & SF_PRE)
         return;
     ST(0) = r;
+    if (q == F80_NO_QUOTIENT)
+        return;
     c->fpu.sw &= (uint16_t)~SW_CC;
     c->fpu.sw |= (partial ? SW_C2 : 0) | (q & 4 ? SW_C0 : 0) | (q & 2 ? SW_C3 : 0)
                | (q & 1 ? SW_C1 : 0);

@@ -73,6 +73,7 @@ HSET(fnstsw_ax) = HSET_ALL(fnstsw_ax);
 X87(ffree)
 {
     x87_track(c, i);
+    c->fpu.sw &= (uint16_t)~SW_C1;
     c->fpu.empty |= (uint8_t)(1u << PHYS(i->rm));
 }
 HSET(ffree) = HSET_ALL(ffree);
@@ -80,6 +81,7 @@ HSET(ffree) = HSET_ALL(ffree);
 X87(ffreep)
 {
     x87_track(c, i);
+    c->fpu.sw &= (uint16_t)~SW_C1;
     c->fpu.empty |= (uint8_t)(1u << PHYS(i->rm));
     st_pop(c);
 }

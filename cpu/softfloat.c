@@ -141,11 +141,13 @@ static bool round_bits(const struct sf *s, uint64_t *hi, uint64_t lo, int prec, 
     return *hi == 0;
 }
 
-static struct sfn overflow(struct sf *s, bool sign, const struct sf_fmt *f)
+static struct sfn overflow(struct sf *s, bool sign, bool inexact, const struct sf_fmt *f)
 {
     bool inf = s->rc == RC_NEAREST || s->rc == (sign ? RC_DOWN : RC_UP);
 
-    s->flags |= SF_OE | SF_PE;
+    s->flags |= SF_OE;
+    if (inexact || s->masks & SF_OE)
+        s->flags |= SF_PE;
     s->up = inf;
     if (inf)
         return special(sign, TOP, SFC_INF);
@@ -188,12 +190,8 @@ struct sfn sf_round(struct sf *s, bool sign, int exp, uint64_t hi, uint64_t lo,
         e++;
     }
     if (unlikely(e > f->emax)) {
-        if (!f->wrap || s->masks & SF_OE) {
-            struct sfn r = overflow(s, sign, f);
-            if (!(s->masks & SF_OE) && !inexact)
-                s->flags &= (uint8_t)~SF_PE;
-            return r;
-        }
+        if (!f->wrap || s->masks & SF_OE)
+            return overflow(s, sign, inexact, f);
         s->flags |= SF_OE;
         e -= f->wrap;
     } else if (unlikely(e < f->emin)) {

@@ -135,6 +135,7 @@ int64_t f80_to_int(struct sf *s, struct f80 a, unsigned bits);
 struct f80 f80_from_bcd(const uint8_t p[10]);
 void f80_to_bcd(struct sf *s, struct f80 a, uint8_t p[10]);
 
+#define F80_NO_QUOTIENT ~0u /* f80_rem had a NaN or an invalid operation */
 #define F80_DEFAULT_NAN ((struct f80){ .m = 0xc000000000000000u, .se = 0xffff })
 
 #endif

@@ -138,6 +138,14 @@ struct f80 f80_rint(struct sf *s, struct f80 a)
     return sf_pack80(n);
 }
 
+/* A denormal that comes back as it is, which is no underflow: only a pseudo-denormal is respelt. */
+static struct f80 unchanged(struct f80 a)
+{
+    if (!(a.se & 0x7fff) && a.m >> 63)
+        a.se |= 1;
+    return a;
+}
+
 struct f80 f80_scale(struct sf *s, struct f80 a, struct f80 b)
 {
     struct sfn x = sf_unpack80(a), y = sf_unpack80(b);
@@ -162,20 +170,22 @@ struct f80 f80_scale(struct sf *s, struct f80 a, struct f80 b)
         s->flags |= SF_DE;
     if (x.cls != SFC_NORM)
         return a;
+    if (y.cls == SFC_ZERO)
+        return unchanged(a);
     up = s->up;
     if (!sf_to_magnitude(s, y, RC_ZERO, &n, &inexact) || n > 0x10000)
         n = 0x10000;
     s->up = up;
     e = y.sign ? -(int)n : (int)n;
-    /* Beyond what the wrapped exponent can hold the masked response is given all the same. */
-    if (x.exp + e > 16383 + 24576 || x.exp + e < -16382 - 24576) {
-        struct sf t = *s;
-        struct sfn r;
-        t.masks |= SF_OE | SF_UE;
-        r = sf_round(&t, x.sign, x.exp + e, x.sig, 0, &sf_fmt80);
-        s->flags |= t.flags;
-        s->up = t.up;
-        return sf_pack80(r);
+    /* Beyond what the wrapped exponent can hold, an unmasked exception delivers infinity or zero. */
+    if (!(s->masks & SF_OE) && x.exp + e > 16383 + 24576) {
+        s->flags |= SF_OE | SF_PE;
+        s->up = true;
+        return (struct f80){ TOP, (uint16_t)(x.sign << 15 | 0x7fff) };
+    }
+    if (!(s->masks & SF_UE) && x.exp + e < -16382 - 24576) {
+        s->flags |= SF_UE | SF_PE;
+        return (struct f80){ 0, (uint16_t)(x.sign << 15) };
     }
     return sf_pack80(sf_round(s, x.sign, x.exp + e, x.sig, 0, &sf_fmt80));
 }
@@ -210,7 +220,7 @@ struct f80 f80_rem(struct sf *s, struct f80 a, struct f80 b, bool nearest, unsig
     int d, step, exp;
     u128 t;
 
-    *q = 0;
+    *q = F80_NO_QUOTIENT;
     *partial = false;
     if (sf_is_nan(x) || sf_is_nan(y))
         return sf_pack80(sf_nan2(s, x, y));
@@ -218,12 +228,13 @@ struct f80 f80_rem(struct sf *s, struct f80 a, struct f80 b, bool nearest, unsig
         s->flags |= SF_IE;
         return F80_DEFAULT_NAN;
     }
+    *q = 0;
     if (x.den || y.den)
         s->flags |= SF_DE;
     if (x.cls == SFC_ZERO)
         return a;
     if (y.cls == SFC_INF)
-        return sf_pack80(sf_round(s, x.sign, x.exp, x.sig, 0, &sf_fmt80));
+        return unchanged(a);
     d = x.exp - y.exp;
     if (d < -1 || (d == -1 && !nearest))
         return sf_pack80(sf_round(s, x.sign, x.exp, x.sig, 0, &sf_fmt80));

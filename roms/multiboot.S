@@ -21,11 +21,10 @@
 #define MBI_BOOT_DEV   12
 #define MBI_MMAP_LEN   44
 #define MBI_MMAP_ADDR  48
-#define MBI_SIZE       120
 
-/* Low memory that nothing else uses by now: the mbi is built at 9000:0, the map behind it. */
-#define WORK_SEG 0x9000
-#define MMAP_OFF 0x100
+/* Where the "initrd" block, which begins with the mbi, is put; the memory map goes behind it. */
+#define WORK_SEG 0x900
+#define MMAP_OFF 0x500
 
         OPTROM_HEADER "Multiboot kernel", boot
 
@@ -55,11 +54,6 @@ boot:
         LOAD    KEY_KERNEL_ADDR, KEY_KERNEL_SIZE, KEY_KERNEL_DATA
         LOAD    KEY_INITRD_ADDR, KEY_INITRD_SIZE, KEY_INITRD_DATA
 
-        /* the first bytes of the "initrd" block are the mbi */
-        movw    $KEY_INITRD_DATA, %ax
-        movl    $MBI_SIZE, %ecx
-        movl    $(WORK_SEG << 4), %edi
-        call    fw_read
         movw    $WORK_SEG, %ax
         movw    %ax, %es
 

@@ -1,9 +1,16 @@
 # roms.mk - guest-side code. Assembled with the host's binutils; option ROMs are padded and summed.
 
 ROM_OUT = $(O)/roms
-ROM_INSTALL = $(ROM_OUT)/linuxboot.bin $(ROM_OUT)/multiboot.bin
+OPTROMS     = $(ROM_OUT)/linuxboot.bin $(ROM_OUT)/multiboot.bin
+ROM_INSTALL = $(ROM_OUT)/demo.img
 
-roms: $(ROM_INSTALL)
+roms: $(OPTROMS) $(ROM_INSTALL) demo.img
+
+# Code for guests: 32-bit, nothing of the host's.
+GUEST_CFLAGS = -m32 -march=i386 -Os -std=gnu11 -ffreestanding -fno-pic -fno-pie -nostdlib \
+               -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+               -mno-sse -mno-mmx -mno-80387 -fno-builtin -fno-tree-loop-distribute-patterns \
+               -fno-jump-tables $(WARN)
 
 $(ROM_OUT)/fixrom: roms/fixrom.c
 	@mkdir -p $(ROM_OUT)
@@ -20,4 +27,25 @@ $(ROM_OUT)/linuxboot.bin $(ROM_OUT)/multiboot.bin: %.bin: %.raw $(ROM_OUT)/fixro
 	@$(ROM_OUT)/fixrom $< $@
 
 # Option ROMs are part of the program.
-$(O)/ui/roms.o: $(ROM_INSTALL)
+$(O)/ui/roms.o: $(OPTROMS)
+
+# --- the demo: a 1.44 MB floppy image ---
+
+DEMO_OBJ = $(patsubst %,$(ROM_OUT)/demo/%.o,boot trap kernel console power shell)
+
+$(ROM_OUT)/demo/%.o: roms/demo/%.S
+	@mkdir -p $(ROM_OUT)/demo
+	@$(CC) $(GUEST_CFLAGS) -c -o $@ $<
+
+$(ROM_OUT)/demo/%.o: roms/demo/%.c roms/demo/demo.h
+	@mkdir -p $(ROM_OUT)/demo
+	@$(CC) $(GUEST_CFLAGS) -c -o $@ $<
+
+$(ROM_OUT)/demo.img: $(DEMO_OBJ) roms/demo/demo.ld
+	@echo "  ROM   $@"
+	@ld -m elf_i386 -T $(srcdir)/roms/demo/demo.ld -o $(ROM_OUT)/demo/demo.elf $(DEMO_OBJ)
+	@objcopy -O binary $(ROM_OUT)/demo/demo.elf $@
+	@truncate -s 1440K $@
+
+demo.img: $(ROM_OUT)/demo.img
+	@ln -sf $< $@

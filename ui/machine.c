@@ -7,7 +7,9 @@
 #include "ui/machine.h"
 
 #include "cpu/fpu.h"
+#include "hw/multiboot.h"
 #include "ui/files.h"
+#include "ui/roms.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -360,12 +362,18 @@ static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_fi
         roms[0].data = firmware(m, "vgabios-stdvga.bin", &roms[0].len);
         if (!roms[0].data)
             return -EINVAL;
-        cfg->rom_file_count = 1;
+        cfg->rom_file_count++;
     }
     if (o->kernel) {
         cfg->kernel = keep_file(m, o->kernel, "kernel", &cfg->kernel_size);
         if (!cfg->kernel)
             return -EINVAL;
+        if (multiboot_probe(cfg->kernel, cfg->kernel_size))
+            roms[cfg->rom_file_count++] = (struct pc_rom_file){
+                "genroms/multiboot.bin", rom_multiboot, rom_multiboot_end - rom_multiboot };
+        else
+            roms[cfg->rom_file_count++] = (struct pc_rom_file){
+                "genroms/linuxboot.bin", rom_linuxboot, rom_linuxboot_end - rom_linuxboot };
         cfg->kernel_name = o->kernel;
         cfg->cmdline = o->append ? o->append : "";
         cfg->initrd_arg = o->initrd;
@@ -391,7 +399,7 @@ static void post_mortem(FILE *f)
 int machine_create(struct machine *m, const struct options *o)
 {
     struct pc_config cfg = { 0 };
-    struct pc_rom_file roms[1];
+    struct pc_rom_file roms[2];
     char err[512];
     int rc;
 

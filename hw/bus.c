@@ -1,0 +1,611 @@
+/* bus.c - port table, memory ranges, DMA and the list of devices. See bus.h.
+ *
+ * Ports: one index a port into the table of ranges; the map is rebuilt over the ports of a range
+ * that moves, fixed ranges winning over movable ones, so a guest that puts a BAR over another
+ * device gets what it deserves and the host stays sane.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "hw/bus.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define PORTS 65536u
+
+struct port_range {
+    const char *name;
+    const struct port_ops *ops;
+    void *opaque;
+    int base; /* -1: not mapped */
+    unsigned len;
+    bool movable;
+    bool live;
+};
+
+struct mmio_range {
+    struct mmio_range *next;
+    const char *name;
+    const struct mmio_ops *ops; /* NULL: RAM */
+    void *opaque;
+    void *host;
+    unsigned flags;
+    gpa_t gpa;    /* GPA_NONE: not mapped */
+    gpa_t wanted; /* differs from gpa while another range is in the way */
+    uint64_t size;
+};
+
+struct bus_ram {
+    struct bus_ram *next;
+    void *host;
+    uint64_t size;
+};
+
+int bus_error(struct bus *bus, const char *fmt, ...)
+{
+    va_list ap;
+    if (!bus->failed) {
+        bus->failed = true;
+        va_start(ap, fmt);
+        vsnprintf(bus->error, sizeof bus->error, fmt, ap);
+        va_end(ap);
+    }
+    return -EINVAL;
+}
+
+int bus_init(struct bus *bus)
+{
+    bus->port_map = calloc(PORTS, sizeof *bus->port_map);
+    bus->ports = calloc(1, sizeof *bus->ports);
+    bus->port_count = 1; /* index 0 is nobody */
+    bus->devices_tail = &bus->devices;
+    return bus->port_map && bus->ports ? 0 : -ENOMEM;
+}
+
+void bus_destroy(struct bus *bus)
+{
+    /* The last device created knows those before it: destroy in reverse order. */
+    while (bus->devices) {
+        struct device **p = &bus->devices;
+        while ((*p)->next)
+            p = &(*p)->next;
+        struct device *dev = *p;
+        *p = NULL;
+        if (dev->class->destroy)
+            dev->class->destroy(dev);
+        free(dev);
+    }
+    for (struct mmio_range *r = bus->mmio, *next; r; r = next) {
+        next = r->next;
+        bus_mmio_move(bus, r, GPA_NONE);
+        free(r);
+    }
+    for (struct bus_ram *r = bus->ram, *next; r; r = next) {
+        next = r->next;
+        if (r->size)
+            munmap(r->host, r->size);
+        free(r);
+    }
+    for (size_t i = 1; i < bus->port_count; i++)
+        free(bus->ports[i]);
+    free(bus->ports);
+    free(bus->port_map);
+    bus->ports = NULL;
+    bus->port_map = NULL;
+    bus->mmio = NULL;
+    bus->ram = NULL;
+    bus->port_count = 0;
+}
+
+void bus_request_reset(struct bus *bus, enum reset_kind kind, int code)
+{
+    LOG(pm, "reset request %d, code %d", kind, code);
+    if (bus->reset_request)
+        bus->reset_request(bus->reset_opaque, kind, code);
+}
+
+/* ---- ports ---- */
+
+/* Recompute who owns [base, base+len). */
+static void remap_ports(struct bus *bus, unsigned base, unsigned len)
+{
+    unsigned end = base + len < PORTS ? base + len : PORTS;
+    memset(bus->port_map + base, 0, (end - base) * sizeof *bus->port_map);
+    for (int movable = 0; movable < 2; movable++) {
+        for (size_t i = 1; i < bus->port_count; i++) {
+            const struct port_range *r = bus->ports[i];
+            if (!r->live || r->base < 0 || r->movable != (movable == 1))
+                continue;
+            unsigned from = (unsigned)r->base > base ? (unsigned)r->base : base;
+            unsigned to = (unsigned)r->base + r->len < end ? (unsigned)r->base + r->len : end;
+            for (unsigned p = from; p < to; p++)
+                if (!bus->port_map[p])
+                    bus->port_map[p] = (uint16_t)i;
+        }
+    }
+}
+
+static struct port_range *new_port_range(struct bus *bus, unsigned len, const struct port_ops *ops,
+                                         void *opaque, const char *name)
+{
+    struct port_range *r = NULL;
+    size_t i;
+    for (i = 1; i < bus->port_count; i++)
+        if (!bus->ports[i]->live)
+            break;
+    if (i < bus->port_count) {
+        r = bus->ports[i];
+    } else {
+        struct port_range **p = NULL;
+        r = calloc(1, sizeof *r);
+        if (r && bus->port_count < UINT16_MAX)
+            p = realloc(bus->ports, (bus->port_count + 1) * sizeof *p);
+        if (!p) {
+            free(r);
+            bus_error(bus, "no memory for the ports of %s", name);
+            return NULL;
+        }
+        bus->ports = p;
+        bus->ports[bus->port_count++] = r;
+    }
+    *r = (struct port_range){
+        .name = name, .ops = ops, .opaque = opaque, .base = -1, .len = len, .live = true};
+    return r;
+}
+
+struct port_range *bus_port_add(struct bus *bus, uint16_t base, unsigned len,
+                                const struct port_ops *ops, void *opaque, const char *name)
+{
+    if (!len || base + len > PORTS) {
+        bus_error(bus, "%s: bad port range %x+%u", name, base, len);
+        return NULL;
+    }
+    for (unsigned p = base; p < base + len; p++) {
+        const struct port_range *o = bus->ports[bus->port_map[p]];
+        if (bus->port_map[p] && !o->movable) {
+            bus_error(bus, "port %xh: claimed by both %s and %s", p, o->name, name);
+            return NULL;
+        }
+    }
+    struct port_range *r = new_port_range(bus, len, ops, opaque, name);
+    if (r) {
+        r->base = base;
+        remap_ports(bus, base, len);
+    }
+    return r;
+}
+
+struct port_range *bus_port_add_movable(struct bus *bus, unsigned len, const struct port_ops *ops,
+                                        void *opaque, const char *name)
+{
+    struct port_range *r = new_port_range(bus, len, ops, opaque, name);
+    if (r)
+        r->movable = true;
+    return r;
+}
+
+void bus_port_move(struct bus *bus, struct port_range *r, int base)
+{
+    if (!r || r->base == base || base >= (int)PORTS)
+        return;
+    int old = r->base;
+    r->base = base;
+    if (old >= 0)
+        remap_ports(bus, (unsigned)old, r->len);
+    if (base >= 0)
+        remap_ports(bus, (unsigned)base, r->len);
+}
+
+void bus_port_remove(struct bus *bus, struct port_range *r)
+{
+    if (!r)
+        return;
+    int old = r->base;
+    r->live = false;
+    r->base = -1;
+    if (old >= 0)
+        remap_ports(bus, (unsigned)old, r->len);
+}
+
+static const struct port_range *owner(const struct bus *bus, uint16_t port)
+{
+    unsigned i = bus->port_map[port];
+    return i ? bus->ports[i] : NULL;
+}
+
+static uint32_t ones(unsigned size)
+{
+    return size >= 4 ? 0xffffffffu : (1u << (size * 8)) - 1;
+}
+
+uint32_t port_read(struct bus *bus, uint16_t port, unsigned size)
+{
+    const struct port_range *r = owner(bus, port);
+    unsigned max = r && r->ops->max_size ? r->ops->max_size : 4;
+    if (size > 1 && (!r || size > max || port - (unsigned)r->base + size > r->len)) {
+        if (!r && !owner(bus, (uint16_t)(port + size - 1)) &&
+            !owner(bus, (uint16_t)(port + size / 2))) {
+            LOG(io, "unclaimed read of %u at %04x", size, port);
+            return ones(size);
+        }
+        unsigned half = size / 2;
+        uint32_t lo = port_read(bus, port, half);
+        return lo | port_read(bus, (uint16_t)(port + half), half) << (half * 8);
+    }
+    if (!r) {
+        LOG(io, "unclaimed read of %u at %04x", size, port);
+        return ones(size);
+    }
+    if (!r->ops->read)
+        return ones(size);
+    unsigned min = r->ops->min_size;
+    if (size < min) {
+        unsigned off = (port - (unsigned)r->base) & (min - 1);
+        return r->ops->read(r->opaque, (uint16_t)(port - off), min) >> (off * 8) & ones(size);
+    }
+    return r->ops->read(r->opaque, port, size) & ones(size);
+}
+
+void port_write(struct bus *bus, uint16_t port, uint32_t val, unsigned size)
+{
+    const struct port_range *r = owner(bus, port);
+    unsigned max = r && r->ops->max_size ? r->ops->max_size : 4;
+    if (size > 1 && (!r || size > max || port - (unsigned)r->base + size > r->len)) {
+        unsigned half = size / 2;
+        port_write(bus, port, val & ones(half), half);
+        port_write(bus, (uint16_t)(port + half), val >> (half * 8) & ones(half), half);
+        return;
+    }
+    if (!r) {
+        LOG(io, "unclaimed write of %u at %04x: %x", size, port, val & ones(size));
+        return;
+    }
+    if (!r->ops->write)
+        return;
+    val &= ones(size);
+    if (size < r->ops->min_size) {
+        unsigned off = (port - (unsigned)r->base) & (r->ops->min_size - 1u);
+        r->ops->write(r->opaque, (uint16_t)(port - off), val << (off * 8), r->ops->min_size);
+        return;
+    }
+    r->ops->write(r->opaque, port, val, size);
+}
+
+/* ---- memory ---- */
+
+uint64_t mmio_read(const struct mmio_ops *ops, void *opaque, gpa_t offset, unsigned size)
+{
+    unsigned max = ops->max_size ? ops->max_size : 4;
+    unsigned min = ops->min_size ? ops->min_size : 1;
+    uint64_t mask = size >= 8 ? UINT64_MAX : (1ull << (size * 8)) - 1;
+    if (!ops->read)
+        return mask;
+    if (size > max || (size > min && (offset & (size - 1)))) {
+        unsigned half = size / 2;
+        uint64_t lo = mmio_read(ops, opaque, offset, half);
+        return lo | mmio_read(ops, opaque, offset + half, half) << (half * 8);
+    }
+    if (size < min) {
+        unsigned off = (unsigned)offset & (min - 1);
+        return ops->read(opaque, offset - off, min) >> (off * 8) & mask;
+    }
+    return ops->read(opaque, offset, size) & mask;
+}
+
+void mmio_write(const struct mmio_ops *ops, void *opaque, gpa_t offset, uint64_t val,
+                unsigned size)
+{
+    unsigned max = ops->max_size ? ops->max_size : 4;
+    unsigned min = ops->min_size ? ops->min_size : 1;
+    uint64_t mask = size >= 8 ? UINT64_MAX : (1ull << (size * 8)) - 1;
+    if (!ops->write)
+        return;
+    val &= mask;
+    if (size > max || (size > min && (offset & (size - 1)))) {
+        unsigned half = size / 2;
+        mmio_write(ops, opaque, offset, val, half);
+        mmio_write(ops, opaque, offset + half, val >> (half * 8), half);
+        return;
+    }
+    if (size < min) {
+        unsigned off = (unsigned)offset & (min - 1);
+        ops->write(opaque, offset - off, val << (off * 8), min);
+        return;
+    }
+    ops->write(opaque, offset, val, size);
+}
+
+static struct mmio_range *new_range(struct bus *bus, uint64_t size, const char *name)
+{
+    struct mmio_range *r = calloc(1, sizeof *r);
+    if (!r || !size || (size & (PAGE_SIZE - 1))) {
+        free(r);
+        bus_error(bus, "%s: bad memory range of %#llx bytes", name, (unsigned long long)size);
+        return NULL;
+    }
+    r->name = name;
+    r->size = size;
+    r->gpa = r->wanted = GPA_NONE;
+    r->next = bus->mmio;
+    bus->mmio = r;
+    return r;
+}
+
+static int map_range(struct bus *bus, struct mmio_range *r, gpa_t gpa)
+{
+    int err;
+    if (r->ops)
+        err = bus->mem->mmio_map(bus->mem_opaque, gpa, r->size, r->ops, r->opaque, r->name);
+    else
+        err = bus->mem->ram_map(bus->mem_opaque, gpa, r->size, r->host, r->flags, r->name);
+    if (!err)
+        r->gpa = gpa;
+    return err;
+}
+
+/* Another mapped range that [gpa, gpa+size) would overlap. */
+static const struct mmio_range *in_the_way(const struct bus *bus, const struct mmio_range *r,
+                                           gpa_t gpa)
+{
+    for (const struct mmio_range *o = bus->mmio; o; o = o->next)
+        if (o != r && o->gpa != GPA_NONE && gpa < o->gpa + o->size && o->gpa < gpa + r->size)
+            return o;
+    return NULL;
+}
+
+void bus_mmio_move(struct bus *bus, struct mmio_range *r, gpa_t gpa)
+{
+    if (!r || (r->gpa == gpa && r->wanted == gpa))
+        return;
+    r->wanted = gpa;
+    if (r->gpa != GPA_NONE) {
+        if (r->ops)
+            bus->mem->mmio_unmap(bus->mem_opaque, r->gpa, r->size);
+        else
+            bus->mem->ram_unmap(bus->mem_opaque, r->gpa, r->size);
+        r->gpa = GPA_NONE;
+    }
+    /* Whoever waited for the place just left gets it, and r its new one. */
+    for (struct mmio_range *o = bus->mmio; o; o = o->next) {
+        if (o->wanted == GPA_NONE || o->gpa != GPA_NONE)
+            continue;
+        const struct mmio_range *blocker = in_the_way(bus, o, o->wanted);
+        if (blocker || map_range(bus, o, o->wanted))
+            GUEST_WARN(guest_errors, "%s cannot be mapped at %#llx%s%s", o->name,
+                       (unsigned long long)o->wanted, blocker ? ": taken by " : "",
+                       blocker ? blocker->name : "");
+    }
+}
+
+static struct mmio_range *map_at_start(struct bus *bus, struct mmio_range *r, gpa_t gpa)
+{
+    if (!r)
+        return NULL;
+    r->wanted = gpa;
+    if (!in_the_way(bus, r, gpa) && !map_range(bus, r, gpa))
+        return r;
+    bus_error(bus, "%s: cannot map %#llx bytes at %#llx", r->name, (unsigned long long)r->size,
+              (unsigned long long)gpa);
+    bus_mmio_remove(bus, r);
+    return NULL;
+}
+
+struct mmio_range *bus_mmio_add_movable(struct bus *bus, uint64_t size, const struct mmio_ops *ops,
+                                        void *opaque, const char *name)
+{
+    struct mmio_range *r = new_range(bus, size, name);
+    if (r) {
+        r->ops = ops;
+        r->opaque = opaque;
+    }
+    return r;
+}
+
+struct mmio_range *bus_mmio_add(struct bus *bus, gpa_t gpa, uint64_t size,
+                                const struct mmio_ops *ops, void *opaque, const char *name)
+{
+    return map_at_start(bus, bus_mmio_add_movable(bus, size, ops, opaque, name), gpa);
+}
+
+struct mmio_range *bus_ram_add_movable(struct bus *bus, uint64_t size, void *host, unsigned flags,
+                                       const char *name)
+{
+    struct mmio_range *r = new_range(bus, size, name);
+    if (r) {
+        r->host = host;
+        r->flags = flags;
+    }
+    return r;
+}
+
+struct mmio_range *bus_ram_add(struct bus *bus, gpa_t gpa, uint64_t size, void *host,
+                               unsigned flags, const char *name)
+{
+    return map_at_start(bus, bus_ram_add_movable(bus, size, host, flags, name), gpa);
+}
+
+void bus_mmio_remove(struct bus *bus, struct mmio_range *r)
+{
+    if (!r)
+        return;
+    bus_mmio_move(bus, r, GPA_NONE);
+    for (struct mmio_range **p = &bus->mmio; *p; p = &(*p)->next) {
+        if (*p == r) {
+            *p = r->next;
+            free(r);
+            return;
+        }
+    }
+}
+
+gpa_t bus_mmio_where(const struct mmio_range *r)
+{
+    return r ? r->gpa : GPA_NONE;
+}
+
+void *bus_ram_alloc(struct bus *bus, uint64_t size, const char *name)
+{
+    struct bus_ram *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    size = (size + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
+    if (bus->mem->ram_alloc) {
+        r->host = bus->mem->ram_alloc(bus->mem_opaque, size, name); /* the glue's to free */
+    } else {
+        r->host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        r->size = size;
+        if (r->host == MAP_FAILED)
+            r->host = NULL;
+    }
+    if (!r->host) {
+        free(r);
+        bus_error(bus, "no memory for %s (%llu bytes)", name, (unsigned long long)size);
+        return NULL;
+    }
+    r->next = bus->ram;
+    bus->ram = r;
+    return r->host;
+}
+
+void bus_ram_dirty(struct bus *bus, struct mmio_range *r, uint8_t *pages)
+{
+    if (r->gpa == GPA_NONE || !bus->mem->ram_dirty ||
+        bus->mem->ram_dirty(bus->mem_opaque, r->gpa, r->size, pages))
+        memset(pages, 1, r->size / PAGE_SIZE);
+}
+
+void bus_dma_read(struct bus *bus, gpa_t gpa, void *buf, size_t len)
+{
+    bus->mem->dma_read(bus->mem_opaque, gpa, buf, len);
+}
+
+void bus_dma_write(struct bus *bus, gpa_t gpa, const void *buf, size_t len)
+{
+    bus->mem->dma_write(bus->mem_opaque, gpa, buf, len);
+}
+
+/* ---- devices ---- */
+
+void *bus_add_device(struct bus *bus, const struct device_class *class, const char *name,
+                     const void *props)
+{
+    struct device *dev = calloc(1, class->size);
+    if (!dev) {
+        bus_error(bus, "no memory for %s", class->name);
+        return NULL;
+    }
+    dev->class = class;
+    dev->name = name ? name : class->name;
+    dev->bus = bus;
+    *bus->devices_tail = dev;
+    bus->devices_tail = &dev->next;
+    if ((class->init && class->init(dev, props)) || bus->failed) {
+        bus_error(bus, "%s cannot be created", dev->name);
+        return NULL; /* it stays in the list; bus_destroy frees it */
+    }
+    return dev;
+}
+
+struct device *bus_find_device(struct bus *bus, const char *name)
+{
+    for (struct device *d = bus->devices; d; d = d->next)
+        if (!strcmp(d->name, name))
+            return d;
+    return NULL;
+}
+
+void bus_reset_devices(struct bus *bus)
+{
+    for (struct device *d = bus->devices; d; d = d->next)
+        if (d->class->reset)
+            d->class->reset(d);
+}
+
+int bus_device_info(struct bus *bus, const char *name, FILE *f)
+{
+    struct device *d = bus_find_device(bus, name);
+    if (!d)
+        return -ENOENT;
+    if (d->class->dump)
+        d->class->dump(d, f);
+    else if (d->class->state)
+        state_print(d->class->state, d, f);
+    else
+        fprintf(f, "%s has no state\n", d->name);
+    return 0;
+}
+
+int bus_save(struct bus *bus, struct state_buf *out)
+{
+    for (struct device *d = bus->devices; d; d = d->next) {
+        uint8_t len = (uint8_t)strnlen(d->name, 255);
+        if (!d->class->state)
+            continue;
+        state_buf_put(out, &len, 1);
+        state_buf_put(out, d->name, len);
+        if (state_save(d->class->state, d, out))
+            return -ENOMEM;
+    }
+    const uint8_t end = 0;
+    state_buf_put(out, &end, 1);
+    return out->failed ? -ENOMEM : 0;
+}
+
+int bus_load(struct bus *bus, const uint8_t *data, size_t len, const char **err)
+{
+    size_t at = 0;
+    while (at < len && data[at]) {
+        char name[256] = {0};
+        size_t nlen = data[at];
+        size_t used = 0;
+        if (nlen > len - at - 1)
+            break;
+        memcpy(name, data + at + 1, nlen);
+        at += 1 + nlen;
+        struct device *d = bus_find_device(bus, name);
+        if (!d || !d->class->state) {
+            *err = "the saved machine has a device that this one lacks";
+            return -EINVAL;
+        }
+        int rc = state_load(d->class->state, d, data + at, len - at, &used, err);
+        if (rc)
+            return rc;
+        at += used;
+    }
+    if (at >= len || data[at]) {
+        *err = "the saved machine's state is cut short";
+        return -EINVAL;
+    }
+    return 0;
+}
+
+const char *bus_check(struct bus *bus)
+{
+    for (struct device *d = bus->devices; d; d = d->next) {
+        const char *what = d->class->check ? d->class->check(d) : NULL;
+        if (what)
+            return what;
+    }
+    return NULL;
+}
+
+void bus_dump(struct bus *bus, FILE *f)
+{
+    for (unsigned p = 0; p < PORTS; p++) {
+        const struct port_range *r = owner(bus, (uint16_t)p);
+        if (!r || (p && owner(bus, (uint16_t)(p - 1)) == r))
+            continue;
+        unsigned end = p;
+        while (end + 1 < PORTS && owner(bus, (uint16_t)(end + 1)) == r)
+            end++;
+        fprintf(f, "port %04x-%04x  %s%s\n", p, end, r->name, r->movable ? " (BAR)" : "");
+    }
+    for (struct mmio_range *r = bus->mmio; r; r = r->next)
+        if (r->gpa != GPA_NONE)
+            fprintf(f, "mem  %09llx-%09llx  %s%s\n", (unsigned long long)r->gpa,
+                    (unsigned long long)(r->gpa + r->size - 1), r->name,
+                    r->ops ? "" : r->flags & BUS_RAM_READONLY ? " (rom)" : " (ram)");
+    for (struct device *d = bus->devices; d; d = d->next)
+        fprintf(f, "dev  %s (%s)\n", d->name, d->class->name);
+}

@@ -1,0 +1,92 @@
+/* pty.c - a pseudo-terminal as a byte stream: its name is printed and can be opened by any
+ * terminal program.
+ *
+ * We keep the other side open too. Otherwise poll() would report a hang-up for ever while nobody
+ * uses it; this way output nobody reads just fills the terminal's buffer, and then is dropped.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE 1
+#include "hw/char/chardev_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+struct pty_chardev {
+    struct chardev c;
+    int fd;
+    int other; /* the side for the terminal program */
+    struct chardev_out out;
+};
+
+static void pty_update_input(struct chardev *c)
+{
+    struct pty_chardev *p = (struct pty_chardev *)c;
+    evloop_modify_fd(c->ev, p->fd, chardev_room(c) > 0, p->out.len > 0);
+}
+
+static void pty_ready(void *opaque, int fd, unsigned events)
+{
+    struct pty_chardev *p = opaque;
+    uint8_t buf[1024];
+    size_t room = chardev_room(&p->c);
+    if (events & EV_WRITE)
+        chardev_out_flush(&p->out, fd);
+    if (room && (events & EV_READ)) {
+        ssize_t n = read(fd, buf, room < sizeof buf ? room : sizeof buf);
+        if (n > 0)
+            chardev_deliver(&p->c, buf, (size_t)n);
+    }
+    pty_update_input(&p->c);
+}
+
+static void pty_write(struct chardev *c, const uint8_t *buf, size_t len)
+{
+    struct pty_chardev *p = (struct pty_chardev *)c;
+    chardev_out_write(&p->out, p->fd, buf, len);
+    if (p->out.len)
+        pty_update_input(c);
+}
+
+static void pty_close(struct chardev *c)
+{
+    struct pty_chardev *p = (struct pty_chardev *)c;
+    if (p->fd >= 0) {
+        evloop_remove_fd(c->ev, p->fd);
+        close(p->fd);
+    }
+    if (p->other >= 0)
+        close(p->other);
+    free(p->out.buf);
+}
+
+static const struct chardev_ops pty_ops = {
+    .name = "pty", .write = pty_write, .update_input = pty_update_input, .close = pty_close};
+
+struct chardev *chardev_pty_open(struct evloop *ev, char *err, size_t err_len)
+{
+    struct pty_chardev *p = chardev_alloc(sizeof *p, &pty_ops, ev);
+    char name[100];
+    struct termios tio;
+    if (!p)
+        return chardev_fail(err, err_len, "out of memory");
+    p->c.open = true;
+    p->other = -1;
+    p->fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (p->fd < 0 || grantpt(p->fd) || unlockpt(p->fd) || ptsname_r(p->fd, name, sizeof name) ||
+        (p->other = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0 ||
+        evloop_add_fd(ev, p->fd, false, false, pty_ready, p)) {
+        int e = errno;
+        chardev_close(&p->c);
+        return chardev_fail(err, err_len, "pty: %s", strerror(e));
+    }
+    if (!tcgetattr(p->other, &tio)) {
+        cfmakeraw(&tio);
+        tcsetattr(p->other, TCSANOW, &tio);
+    }
+    snprintf(p->c.label, sizeof p->c.label, "pty:%s", name);
+    fprintf(stderr, "callgate: character device redirected to %s\n", name);
+    return &p->c;
+}

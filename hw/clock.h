@@ -1,0 +1,92 @@
+/* clock.h - the virtual clock all guest-visible time comes from, and its timers.
+ *
+ * Time is in ns since the machine was created. The source is the host's monotonic clock less an
+ * offset (it can be paused), or a function the glue supplies (instructions x constant). Timers
+ * run on the vCPU thread, from clock_run_expired. Ties run in the order of timer_init, so that a
+ * run with a deterministic source is itself deterministic.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef HW_CLOCK_H
+#define HW_CLOCK_H
+
+#include "cpu/base.h"
+
+#define TICKS_PER_SEC 1000000000ull
+#define TICK_NEVER    UINT64_MAX
+
+struct clock;
+
+struct timer {
+    struct clock *clock;
+    void (*fn)(void *opaque, tick_t now);
+    void *opaque;
+    const char *name;
+    tick_t when;  /* TICK_NEVER if not armed */
+    uint32_t id;  /* order of timer_init: breaks ties */
+    size_t index; /* place in the heap + 1; 0 if not armed */
+};
+
+struct clock {
+    tick_t (*source)(void *opaque); /* NULL: the host's clock */
+    void *source_opaque;
+    tick_t offset;    /* host time at virtual time 0 */
+    tick_t paused_at; /* virtual time while paused */
+    bool paused;
+    int64_t rtc_base; /* seconds since 1970 (the guest's RTC time) at virtual time 0 */
+    struct timer **heap;
+    size_t count;
+    size_t cap;
+    size_t timers; /* living timers: the heap always has room for all */
+    uint32_t next_id;
+    /* Called when the earliest deadline moves to an earlier time; evloop uses it. */
+    void (*deadline_moved)(void *opaque, tick_t deadline);
+    void *deadline_opaque;
+};
+
+/* Start at time 0. `source` NULL selects the host's clock. */
+void clock_init(struct clock *c, tick_t (*source)(void *opaque), void *opaque);
+void clock_destroy(struct clock *c);
+
+/* Virtual time now. */
+tick_t clock_now(struct clock *c);
+
+/* Stop and restart time (host source only; another source stops by itself). */
+void clock_pause(struct clock *c);
+void clock_resume(struct clock *c);
+/* Set the virtual time (loading a snapshot); host source only. */
+void clock_set_now(struct clock *c, tick_t now);
+
+/* True when virtual time passes with the host's, so that sleeping makes deadlines arrive. */
+bool clock_is_realtime(const struct clock *c);
+/* CLOCK_MONOTONIC ns at which the virtual time `t` is reached (host source, not paused). */
+tick_t clock_to_host(const struct clock *c, tick_t t);
+tick_t clock_host_now(void);
+
+/* Parse -rtc base=: "utc", "localtime", or "2006-06-17T16:01:21" / "2006-06-17" into seconds
+ * since 1970. Returns 0 or -EINVAL. */
+int clock_parse_rtc_base(const char *text, int64_t *seconds);
+
+/* The earliest deadline, or TICK_NEVER. */
+tick_t clock_next_deadline(const struct clock *c);
+/* Run every timer that is due; returns how many ran (bounded: a timer that re-arms itself in
+ * the past continues at the next call). */
+unsigned clock_run_expired(struct clock *c);
+
+/* Prepare a timer; timer_set arms (or moves) it, timer_cancel disarms it. */
+void timer_init(struct timer *t, struct clock *c, const char *name,
+                void (*fn)(void *opaque, tick_t now), void *opaque);
+void timer_set(struct timer *t, tick_t when);
+void timer_cancel(struct timer *t);
+void timer_destroy(struct timer *t);
+static inline bool timer_pending(const struct timer *t)
+{
+    return t->index != 0;
+}
+
+/* a * b / c without overflow in between: ticks to device clocks and back. */
+static inline uint64_t muldiv64(uint64_t a, uint64_t b, uint64_t c)
+{
+    return (uint64_t)((unsigned __int128)a * b / c);
+}
+
+#endif

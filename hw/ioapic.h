@@ -1,0 +1,19 @@
+/* ioapic.h - the I/O APIC.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef HW_IOAPIC_H
+#define HW_IOAPIC_H
+
+#include "hw/lapic.h"
+
+#define IOAPIC_BASE 0xfec00000u
+#define IOAPIC_PINS 24
+
+struct ioapic;
+
+struct ioapic *ioapic_create(struct bus *bus, struct lapic *lapic);
+void ioapic_set_pin(struct ioapic *io, int pin, int level);
+/* A local APIC ended a level-triggered interrupt. */
+void ioapic_eoi(struct ioapic *io, uint8_t vector);
+
+#endif

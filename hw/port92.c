@@ -1,0 +1,75 @@
+/* port92.c - system control port A of the PS/2, port 92h: bit 0 fast reset, bit 1 fast A20.
+ *
+ * NOT modelled: the security lock, the watchdog and the disk lamp (bits read back as written).
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "hw/port92.h"
+
+#define P92_RESET 0x01
+#define P92_A20   0x02
+
+struct port92 {
+    struct device dev;
+    struct irq a20;
+    struct irq reset;
+    uint8_t value;
+};
+
+static uint32_t port92_read(void *opaque, uint16_t port, unsigned size)
+{
+    const struct port92 *p = opaque;
+    (void)port;
+    (void)size;
+    return p->value;
+}
+
+static void port92_write(void *opaque, uint16_t port, uint32_t val, unsigned size)
+{
+    struct port92 *p = opaque;
+    uint8_t old = p->value;
+    (void)port;
+    (void)size;
+    p->value = (uint8_t)val;
+    irq_set(&p->a20, val & P92_A20 ? 1 : 0);
+    if ((val & P92_RESET) && !(old & P92_RESET))
+        irq_set(&p->reset, 1);
+}
+
+void port92_note_a20(struct port92 *p, bool on)
+{
+    p->value = (uint8_t)(on ? p->value | P92_A20 : p->value & ~P92_A20);
+}
+
+static void port92_device_reset(struct device *dev)
+{
+    ((struct port92 *)dev)->value = 0;
+}
+
+static const struct state_field port92_fields[] = {FIELD_U8(struct port92, value), FIELD_END};
+static const struct state_desc port92_state = {"port92", 1, port92_fields, NULL};
+
+struct props {
+    struct irq a20;
+    struct irq reset;
+};
+
+static int port92_init(struct device *dev, const void *props)
+{
+    static const struct port_ops ops = {port92_read, port92_write, 1, 1};
+    struct port92 *p = (struct port92 *)dev;
+    p->a20 = ((const struct props *)props)->a20;
+    p->reset = ((const struct props *)props)->reset;
+    bus_port_add(dev->bus, 0x92, 1, &ops, p, "port 92h");
+    return 0;
+}
+
+static const struct device_class port92_class = {
+    .name = "port92", .size = sizeof(struct port92), .init = port92_init,
+    .reset = port92_device_reset, .state = &port92_state,
+};
+
+struct port92 *port92_create(struct bus *bus, struct irq a20, struct irq reset)
+{
+    const struct props props = {a20, reset};
+    return bus_add_device(bus, &port92_class, NULL, &props);
+}
