@@ -59,7 +59,10 @@ void x87_transcendental(struct cpu *c, unsigned modrm)
 typedef unsigned __int128 u128;
 
 #define TOP 0x8000000000000000u
-#define FMT (&sf_fmt80)
+
+/* Intermediate results: 64 bits, and exponents that do not end. */
+static const struct sf_fmt wide = { 64, -1000000, 1000000, 0 };
+#define FMT (&wide)
 
 static const struct sfn one = { TOP, 0, SFC_NORM, false, false };
 static const struct sfn ln2 = { 0xb17217f7d1cf79abu, -1, SFC_NORM, false, false };
@@ -230,7 +233,7 @@ static struct f80 inexact(struct sf *s, struct sfn r)
     s->flags |= SF_PE;
     if (r.cls != SFC_NORM)
         return sf_pack80(r);
-    return sf_pack80(sf_round(s, r.sign, r.exp, r.sig, 1, FMT));
+    return sf_pack80(sf_round(s, r.sign, r.exp, r.sig, 1, &sf_fmt80));
 }
 
 static struct f80 special_result(struct sf *s, bool ok, struct sfn r)
@@ -250,7 +253,7 @@ static struct f80 f2xm1(struct sf *s, struct sfn x)
     if (x.cls == SFC_INF)
         return sf_pack80(x.sign ? minus_one : x);
     if (x.exp >= 0) /* beyond -1..1 the result is undefined (SDM 2) */
-        return sf_pack80(x.sign ? scaled(minus_one, -1) : x);
+        return sf_pack80(x.sign && !x.exp && x.sig == TOP ? scaled(minus_one, -1) : x);
     return inexact(s, mul(mul(x, ln2), exp_series(mul(x, ln2))));
 }
 
@@ -287,8 +290,8 @@ static struct f80 fyl2x(struct sf *s, struct sfn x, struct sfn y)
         return sf_pack80(r);
     }
     if (x.sig == TOP)
-        return sf_pack80(sf_mul(s, y, sf_from_int(x.exp), FMT));
-    return inexact(s, sf_mul(s, y, log2_of(x), FMT));
+        return sf_pack80(sf_mul(s, y, sf_from_int(x.exp), &sf_fmt80));
+    return inexact(s, mul(y, log2_of(x)));
 }
 
 static struct f80 fyl2xp1(struct sf *s, struct sfn x, struct sfn y)
@@ -310,7 +313,7 @@ static struct f80 fyl2xp1(struct sf *s, struct sfn x, struct sfn y)
         r = log2p1(quo(x, add(scaled(one, 1), x)));
     else
         r = log2_of(r);
-    return inexact(s, sf_mul(s, y, r, FMT));
+    return inexact(s, mul(y, r));
 }
 
 static struct f80 fpatan(struct sf *s, struct sfn x, struct sfn y)
@@ -330,7 +333,7 @@ static struct f80 fpatan(struct sf *s, struct sfn x, struct sfn y)
     }
     r.sign = y.sign;
     s->flags |= SF_PE;
-    return r.cls == SFC_NORM ? sf_pack80(sf_round(s, r.sign, r.exp, r.sig, TOP | 1, FMT))
+    return r.cls == SFC_NORM ? sf_pack80(sf_round(s, r.sign, r.exp, r.sig, 1, &sf_fmt80))
                              : sf_pack80(r);
 }
 
@@ -343,19 +346,20 @@ void x87_transcendental(struct cpu *c, unsigned modrm)
     struct f80 r, r2 = { TOP, 0x3fff };
 
     c->fpu.sw &= (uint16_t)~SW_C1;
+    if (push && !st_empty(c, 7)) {
+        c->fpu.sw &= (uint16_t)~SW_C2;
+        if (!x87_overflow(c)) {
+            ST(0) = F80_DEFAULT_NAN;
+            st_push(c, F80_DEFAULT_NAN);
+        }
+        return;
+    }
     if (modrm >= FSINCOS || modrm == FPTAN) {
         if (x.cls == SFC_NORM && x.exp >= 63) { /* out of range: the operand stays */
             c->fpu.sw |= SW_C2;
             return;
         }
         c->fpu.sw &= (uint16_t)~SW_C2;
-    }
-    if (push && !st_empty(c, 7)) {
-        if (!x87_overflow(c)) {
-            ST(0) = F80_DEFAULT_NAN;
-            st_push(c, F80_DEFAULT_NAN);
-        }
-        return;
     }
     if (sf_is_nan(x) || (two && sf_is_nan(y))) {
         r = r2 = sf_pack80(two ? sf_nan2(&s, x, y) : sf_nan1(&s, x));
@@ -383,6 +387,8 @@ void x87_transcendental(struct cpu *c, unsigned modrm)
             }
         }
     }
+    if (s.flags & SF_IE)
+        s.flags = SF_IE;
     if (x87_done(c, &s) & SF_PRE)
         return;
     if (two) {

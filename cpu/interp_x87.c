@@ -598,6 +598,8 @@ X87(ftrans1)
 {
     x87_track(c, i);
     if (unlikely(st_empty(c, 0)) && !HOST_FPU) {
+        if (i->reg == 7 ? i->rm != 0 : i->rm == 2)
+            c->fpu.sw &= (uint16_t)~SW_C2;
         if (!x87_underflow(c)) {
             st_set(c, 0, F80_DEFAULT_NAN);
             if (i->reg == 7 ? i->rm == 3 : i->rm == 2)

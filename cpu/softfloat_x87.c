@@ -177,7 +177,7 @@ struct f80 f80_scale(struct sf *s, struct f80 a, struct f80 b)
         n = 0x10000;
     s->up = up;
     e = y.sign ? -(int)n : (int)n;
-    /* Beyond what the wrapped exponent can hold, an unmasked exception delivers infinity or zero. */
+    /* Beyond what the wrapped exponent can hold, unmasked exceptions give infinity or zero. */
     if (!(s->masks & SF_OE) && x.exp + e > 16383 + 24576) {
         s->flags |= SF_OE | SF_PE;
         s->up = true;

@@ -76,11 +76,8 @@ void bus_destroy(struct bus *bus)
             dev->class->destroy(dev);
         free(dev);
     }
-    for (struct mmio_range *r = bus->mmio, *next; r; r = next) {
-        next = r->next;
-        bus_mmio_move(bus, r, GPA_NONE);
-        free(r);
-    }
+    while (bus->mmio)
+        bus_mmio_remove(bus, bus->mmio);
     for (struct bus_ram *r = bus->ram, *next; r; r = next) {
         next = r->next;
         if (r->size)
@@ -93,7 +90,6 @@ void bus_destroy(struct bus *bus)
     free(bus->port_map);
     bus->ports = NULL;
     bus->port_map = NULL;
-    bus->mmio = NULL;
     bus->ram = NULL;
     bus->port_count = 0;
 }

@@ -13,6 +13,7 @@
 #define ARCH   0x8000u
 #define WRITE  0x4000u
 #define FILES  (KEYS - FW_CFG_FILE_FIRST)
+#define ZEROES_MAX (64u << 20) /* what a read may ask for beyond the end of a blob */
 #define DMA_ERROR  1u
 #define DMA_READ   2u
 #define DMA_SKIP   4u
@@ -217,6 +218,8 @@ static bool dma_move(struct fw_cfg *fw, uint32_t control, uint64_t addr, uint32_
     uint32_t n = len < left ? len : left;
 
     if (control & DMA_READ) {
+        if (len - n > ZEROES_MAX)
+            return false;
         if (n)
             bus_dma_write(fw->dev.bus, addr, e->data + fw->offset, n);
         for (uint64_t at = n; at < len; at += PAGE_SIZE) {

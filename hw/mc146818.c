@@ -4,7 +4,8 @@
  * Time and alarm in BCD or binary, 12 or 24 hours; alarm, periodic and update-ended interrupts;
  * update-in-progress for the last 244 us of a second; century in 32h (and 37h).
  * NOT modelled: square-wave output, daylight saving, a day of week that disagrees with the date,
- * other divider chains than 32.768 kHz (the clock then stands still, as in reset).
+ * years outside 1843-2255, other divider chains than 32.768 kHz (the clock then stands still, as in
+ * reset).
  *
  * The time is not counted: it is an offset to the virtual clock. Flags of register C that no
  * enabled interrupt asks for are computed when C is read.
@@ -37,6 +38,10 @@ enum {
 #define C_AF   0x20
 #define C_UF   0x10
 #define D_VRT  0x80
+
+/* Seconds since 1970 that a 64-bit count of ns can hold with room to spare: 1843 to 2255. */
+#define TIME_MIN (-4000000000ll)
+#define TIME_MAX 9000000000ll
 
 #define UIP_NS 244000u
 #define NS TICKS_PER_SEC
@@ -132,6 +137,7 @@ static void load_time(struct mc146818 *r, tick_t now, int64_t fraction)
         .tm_year = decode(r, r->cmos[RTC_YEAR]) + decode(r, r->cmos[RTC_CENTURY]) * 100 - 1900,
     };
     int64_t t = timegm(&tm); /* out of range values carry over; all are below 256 */
+    t = t < TIME_MIN ? TIME_MIN : t > TIME_MAX ? TIME_MAX : t;
     r->offset = t * (int64_t)NS + fraction - (int64_t)now;
     r->seen = t;
 }

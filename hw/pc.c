@@ -2,8 +2,8 @@
  *
  * i440FX + PIIX3 + PIIX4 power management, as "pc" of other emulators, so that SeaBIOS runs as it
  * is. Interrupt wires: a line has several sources (ISA device, PCI routing, SCI), is their OR, and
- * goes to the 8259 and to the I/O APIC pin of the same number (line 0: pin 2). The 8259's INT is
- * LINT0 of the local APIC, which drives the CPU.
+ * goes to the 8259 and to the I/O APIC pin of the same number (line 0: pin 2; line 2: none). The
+ * 8259's INT is LINT0 of the local APIC, which drives the CPU.
  * Here too: port 80h (POST codes), F0h-F1h (FERR#), the A20 gate as an OR-less latch: the last of
  * port 92h and the 8042 that was written wins.
  *
@@ -90,7 +90,7 @@ static void drive_line(struct pc *pc, int n, unsigned source, int level)
     *s = (uint8_t)(level ? *s | bit : *s & ~bit);
     if (pc->pic)
         i8259_set_irq(pc->pic, n, *s != 0);
-    if (pc->ioapic)
+    if (pc->ioapic && n != 2)
         ioapic_set_pin(pc->ioapic, n ? n : 2, *s != 0);
 }
 

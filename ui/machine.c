@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* --- memory: hw's view onto mmu --- */
@@ -422,6 +423,8 @@ int machine_create(struct machine *m, const struct options *o)
     m->cpu->bus = &cpu_bus;
     m->cpu->bus_opaque = m;
     clock_init(&m->clock, o->icount_shift >= 0 ? icount_now : NULL, m);
+    /* -icount: always the same date, so that a run repeats */
+    m->clock.rtc_base = o->icount_shift >= 0 ? 946684800 : (int64_t)time(NULL);
     if (o->rtc_set)
         m->clock.rtc_base = o->rtc_base;
     m->ev = evloop_create(&m->clock);

@@ -1,0 +1,57 @@
+/* block.h - disk, CD-ROM and floppy images: 512-byte sectors over a raw file or block device.
+ *
+ * All calls are synchronous and for the vCPU thread. A drive keeps one struct block for its life;
+ * the medium in it may change (block_change, block_eject). Sectors past the end of the image but
+ * within the last, partly filled one read as zeroes.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef HW_BLOCK_BLOCK_H
+#define HW_BLOCK_BLOCK_H
+
+#include "cpu/base.h"
+
+#define SECTOR_SIZE 512u
+
+enum block_flags {
+    BLOCK_READONLY = 1, /* never written; writes fail with -EROFS */
+    BLOCK_SNAPSHOT = 2, /* writes go to a temporary file that vanishes with the process */
+    BLOCK_MAY_PROTECT = 4, /* if the file cannot be written, be read-only instead of failing */
+};
+
+struct block {
+    char *path;        /* NULL: no medium */
+    uint64_t size;     /* bytes, rounded up to whole sectors; 0: no medium */
+    bool read_only;
+    unsigned changes;  /* how often the medium was changed or ejected */
+    /* private */
+    int fd;
+    int overlay_fd;    /* -1: no snapshot */
+    uint8_t *in_overlay; /* a bit a sector */
+};
+
+/* Open an image. NULL with one sentence in err if that fails. */
+struct block *block_open(const char *path, unsigned flags, char *err, size_t err_len);
+/* A drive with nothing in it; NULL: out of memory. */
+struct block *block_open_empty(void);
+void block_close(struct block *b);
+
+/* Put another image in. On failure (-errno, err set) the old one stays. */
+int block_change(struct block *b, const char *path, unsigned flags, char *err, size_t err_len);
+void block_eject(struct block *b);
+
+static inline bool block_present(const struct block *b)
+{
+    return b && b->path;
+}
+static inline uint64_t block_sectors(const struct block *b)
+{
+    return b ? b->size / SECTOR_SIZE : 0;
+}
+
+/* Move `count` sectors. 0, -EIO (also for what lies past the end), -EROFS or another -errno. */
+int block_read(struct block *b, uint64_t sector, void *buf, size_t count);
+int block_write(struct block *b, uint64_t sector, const void *buf, size_t count);
+/* Bring what was written to stable storage. */
+int block_flush(struct block *b);
+
+#endif

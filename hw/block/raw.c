@@ -1,0 +1,269 @@
+/* raw.c - raw images: a file or a block device, byte for byte the disk. See block.h.
+ *
+ * A snapshot keeps written sectors in an unlinked sparse file at the image's own offsets; a bit a
+ * sector says where the newest version is. flock guards images: any number of readers, or one
+ * writer, so that two machines never write the same file system.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "hw/block/block.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef O_TMPFILE
+#define O_TMPFILE 0
+#endif
+
+static int open_image(const char *path, unsigned *flags, char *err, size_t err_len)
+{
+    bool write = !(*flags & (BLOCK_READONLY | BLOCK_SNAPSHOT));
+    struct stat st;
+    int fd;
+
+    /* Look first: opening a FIFO or a terminal may block or have effects. */
+    if (stat(path, &st)) {
+        snprintf(err, err_len, "cannot open image '%s': %s", path, strerror(errno));
+        return -errno;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        snprintf(err, err_len, "image '%s' is a directory; name a file", path);
+        return -EISDIR;
+    }
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+        snprintf(err, err_len, "image '%s' is neither a file nor a block device", path);
+        return -EINVAL;
+    }
+    fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (fd < 0 && write && (*flags & BLOCK_MAY_PROTECT) &&
+        (errno == EACCES || errno == EROFS || errno == EPERM)) {
+        *flags |= BLOCK_READONLY;
+        write = false;
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    if (fd < 0) {
+        int e = errno;
+        bool denied = write && (e == EACCES || e == EROFS || e == EPERM);
+        snprintf(err, err_len, "cannot open image '%s'%s: %s%s", path,
+                 denied ? " for writing" : "", strerror(e),
+                 denied ? "; use readonly=on or snapshot=on" : "");
+        return -e;
+    }
+    if (flock(fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB) && errno == EWOULDBLOCK) {
+        close(fd);
+        snprintf(err, err_len, "image '%s' is in use by another machine or drive%s", path,
+                 write ? "; to share it, use readonly=on or snapshot=on everywhere"
+                       : " that writes it");
+        return -EBUSY;
+    }
+    return fd;
+}
+
+static int open_overlay(void)
+{
+    const char *dir = getenv("TMPDIR");
+    char name[512];
+    int fd = -1;
+
+    if (!dir || !*dir)
+        dir = "/var/tmp";
+    if (O_TMPFILE)
+        fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+    if (fd < 0) {
+        snprintf(name, sizeof name, "%s/callgate-XXXXXX", dir);
+        fd = mkostemp(name, O_CLOEXEC);
+        if (fd >= 0)
+            unlink(name);
+    }
+    if (fd < 0)
+        fd = memfd_create("callgate-snapshot", MFD_CLOEXEC);
+    return fd;
+}
+
+static int open_medium(struct block *b, const char *path, unsigned flags, char *err,
+                       size_t err_len)
+{
+    int fd = open_image(path, &flags, err, err_len);
+    off_t size;
+
+    if (fd < 0)
+        return fd;
+    b->fd = fd;
+    size = lseek(fd, 0, SEEK_END);
+    if (size < 0) {
+        snprintf(err, err_len, "cannot find the size of image '%s': %s", path, strerror(errno));
+        goto fail;
+    }
+    if (size == 0) {
+        snprintf(err, err_len, "image '%s' is empty; create one with truncate or dd", path);
+        goto fail;
+    }
+    b->size = ((uint64_t)size + SECTOR_SIZE - 1) & ~(uint64_t)(SECTOR_SIZE - 1);
+    b->read_only = (flags & BLOCK_READONLY) != 0;
+    if ((flags & BLOCK_SNAPSHOT) && !b->read_only) {
+        b->overlay_fd = open_overlay();
+        b->in_overlay = calloc(1, b->size / SECTOR_SIZE / 8 + 1);
+        if (b->overlay_fd < 0 || !b->in_overlay) {
+            snprintf(err, err_len, "cannot create a temporary file for the snapshot of '%s': %s",
+                     path, strerror(errno));
+            goto fail;
+        }
+    }
+    b->path = strdup(path);
+    if (b->path)
+        return 0;
+    snprintf(err, err_len, "out of memory");
+fail:
+    block_eject(b);
+    return -EIO;
+}
+
+struct block *block_open_empty(void)
+{
+    struct block *b = calloc(1, sizeof *b);
+    if (b)
+        b->fd = b->overlay_fd = -1;
+    return b;
+}
+
+struct block *block_open(const char *path, unsigned flags, char *err, size_t err_len)
+{
+    struct block *b = block_open_empty();
+    if (!b) {
+        snprintf(err, err_len, "out of memory");
+        return NULL;
+    }
+    if (open_medium(b, path, flags, err, err_len)) {
+        free(b);
+        return NULL;
+    }
+    return b;
+}
+
+void block_eject(struct block *b)
+{
+    if (b->fd >= 0)
+        close(b->fd); /* gives up the lock too */
+    if (b->overlay_fd >= 0)
+        close(b->overlay_fd);
+    free(b->in_overlay);
+    free(b->path);
+    *b = (struct block){.fd = -1, .overlay_fd = -1, .changes = b->changes + 1};
+}
+
+int block_change(struct block *b, const char *path, unsigned flags, char *err, size_t err_len)
+{
+    struct block fresh = {.fd = -1, .overlay_fd = -1};
+    int rc = open_medium(&fresh, path, flags, err, err_len);
+    if (rc)
+        return rc;
+    block_eject(b);
+    fresh.changes = b->changes + 1;
+    *b = fresh;
+    return 0;
+}
+
+void block_close(struct block *b)
+{
+    if (!b)
+        return;
+    block_eject(b);
+    free(b);
+}
+
+/* ---- data ---- */
+
+static int read_all(int fd, uint8_t *p, size_t len, uint64_t at)
+{
+    while (len) {
+        ssize_t n = pread(fd, p, len, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0) { /* past the end: the last sector's padding, or holes */
+            memset(p, 0, len);
+            return 0;
+        }
+        p += n;
+        at += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+static int write_all(int fd, const uint8_t *p, size_t len, uint64_t at)
+{
+    while (len) {
+        ssize_t n = pwrite(fd, p, len, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        p += n;
+        at += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+static bool in_overlay(const struct block *b, uint64_t sector)
+{
+    return b->in_overlay[sector / 8] >> (sector % 8) & 1;
+}
+
+static bool inside(const struct block *b, uint64_t sector, size_t count)
+{
+    uint64_t all = block_sectors(b);
+    return block_present(b) && sector <= all && count <= all - sector;
+}
+
+int block_read(struct block *b, uint64_t sector, void *buf, size_t count)
+{
+    uint8_t *p = buf;
+
+    if (!inside(b, sector, count))
+        return -EIO;
+    while (count) {
+        size_t run = count;
+        int fd = b->fd;
+        if (b->in_overlay) {
+            bool over = in_overlay(b, sector);
+            for (run = 1; run < count && in_overlay(b, sector + run) == over; run++)
+                ;
+            fd = over ? b->overlay_fd : b->fd;
+        }
+        int rc = read_all(fd, p, run * SECTOR_SIZE, sector * SECTOR_SIZE);
+        if (rc)
+            return rc;
+        p += run * SECTOR_SIZE;
+        sector += run;
+        count -= run;
+    }
+    return 0;
+}
+
+int block_write(struct block *b, uint64_t sector, const void *buf, size_t count)
+{
+    if (!inside(b, sector, count))
+        return -EIO;
+    if (b->read_only)
+        return -EROFS;
+    int fd = b->in_overlay ? b->overlay_fd : b->fd;
+    int rc = write_all(fd, buf, count * SECTOR_SIZE, sector * SECTOR_SIZE);
+    if (!rc && b->in_overlay)
+        for (size_t i = 0; i < count; i++)
+            b->in_overlay[(sector + i) / 8] |= (uint8_t)(1u << ((sector + i) % 8));
+    return rc;
+}
+
+int block_flush(struct block *b)
+{
+    if (!block_present(b) || b->read_only || b->in_overlay)
+        return 0;
+    return fdatasync(b->fd) ? -errno : 0;
+}
