@@ -104,6 +104,11 @@ void cpu_init(struct cpu *c)
     c->cr0 = (c->cr0 & ~(CR0_CD | CR0_NW)) | keep;
 }
 
+static bool flat(const struct seg *s)
+{
+    return s->base == 0 && s->rlim >> 32 && s->wlim >> 32;
+}
+
 void cpu_update_mode(struct cpu *c)
 {
     bool single = (c->eflags & (EFLAGS_TF | EFLAGS_RF)) || c->db_bp_active || c->db_pending ||
@@ -111,6 +116,9 @@ void cpu_update_mode(struct cpu *c)
 
     c->sp_mask = c->seg[SEG_SS].attr & AR_DB ? 0xffffffff : 0xffff;
     c->fetch_key = (c->seg[SEG_CS].attr & AR_DB ? FETCH_D : 0) | (c->cpl == 3 ? FETCH_USER : 0);
+    if (c->sp_mask == 0xffffffff && flat(&c->seg[SEG_SS]) && flat(&c->seg[SEG_DS]) &&
+        flat(&c->seg[SEG_ES]))
+        c->fetch_key |= FETCH_FLAT;
     if (c->cpl != 3)
         c->tlb = &c->tlbs[TLB_SUPER];
     else if ((c->cr0 & CR0_AM) && (c->eflags & EFLAGS_AC))

@@ -201,7 +201,8 @@ struct cpu;
 /* What else than its bytes decides how code is decoded and found. */
 #define FETCH_D     1u /* CS.D */
 #define FETCH_USER  2u /* CPL 3 */
-#define FETCH_BITS  2
+#define FETCH_FLAT  4u /* ES, SS and DS are flat: base 0, limit 4 GiB, writable; SS.B is 1 */
+#define FETCH_BITS  3
 
 /* The memory of the machine, implemented by mmu/. All of these may raise guest exceptions, except
  * where noted. `user`: check as CPL 3 (c->cpl == 3 and not an implicit system access). */

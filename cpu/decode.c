@@ -380,6 +380,20 @@ int insn_decode(struct insn *i, const uint8_t *p, unsigned avail, bool cs_d, uin
     return rc;
 }
 
+void insn_specialize(struct insn *i)
+{
+    const struct hset *h = insn_rows[i->row].h;
+    bool mem = i->flags & IF_MEM;
+    unsigned size = row_size[i->row] != SIZE_BY_OPSIZE ? 0 : i->flags & IF_O32 ? 2 : 1;
+    insn_fn fn = h->flat[!mem ? 0 : i->index == 8 ? 1 : 2][size];
+
+    if (mem && (!(i->flags & IF_A32) ||
+                (i->seg != SEG_ES && i->seg != SEG_SS && i->seg != SEG_DS)))
+        return;
+    if (fn)
+        i->fn = fn;
+}
+
 static unsigned resolve(unsigned size, const struct insn *i)
 {
     unsigned o32 = (i->flags & IF_O32) != 0;

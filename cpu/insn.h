@@ -58,10 +58,13 @@ struct insn {
  * ([0] byte or fixed, [1] 16, [2] 32). */
 struct hset {
     insn_fn fn[2][3];
+    /* Faster forms for flat segments (see insn_specialize), by [0 no memory operand, 1 without, 2
+     * with an index register][operand size]; they go on to fn when the TLB misses. NULL: none. */
+    insn_fn flat[3][3];
 };
 #define HSET(name) const struct hset h_##name
-#define HSET_ALL(f) { { { f, f, f }, { f, f, f } } }
-#define HSET_RM(r, m) { { { r, r, r }, { m, m, m } } }   /* the same for every operand size */
+#define HSET_ALL(f) { .fn = { { f, f, f }, { f, f, f } } }
+#define HSET_RM(r, m) { .fn = { { r, r, r }, { m, m, m } } } /* the same for every operand size */
 
 enum { MAP_P1, MAP_P2, MAP_COUNT };
 enum { PFX_pAny, PFX_pNP, PFX_p66, PFX_pF3, PFX_pF2 };
@@ -180,6 +183,9 @@ enum { DECODE_OK = 0, DECODE_UD = -1, DECODE_TOO_LONG = -2, DECODE_MORE = -3 };
  * DECODE_UD (i->len and i->row = the #UD row are set), DECODE_TOO_LONG (more than 15 bytes: #GP(0)),
  * DECODE_MORE (ran out of `avail`). */
 int insn_decode(struct insn *i, const uint8_t *p, unsigned avail, bool cs_d, uint64_t features);
+
+/* Take the faster handler for code whose ES, SS and DS are flat (FETCH_FLAT), if there is one. */
+void insn_specialize(struct insn *i);
 
 /* Build the lookup tables; call once. BUG if two rows collide. */
 void insn_init(void);

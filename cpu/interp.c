@@ -364,6 +364,8 @@ static bool build(struct cpu *c, struct block *b, gla_t la, gpa_t pa, const uint
                 break;
             cpu_raise_err(c, EXC_GP, 0); /* over 15 bytes, or beyond the limit */
         }
+        if (c->fetch_key & FETCH_FLAT)
+            insn_specialize(i);
         finish_insn(i, off, n);
         off += i->len;
         n++;
@@ -386,7 +388,7 @@ static struct block *find_slow(struct cpu *c, gla_t la, uint32_t single)
     const struct fetch_entry *e;
     struct block *b;
     gpa_t pa;
-    uint32_t key = (c->fetch_key & FETCH_D) | single;
+    uint32_t key = (c->fetch_key & (FETCH_D | FETCH_FLAT)) | single;
     uint32_t h;
     bool keep;
 

@@ -82,10 +82,6 @@ DEF_OPS(8)
 DEF_OPS(16)
 DEF_OPS(32)
 
-#define MEMT8 uint8_t
-#define MEMT16 mem16_t
-#define MEMT32 mem32_t
-
 /* Two operands, result written. */
 #define DEF_RW(op, bits)                                                                     \
     OP(op##_rr##bits)                                                                        \
@@ -122,7 +118,11 @@ DEF_OPS(32)
         *p = do_##op##bits(c, *p, i->imm);                                                   \
         RMW_END(p, bits / 8);                                                                \
         NEXT;                                                                                \
-    }
+    }                                                                                        \
+    DEF_FLAT(op##_mr##bits, bits, wtag, *p = do_##op##bits(c, *p, REG##bits(i->reg)))        \
+    DEF_FLAT(op##_mi##bits, bits, wtag, *p = do_##op##bits(c, *p, i->imm))                   \
+    DEF_FLAT(op##_rm##bits, bits, rtag,                                                      \
+             REG##bits(i->reg) = do_##op##bits(c, REG##bits(i->reg), *p))
 
 /* Two operands, flags only. */
 #define DEF_RO(name, op, bits)                                                               \
@@ -145,11 +145,14 @@ DEF_OPS(32)
     {                                                                                        \
         do_##op##bits(c, mem_read##bits(c, i), i->imm);                                      \
         NEXT;                                                                                \
-    }
+    }                                                                                        \
+    DEF_FLAT(name##_mr##bits, bits, rtag, do_##op##bits(c, *p, REG##bits(i->reg)))           \
+    DEF_FLAT(name##_mi##bits, bits, rtag, do_##op##bits(c, *p, i->imm))
 
 #define SET(name, suffix, r, m)                                                              \
-    HSET(name##suffix) = { { { name##r##8, name##r##16, name##r##32 },                       \
-                             { name##m##8, name##m##16, name##m##32 } } };
+    HSET(name##suffix) = { .fn = { { name##r##8, name##r##16, name##r##32 },                       \
+                             { name##m##8, name##m##16, name##m##32 } },                     \
+                           FLAT3(name##m) };
 
 #define DEF_RW_ALL(op)                                                                       \
     DEF_RW(op, 8) DEF_RW(op, 16) DEF_RW(op, 32)                                              \
@@ -181,7 +184,8 @@ DEF_RO_ALL(test, and)
     {                                                                                        \
         do_sub##bits(c, REG##bits(i->reg), mem_read##bits(c, i));                            \
         NEXT;                                                                                \
-    }
+    }                                                                                        \
+    DEF_FLAT(cmp_rm##bits, bits, rtag, do_sub##bits(c, REG##bits(i->reg), *p))
 DEF_CMP_GE(8)
 DEF_CMP_GE(16)
 DEF_CMP_GE(32)
@@ -200,7 +204,8 @@ SET(cmp, _GE, _rr_rev, _rm)
         *p = do_##op##bits(c, *p);                                                           \
         RMW_END(p, bits / 8);                                                                \
         NEXT;                                                                                \
-    }
+    }                                                                                        \
+    DEF_FLAT(op##_m##bits, bits, wtag, *p = do_##op##bits(c, *p))
 #define DEF_UNARY_ALL(op)                                                                    \
     DEF_UNARY(op, 8) DEF_UNARY(op, 16) DEF_UNARY(op, 32)                                     \
     SET(op, _E, _r, _m)

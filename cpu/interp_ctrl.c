@@ -17,7 +17,7 @@
         LEAVE(t_);                                                                           \
     } while (0)
 
-#define SET2(name) HSET(name) = { { { NULL, name##16, name##32 }, { NULL, NULL, NULL } } };
+#define SET2(name) HSET(name) = { .fn = { { NULL, name##16, name##32 }, { NULL, NULL, NULL } } };
 
 #define DEF_J(name, cc)                                                                      \
     OP(j_##name##16)                                                                         \
@@ -105,11 +105,45 @@ DEF_J(g, 15)
 DEF_NEAR(16)
 DEF_NEAR(32)
 SET2(jmp_J)
-SET2(call_J)
-SET2(ret)
+
+/* CALL and RET with a flat 32-bit stack. */
+OP(call_J32_f)
+{
+    gla_t la = c->r[ESP] - 4;
+    const struct tlb_entry *e = TLB_ENTRY(la);
+    uint32_t t = c->eip + i->imm;
+
+    if (unlikely(!TLB_HIT(e->wtag, la, 4)) || unlikely(t > c->seg[SEG_CS].limit)) {
+        call_J32(c, i);
+        return;
+    }
+    *(mem32_t *)(e->addend + la) = EIP_NEXT;
+    c->r[ESP] = la;
+    LEAVE(t);
+}
+HSET(call_J) = { .fn = { { NULL, call_J16, call_J32 }, { NULL, NULL, NULL } },
+                 .flat = { [0] = { NULL, NULL, call_J32_f } } };
+
+OP(ret32_f)
+{
+    gla_t la = c->r[ESP];
+    const struct tlb_entry *e = TLB_ENTRY(la);
+    uint32_t t;
+
+    if (unlikely(!TLB_HIT(e->rtag, la, 4))) {
+        ret32(c, i);
+        return;
+    }
+    t = *(const mem32_t *)(e->addend + la);
+    CHECK_TARGET(t);
+    c->r[ESP] = la + 4;
+    LEAVE(t);
+}
+HSET(ret) = { .fn = { { NULL, ret16, ret32 }, { NULL, NULL, NULL } },
+              .flat = { [0] = { NULL, NULL, ret32_f } } };
 SET2(ret_I)
-HSET(jmp_E) = { { { NULL, jmp_r16, jmp_r32 }, { NULL, jmp_m16, jmp_m32 } } };
-HSET(call_E) = { { { NULL, call_r16, call_r32 }, { NULL, call_m16, call_m32 } } };
+HSET(jmp_E) = { .fn = { { NULL, jmp_r16, jmp_r32 }, { NULL, jmp_m16, jmp_m32 } } };
+HSET(call_E) = { .fn = { { NULL, call_r16, call_r32 }, { NULL, call_m16, call_m32 } } };
 
 /* The counter is CX or ECX by address size; it is decremented even if the branch faults, so the
  * target is checked first. */

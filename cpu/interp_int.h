@@ -21,7 +21,7 @@
 /* Stands for "no instruction": c->cur between instructions. */
 extern const struct insn insn_none;
 
-#define OP(name) static void name(struct cpu *c, const struct insn *i)
+#define OP(name) static __attribute__((noinline)) void name(struct cpu *c, const struct insn *i)
 #define NEXT     do { (i + 1)->fn(c, i + 1); return; } while (0)
 #define SYNC()   ((void)(c->cur = i))
 #define RAISE(v) do { SYNC(); cpu_raise(c, v); } while (0)
@@ -135,6 +135,37 @@ DEF_MEM(16, mem16_t)
 DEF_MEM(32, mem32_t)
 DEF_MEM(64, mem64_t)
 #undef DEF_MEM
+
+#define MEMT8  uint8_t
+#define MEMT16 mem16_t
+#define MEMT32 mem32_t
+
+/* The forms of a memory handler for flat segments, name_f0 without and name_f1 with an index: the
+ * whole of it when the TLB allows the access (`tag`: rtag or wtag), with *p the operand; anything
+ * else is left to the general handler. */
+#define DEF_FLAT_FORM(name, form, bits, tag, address, ...)                                   \
+    OP(name##form)                                                                           \
+    {                                                                                        \
+        gla_t la_ = (address);                                                               \
+        const struct tlb_entry *e_ = TLB_ENTRY(la_);                                         \
+        MEMT##bits *p;                                                                       \
+        if (unlikely(!TLB_HIT(e_->tag, la_, bits / 8))) {                                    \
+            name(c, i);                                                                      \
+            return;                                                                          \
+        }                                                                                    \
+        p = (MEMT##bits *)(e_->addend + la_);                                                \
+        __VA_ARGS__;                                                                         \
+        NEXT;                                                                                \
+    }
+#define DEF_FLAT(name, bits, tag, ...)                                                       \
+    DEF_FLAT_FORM(name, _f0, bits, tag, c->r[i->base] + i->disp, __VA_ARGS__)                \
+    DEF_FLAT_FORM(name, _f1, bits, tag,                                                      \
+                  c->r[i->base] + (c->r[i->index] << i->scale) + i->disp, __VA_ARGS__)
+/* The part of an hset that names them: m is the general memory handler without its size. */
+#define FLAT3(m)                                                                             \
+    .flat = { [1] = { m##8_f0, m##16_f0, m##32_f0 }, [2] = { m##8_f1, m##16_f1, m##32_f1 } }
+#define FLAT2(m)                                                                             \
+    .flat = { [1] = { NULL, m##16_f0, m##32_f0 }, [2] = { NULL, m##16_f1, m##32_f1 } }
 
 #define RMW_END(p, size)                                                                     \
     do {                                                                                     \

@@ -4,13 +4,13 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/interp_int.h"
 
-#define MEMT8 uint8_t
-#define MEMT16 mem16_t
-#define MEMT32 mem32_t
-
 #define SET3(name, r, m)                                                                     \
-    HSET(name) = { { { r##8, r##16, r##32 }, { m##8, m##16, m##32 } } };
-#define SET2(name, r, m) HSET(name) = { { { NULL, r##16, r##32 }, { NULL, m##16, m##32 } } };
+    HSET(name) = { .fn = { { r##8, r##16, r##32 }, { m##8, m##16, m##32 } } };
+#define SET3_FLAT(name, r, m)                                                                \
+    HSET(name) = { .fn = { { r##8, r##16, r##32 }, { m##8, m##16, m##32 } }, FLAT3(m) };
+#define SET2_FLAT(name, r, m)                                                                \
+    HSET(name) = { .fn = { { NULL, r##16, r##32 }, { NULL, m##16, m##32 } }, FLAT2(m) };
+#define SET2(name, r, m) HSET(name) = { .fn = { { NULL, r##16, r##32 }, { NULL, m##16, m##32 } } };
 
 #define DEF_MOV(bits)                                                                        \
     OP(mov_rr##bits)                                                                         \
@@ -43,6 +43,9 @@
         mem_write##bits(c, i, i->imm);                                                       \
         NEXT;                                                                                \
     }                                                                                        \
+    DEF_FLAT(mov_mr##bits, bits, wtag, *p = REG##bits(i->reg))                               \
+    DEF_FLAT(mov_mi##bits, bits, wtag, *p = i->imm)                                          \
+    DEF_FLAT(mov_rm##bits, bits, rtag, REG##bits(i->reg) = *p)                               \
     OP(xchg_rr##bits)                                                                        \
     {                                                                                        \
         uint##bits##_t t = REG##bits(i->rm);                                                 \
@@ -108,9 +111,9 @@
 DEF_MOV(8)
 DEF_MOV(16)
 DEF_MOV(32)
-SET3(mov_EG, mov_rr, mov_mr)
-SET3(mov_GE, mov_rr_rev, mov_rm)
-SET3(mov_EI, mov_ri, mov_mi)
+SET3_FLAT(mov_EG, mov_rr, mov_mr)
+SET3_FLAT(mov_GE, mov_rr_rev, mov_rm)
+SET3_FLAT(mov_EI, mov_ri, mov_mi)
 SET3(xchg_EG, xchg_rr, xchg_mr)
 SET3(cmpxchg_EG, cmpxchg_rr, cmpxchg_mr)
 SET3(xadd_EG, xadd_rr, xadd_mr)
@@ -125,7 +128,8 @@ SET3(xadd_EG, xadd_rr, xadd_mr)
     {                                                                                        \
         REG##to(i->reg) = (stype)mem_read##from(c, i);                                       \
         NEXT;                                                                                \
-    }
+    }                                                                                        \
+    DEF_FLAT(name##_m##to, from, rtag, REG##to(i->reg) = (stype)*p)
 DEF_EXTEND(movzx_b, 16, 8, uint8_t)
 DEF_EXTEND(movzx_b, 32, 8, uint8_t)
 DEF_EXTEND(movzx_w, 16, 16, uint16_t)
@@ -134,10 +138,10 @@ DEF_EXTEND(movsx_b, 16, 8, int8_t)
 DEF_EXTEND(movsx_b, 32, 8, int8_t)
 DEF_EXTEND(movsx_w, 16, 16, int16_t)
 DEF_EXTEND(movsx_w, 32, 16, int16_t)
-SET2(movzx_b, movzx_b_r, movzx_b_m)
-SET2(movzx_w, movzx_w_r, movzx_w_m)
-SET2(movsx_b, movsx_b_r, movsx_b_m)
-SET2(movsx_w, movsx_w_r, movsx_w_m)
+SET2_FLAT(movzx_b, movzx_b_r, movzx_b_m)
+SET2_FLAT(movzx_w, movzx_w_r, movzx_w_m)
+SET2_FLAT(movsx_b, movsx_b_r, movsx_b_m)
+SET2_FLAT(movsx_w, movsx_w_r, movsx_w_m)
 
 /* A memory source is read, and may fault, even if the condition is false. */
 #define DEF_COND(name, cc)                                                                   \
@@ -177,7 +181,11 @@ SET2(movsx_w, movsx_w_r, movsx_w_m)
         mem_write8(c, i, lf_cond(c, cc));                                                    \
         NEXT;                                                                                \
     }                                                                                        \
-    SET2(cmov_##name, cmov_##name##_r, cmov_##name##_m)                                      \
+    DEF_FLAT(cmov_##name##_m16, 16, rtag,                                                    \
+             if (lf_cond(c, cc)) REG16(i->reg) = *p)                                         \
+    DEF_FLAT(cmov_##name##_m32, 32, rtag,                                                    \
+             if (lf_cond(c, cc)) REG32(i->reg) = *p)                                         \
+    SET2_FLAT(cmov_##name, cmov_##name##_r, cmov_##name##_m)                                      \
     HSET(set_##name) = HSET_RM(set_##name##_r, set_##name##_m);
 DEF_COND(o, 0)
 DEF_COND(no, 1)
@@ -198,14 +206,14 @@ DEF_COND(g, 15)
 
 OP(lea16) { REG16(i->reg) = ea(c, i); NEXT; }
 OP(lea32) { REG32(i->reg) = ea(c, i); NEXT; }
-HSET(lea_GM) = { { { NULL, NULL, NULL }, { NULL, lea16, lea32 } } };
+HSET(lea_GM) = { .fn = { { NULL, NULL, NULL }, { NULL, lea16, lea32 } } };
 
 OP(cbw16) { REG16(EAX) = (int8_t)REG8(0); NEXT; }
 OP(cbw32) { REG32(EAX) = (int16_t)REG16(EAX); NEXT; }
-HSET(cbw) = { { { NULL, cbw16, cbw32 }, { NULL, NULL, NULL } } };
+HSET(cbw) = { .fn = { { NULL, cbw16, cbw32 }, { NULL, NULL, NULL } } };
 OP(cwd16) { REG16(EDX) = (int16_t)REG16(EAX) >> 15; NEXT; }
 OP(cwd32) { REG32(EDX) = (int32_t)REG32(EAX) >> 31; NEXT; }
-HSET(cwd) = { { { NULL, cwd16, cwd32 }, { NULL, NULL, NULL } } };
+HSET(cwd) = { .fn = { { NULL, cwd16, cwd32 }, { NULL, NULL, NULL } } };
 
 OP(xlat)
 {
@@ -217,7 +225,7 @@ HSET(xlat) = HSET_ALL(xlat);
 /* BSWAP of a 16-bit register is undefined; Intel CPUs give 0. */
 OP(bswap16) { REG16(i->rm) = 0; NEXT; }
 OP(bswap32) { REG32(i->rm) = __builtin_bswap32(REG32(i->rm)); NEXT; }
-HSET(bswap) = { { { NULL, bswap16, bswap32 }, { NULL, NULL, NULL } } };
+HSET(bswap) = { .fn = { { NULL, bswap16, bswap32 }, { NULL, NULL, NULL } } };
 
 OP(cmpxchg8b)
 {

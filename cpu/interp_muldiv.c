@@ -91,7 +91,7 @@ DEF_DIV(m, GET_M, 16, 32, N16, REG16(EAX), REG16(EDX))
 DEF_DIV(m, GET_M, 32, 64, N32, REG32(EAX), REG32(EDX))
 
 #define SET_E(op)                                                                            \
-    HSET(op##_E) = { { { op##_r8, op##_r16, op##_r32 }, { op##_m8, op##_m16, op##_m32 } } };
+    HSET(op##_E) = { .fn = { { op##_r8, op##_r16, op##_r32 }, { op##_m8, op##_m16, op##_m32 } } };
 SET_E(mul)
 SET_E(imul)
 SET_E(div)
@@ -114,8 +114,8 @@ DEF_IMUL(imul_rri, 16, 32, REG16(i->rm), i->imm)
 DEF_IMUL(imul_rri, 32, 64, REG32(i->rm), i->imm)
 DEF_IMUL(imul_rmi, 16, 32, mem_read16(c, i), i->imm)
 DEF_IMUL(imul_rmi, 32, 64, mem_read32(c, i), i->imm)
-HSET(imul_GE) = { { { NULL, imul_rr16, imul_rr32 }, { NULL, imul_rm16, imul_rm32 } } };
-HSET(imul_GEI) = { { { NULL, imul_rri16, imul_rri32 }, { NULL, imul_rmi16, imul_rmi32 } } };
+HSET(imul_GE) = { .fn = { { NULL, imul_rr16, imul_rr32 }, { NULL, imul_rm16, imul_rm32 } } };
+HSET(imul_GEI) = { .fn = { { NULL, imul_rri16, imul_rri32 }, { NULL, imul_rmi16, imul_rmi32 } } };
 
 /* --- decimal adjustment (SDM 2A/2D, the instructions' own pages) --- */
 

@@ -78,10 +78,6 @@ DEF_SHIFT_OPS(8)
 DEF_SHIFT_OPS(16)
 DEF_SHIFT_OPS(32)
 
-#define MEMT8 uint8_t
-#define MEMT16 mem16_t
-#define MEMT32 mem32_t
-
 #define DEF_SHIFT(op, bits, form, COUNT)                                                     \
     OP(op##_r##form##bits)                                                                   \
     {                                                                                        \
@@ -104,7 +100,7 @@ DEF_SHIFT_OPS(32)
     DEF_SHIFT(op, 8, form, COUNT)                                                            \
     DEF_SHIFT(op, 16, form, COUNT)                                                           \
     DEF_SHIFT(op, 32, form, COUNT)                                                           \
-    HSET(op##_E##form) = { { { op##_r##form##8, op##_r##form##16, op##_r##form##32 },        \
+    HSET(op##_E##form) = { .fn = { { op##_r##form##8, op##_r##form##16, op##_r##form##32 },        \
                              { op##_m##form##8, op##_m##form##16, op##_m##form##32 } } };
 #define DEF_SHIFT_ALL(op)                                                                    \
     DEF_SHIFT_SET(op, I, i->imm)                                                             \
@@ -183,7 +179,7 @@ static inline uint16_t do_shrd16(struct cpu *c, uint16_t a, uint16_t b, unsigned
 #define DEF_DOUBLE_SET(op, form, COUNT)                                                      \
     DEF_DOUBLE(op, 16, form, COUNT)                                                          \
     DEF_DOUBLE(op, 32, form, COUNT)                                                          \
-    HSET(op##_##form) = { { { NULL, op##_r##form##16, op##_r##form##32 },                    \
+    HSET(op##_##form) = { .fn = { { NULL, op##_r##form##16, op##_r##form##32 },                    \
                             { NULL, op##_m##form##16, op##_m##form##32 } } };
 DEF_DOUBLE_SET(shld, I, i->imm)
 DEF_DOUBLE_SET(shld, C, REG8(4))
@@ -250,8 +246,8 @@ DEF_DOUBLE_SET(shrd, C, REG8(4))
 #define DEF_BIT_ALL(op, ISBT)                                                                \
     DEF_BIT(op, 16, int16_t, 4, ISBT)                                                        \
     DEF_BIT(op, 32, int32_t, 5, ISBT)                                                        \
-    HSET(op##_EG) = { { { NULL, op##_rr16, op##_rr32 }, { NULL, op##_mr16, op##_mr32 } } };  \
-    HSET(op##_EI) = { { { NULL, op##_ri16, op##_ri32 }, { NULL, op##_mi16, op##_mi32 } } };
+    HSET(op##_EG) = { .fn = { { NULL, op##_rr16, op##_rr32 }, { NULL, op##_mr16, op##_mr32 } } };  \
+    HSET(op##_EI) = { .fn = { { NULL, op##_ri16, op##_ri32 }, { NULL, op##_mi16, op##_mi32 } } };
 DEF_BIT_ALL(bt, true)
 DEF_BIT_ALL(bts, false)
 DEF_BIT_ALL(btr, false)
@@ -276,5 +272,5 @@ DEF_SCAN(bsr, r, 16, REG16(i->rm), 31 - __builtin_clz(v))
 DEF_SCAN(bsr, r, 32, REG32(i->rm), 31 - __builtin_clz(v))
 DEF_SCAN(bsr, m, 16, mem_read16(c, i), 31 - __builtin_clz(v))
 DEF_SCAN(bsr, m, 32, mem_read32(c, i), 31 - __builtin_clz(v))
-HSET(bsf_GE) = { { { NULL, bsf_r16, bsf_r32 }, { NULL, bsf_m16, bsf_m32 } } };
-HSET(bsr_GE) = { { { NULL, bsr_r16, bsr_r32 }, { NULL, bsr_m16, bsr_m32 } } };
+HSET(bsf_GE) = { .fn = { { NULL, bsf_r16, bsf_r32 }, { NULL, bsf_m16, bsf_m32 } } };
+HSET(bsr_GE) = { .fn = { { NULL, bsr_r16, bsr_r32 }, { NULL, bsr_m16, bsr_m32 } } };

@@ -3,14 +3,34 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/interp_int.h"
 
+/* PUSH and POP of registers with a flat 32-bit stack; anything else is the general handler's. */
+#define FLAT_PUSH(name, value)                                                               \
+    OP(name##_f)                                                                             \
+    {                                                                                        \
+        gla_t la = c->r[ESP] - 4;                                                            \
+        const struct tlb_entry *e = TLB_ENTRY(la);                                           \
+        if (unlikely(!TLB_HIT(e->wtag, la, 4))) {                                            \
+            name(c, i);                                                                      \
+            return;                                                                          \
+        }                                                                                    \
+        *(mem32_t *)(e->addend + la) = (value);                                              \
+        c->r[ESP] = la;                                                                      \
+        NEXT;                                                                                \
+    }
+
 OP(push_r16) { push16(c, i, REG16(i->rm)); NEXT; }
 OP(push_r32) { push32(c, i, REG32(i->rm)); NEXT; }
 OP(push_m16) { push16(c, i, mem_read16(c, i)); NEXT; }
 OP(push_m32) { push32(c, i, mem_read32(c, i)); NEXT; }
-HSET(push_E) = { { { NULL, push_r16, push_r32 }, { NULL, push_m16, push_m32 } } };
+FLAT_PUSH(push_r32, REG32(i->rm))
+HSET(push_E) = { .fn = { { NULL, push_r16, push_r32 }, { NULL, push_m16, push_m32 } } };
+HSET(push_Z) = { .fn = { { NULL, push_r16, push_r32 }, { NULL, NULL, NULL } },
+                 .flat = { [0] = { NULL, NULL, push_r32_f } } };
 OP(push_i16) { push16(c, i, i->imm); NEXT; }
 OP(push_i32) { push32(c, i, i->imm); NEXT; }
-HSET(push_I) = { { { NULL, push_i16, push_i32 }, { NULL, NULL, NULL } } };
+FLAT_PUSH(push_i32, i->imm)
+HSET(push_I) = { .fn = { { NULL, push_i16, push_i32 }, { NULL, NULL, NULL } },
+                 .flat = { [0] = { NULL, NULL, push_i32_f } } };
 
 OP(pop_r16)
 {
@@ -28,7 +48,21 @@ OP(pop_r32)
     REG32(i->rm) = v;
     NEXT;
 }
-HSET(pop_R) = { { { NULL, pop_r16, pop_r32 }, { NULL, NULL, NULL } } };
+OP(pop_r32_f)
+{
+    gla_t la = c->r[ESP];
+    const struct tlb_entry *e = TLB_ENTRY(la);
+
+    if (unlikely(!TLB_HIT(e->rtag, la, 4))) {
+        pop_r32(c, i);
+        return;
+    }
+    c->r[ESP] = la + 4;
+    REG32(i->rm) = *(const mem32_t *)(e->addend + la);
+    NEXT;
+}
+HSET(pop_R) = { .fn = { { NULL, pop_r16, pop_r32 }, { NULL, NULL, NULL } },
+                .flat = { [0] = { NULL, NULL, pop_r32_f } } };
 
 /* The address of a memory destination is computed with ESP already incremented (SDM 2B, POP), but
  * ESP changes only once the store cannot fault any more. */
@@ -49,7 +83,7 @@ HSET(pop_R) = { { { NULL, pop_r16, pop_r32 }, { NULL, NULL, NULL } } };
     }
 DEF_POP_M(16)
 DEF_POP_M(32)
-HSET(pop_E) = { { { NULL, pop_r16, pop_r32 }, { NULL, pop_m16, pop_m32 } } };
+HSET(pop_E) = { .fn = { { NULL, pop_r16, pop_r32 }, { NULL, pop_m16, pop_m32 } } };
 
 #define DEF_ALL(bits)                                                                        \
     OP(pusha##bits)                                                                          \
@@ -112,10 +146,10 @@ HSET(pop_E) = { { { NULL, pop_r16, pop_r32 }, { NULL, pop_m16, pop_m32 } } };
     }
 DEF_ALL(16)
 DEF_ALL(32)
-HSET(pusha) = { { { NULL, pusha16, pusha32 }, { NULL, NULL, NULL } } };
-HSET(popa) = { { { NULL, popa16, popa32 }, { NULL, NULL, NULL } } };
-HSET(leave) = { { { NULL, leave16, leave32 }, { NULL, NULL, NULL } } };
-HSET(enter) = { { { NULL, enter16, enter32 }, { NULL, NULL, NULL } } };
+HSET(pusha) = { .fn = { { NULL, pusha16, pusha32 }, { NULL, NULL, NULL } } };
+HSET(popa) = { .fn = { { NULL, popa16, popa32 }, { NULL, NULL, NULL } } };
+HSET(leave) = { .fn = { { NULL, leave16, leave32 }, { NULL, NULL, NULL } } };
+HSET(enter) = { .fn = { { NULL, enter16, enter32 }, { NULL, NULL, NULL } } };
 
 /* --- PUSHF, POPF (SDM 2B; virtual-8086 extensions: SDM 3B 20.2) --- */
 
@@ -144,7 +178,7 @@ OP(pushf32)
     push32(c, i, cpu_get_eflags(c) & ~(EFLAGS_VM | EFLAGS_RF));
     NEXT;
 }
-HSET(pushf) = { { { NULL, pushf16, pushf32 }, { NULL, NULL, NULL } } };
+HSET(pushf) = { .fn = { { NULL, pushf16, pushf32 }, { NULL, NULL, NULL } } };
 
 /* The bits POPF may change at this privilege, besides the arithmetic ones. */
 static uint32_t popf_mask(const struct cpu *c)
@@ -195,4 +229,4 @@ OP(popf32)
     sp_add(c, 4);
     popf_finish(c, i, v, popf_mask(c));
 }
-HSET(popf) = { { { NULL, popf16, popf32 }, { NULL, NULL, NULL } } };
+HSET(popf) = { .fn = { { NULL, popf16, popf32 }, { NULL, NULL, NULL } } };

@@ -268,7 +268,7 @@ DEF_STRING(8)
 DEF_STRING(16)
 DEF_STRING(32)
 
-#define SET(name) HSET(name) = { { { name##8, name##16, name##32 }, { NULL, NULL, NULL } } };
+#define SET(name) HSET(name) = { .fn = { { name##8, name##16, name##32 }, { NULL, NULL, NULL } } };
 SET(movs)
 SET(stos)
 SET(lods)

@@ -15,7 +15,7 @@
             RAISE(EXC_UD);                                                                   \
     } while (0)
 #define ONE(name) HSET(name) = HSET_ALL(name)
-#define SET2(name) HSET(name) = { { { NULL, name##16, name##32 }, { NULL, NULL, NULL } } }
+#define SET2(name) HSET(name) = { .fn = { { NULL, name##16, name##32 }, { NULL, NULL, NULL } } }
 
 OP(ud) { RAISE(EXC_UD); }
 ONE(ud);
@@ -481,7 +481,7 @@ OP(bound32)
         RAISE(EXC_BR);
     NEXT;
 }
-HSET(bound) = { { { NULL, NULL, NULL }, { NULL, bound16, bound32 } } };
+HSET(bound) = { .fn = { { NULL, NULL, NULL }, { NULL, bound16, bound32 } } };
 
 /* Flat segments of SYSENTER and SYSEXIT (SDM 2B, SYSENTER). */
 static void flat_seg(struct seg *s, uint16_t sel, uint16_t attr)
@@ -599,7 +599,7 @@ ONE(hlt);
 DEF_IO(8)
 DEF_IO(16)
 DEF_IO(32)
-#define SET3(name) HSET(name) = { { { name##8, name##16, name##32 }, { NULL, NULL, NULL } } }
+#define SET3(name) HSET(name) = { .fn = { { name##8, name##16, name##32 }, { NULL, NULL, NULL } } }
 SET3(in_I);
 SET3(in_D);
 SET3(out_I);

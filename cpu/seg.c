@@ -182,7 +182,7 @@ void seg_load(struct cpu *c, unsigned n, uint16_t sel)
         desc_set_accessed(c, sel, &d);
         seg_from_desc(&c->seg[n], sel, d);
     }
-    if (n == SEG_SS)
+    if (n == SEG_SS || n == SEG_DS || n == SEG_ES)
         cpu_update_mode(c);
 }
 
@@ -204,6 +204,7 @@ void seg_drop_inner(struct cpu *c)
             seg_update(s);
         }
     }
+    cpu_update_mode(c);
 }
 
 /* --- stacks --- */

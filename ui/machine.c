@@ -201,6 +201,13 @@ static void pin_init(void *opaque)
     cpu_set_event(m->cpu, EVENT_RESET);
 }
 
+static void pin_ignne(void *opaque)
+{
+    struct machine *m = opaque;
+
+    fpu_ignore_error(m->cpu);
+}
+
 /* --- requests and time --- */
 
 void machine_request(struct machine *m, enum reset_kind kind, int code)
@@ -434,7 +441,7 @@ int machine_create(struct machine *m, const struct options *o)
     cfg.ram_size = o->ram_size;
     cfg.mem = &mem_ops;
     cfg.mem_opaque = m;
-    cfg.cpu = (struct cpu_pins){ pin_intr, pin_nmi, pin_init, NULL, m };
+    cfg.cpu = (struct cpu_pins){ pin_intr, pin_nmi, pin_init, NULL, pin_ignne, m };
     cfg.clock = &m->clock;
     cfg.ev = m->ev;
     cfg.reset_request = request;
