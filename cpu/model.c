@@ -13,7 +13,7 @@
                           F(CMOV) | F(PAT) | F(PSE36) | F(MMX) | F(FXSR))
 #define FEAT_SET_P3      (FEAT_SET_P2 | F(SSE))
 #define FEAT_SET_P4      (FEAT_SET_P3 | F(SSE2) | F(CLFSH))
-#define FEAT_SET_MAX     (FEAT_SET_P4 | F(NX))
+#define FEAT_SET_MAX     (FEAT_SET_P4 | F(NX) | F(HYPERVISOR))
 
 static const struct cpu_model models[] = {
     { "486", "Intel 486 DX4: FPU, CPUID", "GenuineIntel", NULL, 0x480, FEAT_SET_486, 100000 },
@@ -25,7 +25,7 @@ static const struct cpu_model models[] = {
     { "pentium4", "Intel Pentium 4: SSE2", "GenuineIntel",
       "Intel(R) Pentium(R) 4 CPU (Callgate)", 0xf29, FEAT_SET_P4, 2000000 },
     { "max", "everything that is implemented: Pentium III core with SSE2 and NX (default)",
-      "GenuineIntel", "Callgate virtual CPU", 0x6d8, FEAT_SET_MAX, 2000000 },
+      "GenuineIntel", "Callgate virtual CPU", 0x683, FEAT_SET_MAX, 2000000 },
 };
 
 const struct cpu_model *cpu_model_find(const char *name)
@@ -45,6 +45,7 @@ const struct cpu_model *cpu_model_list(unsigned i)
 
 enum { R_EAX, R_EBX, R_ECX, R_EDX };
 #define REG_0   R_EAX
+#define REG_ECX R_ECX
 #define REG_EDX R_EDX
 
 static const struct {
@@ -84,6 +85,13 @@ void cpu_cpuid(struct cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 
     (void)subleaf;
     memset(out, 0, 4 * sizeof *out);
+    if ((leaf & 0xffffff00) == 0x40000000 && cpu_has(c, FEAT_HYPERVISOR)) {
+        /* the hypervisor's leaves: only its name */
+        out[R_EAX] = 0x40000000;
+        if (leaf == 0x40000000)
+            memcpy(&out[R_EBX], "CallgateVMM\0", 12);
+        return;
+    }
     if (leaf >= 0x80000000 ? leaf > max_ext : leaf > max)
         leaf = max; /* beyond the last: the data of the last basic leaf */
     switch (leaf) {
@@ -96,6 +104,7 @@ void cpu_cpuid(struct cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
     case 1:
         out[R_EAX] = m->signature;
         out[R_EBX] = cpu_has(c, FEAT_CLFSH) ? 8 << 8 : 0; /* CLFLUSH line: 64 bytes; APIC id 0 */
+        out[R_ECX] = leaf_features(c, 1, R_ECX);
         out[R_EDX] = leaf_features(c, 1, R_EDX);
         if (!apic_enabled(c))
             out[R_EDX] &= ~(1u << 9);

@@ -180,7 +180,8 @@ void cpu_check_io_watch(struct cpu *c, uint16_t port, unsigned size)
 enum {
     MSR_P5_MC_ADDR = 0, MSR_P5_MC_TYPE = 1, MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17,
     MSR_APIC_BASE = 0x1b, MSR_EBL_CR_POWERON = 0x2a, MSR_BIOS_UPDT_TRIG = 0x79,
-    MSR_BIOS_SIGN_ID = 0x8b, MSR_BBL_CR_CTL3 = 0x11e, MSR_MTRRCAP = 0xfe,
+    MSR_BIOS_SIGN_ID = 0x8b, MSR_PERFCTR0 = 0xc1, MSR_PERFCTR1 = 0xc2,
+    MSR_BBL_CR_CTL3 = 0x11e, MSR_MTRRCAP = 0xfe,
     MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176,
     MSR_MCG_CAP = 0x179, MSR_MCG_STATUS = 0x17a, MSR_EVNTSEL0 = 0x186, MSR_EVNTSEL1 = 0x187,
     MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9, MSR_MTRR_VAR = 0x200,
@@ -268,6 +269,8 @@ uint64_t cpu_rdmsr(struct cpu *c, uint32_t n)
     case MSR_PLATFORM_ID:
     case MSR_EBL_CR_POWERON:
     case MSR_BBL_CR_CTL3:
+    case MSR_PERFCTR0: /* the counters exist but count nothing */
+    case MSR_PERFCTR1:
     case MSR_EVNTSEL0:
     case MSR_EVNTSEL1:
     case MSR_DEBUGCTL:
@@ -356,6 +359,8 @@ void cpu_wrmsr(struct cpu *c, uint32_t n, uint64_t v)
     case MSR_BIOS_UPDT_TRIG:
     case MSR_EBL_CR_POWERON:
     case MSR_BBL_CR_CTL3:
+    case MSR_PERFCTR0:
+    case MSR_PERFCTR1:
     case MSR_EVNTSEL0:
     case MSR_EVNTSEL1:
     case MSR_DEBUGCTL:

@@ -1,0 +1,379 @@
+#!/usr/bin/env python3
+"""boot.py PROGRAM [GROUP...]: boots guests and looks at what they do. Guests come from tests/guests/get
+(GUESTS, default ~/.cache/callgate/guests); the floppies of FLOPPIES (default ../shared/guests next to
+the source) are used if they are there. A guest that is missing is skipped by name.
+
+Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from vm import VM, Failure  # noqa: E402
+
+PROGRAM = sys.argv[1]
+GUESTS = os.environ.get("GUESTS") or os.path.join(
+    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "callgate", "guests")
+FLOPPIES = os.environ.get("FLOPPIES") or os.path.join(HERE, "..", "..", "..", "shared", "guests")
+DEMO = os.path.join(os.path.dirname(os.path.realpath(PROGRAM)), "roms", "demo.img")
+ACCEL = ["-accel", os.environ.get("ACCEL", "interp")]
+# sanitizer builds are slower
+SLOW = float(os.environ.get("SLOW", "1"))
+
+tests = []
+
+
+def test(group, *needs):
+    def add(f):
+        tests.append((group, f.__name__.replace("_", "-"), needs, f))
+        return f
+    return add
+
+
+def guest(name):
+    return os.path.join(GUESTS, name)
+
+
+def floppy(name):
+    return os.path.join(FLOPPIES, name)
+
+
+def start(args, **kw):
+    kw["limit"] = kw.get("limit", 120) * SLOW
+    return VM(PROGRAM, ACCEL + args, **kw)
+
+
+def check(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+# --- the demo ---
+
+@test("demo", DEMO)
+def demo_floppy():
+    with start(["-m", "16", "-fda", DEMO], monitor=True) as vm:
+        vm.expect("Callgate demo: protected mode")
+        vm.expect("entering ring 3")
+        vm.expect("demo> ")
+        vm.send("cpu\r")
+        vm.expect("vendor GenuineIntel.*\n.*running in ring 3")
+        vm.send("mem\r")
+        vm.expect(r"00000000 \+ [0-9a-f]+ RAM")
+        for kind, name in (("divide", "#DE"), ("page", "#PF page fault, error 00000006"),
+                           ("kernel", "#PF page fault, error 00000005"), ("opcode", "#UD"),
+                           ("privilege", "#GP"), ("segment", "#GP"), ("breakpoint", "")):
+            vm.expect("demo> ")
+            vm.send("fault %s\r" % kind)
+            vm.expect("exception " + name)
+        vm.expect("demo> ")
+        vm.send("ticks\r")
+        t1 = int(vm.expect(r"ticks\s+(\d+)")[1])
+        time.sleep(0.5)
+        vm.expect("demo> ")
+        vm.send("ticks\r")
+        t2 = int(vm.expect(r"ticks\s+(\d+)")[1])
+        check(t2 > t1, "the timer does not tick: %d, %d" % (t1, t2))
+        vm.expect("demo> ")
+        # the keyboard and the text screen
+        vm.monitor("type help")
+        vm.monitor("sendkey ret")
+        vm.expect("power off")
+        vm.expect_screen("power off", 10)
+        vm.send("reboot\r")
+        vm.expect("Callgate demo: protected mode")
+        vm.expect("demo> ")
+        vm.send("off\r")
+        check(vm.wait() == 0, "exit status after power-off is not 0")
+
+
+@test("demo", DEMO)
+def demo_disk():
+    with start(["-m", "16", "-hda", DEMO, "-snapshot"]) as vm:
+        vm.expect("demo> ")
+        vm.send("off\r")
+        check(vm.wait() == 0, "exit status after power-off is not 0")
+
+
+@test("demo", DEMO)
+def demo_no_reboot():
+    with start(["-m", "16", "-fda", DEMO, "-no-reboot"]) as vm:
+        vm.expect("demo> ")
+        vm.send("reboot\r")
+        check(vm.wait() == 0, "-no-reboot: exit status is not 0")
+
+
+@test("demo", DEMO)
+def demo_monitor():
+    with start(["-m", "16", "-fda", DEMO], monitor=True) as vm:
+        vm.expect("demo> ")
+        check("CR0=8001" in vm.monitor("info registers"), "info registers: no paging")
+        check("irr=" in vm.monitor("info pic"), "info pic")
+        check("movl" not in vm.monitor("x /2i $eip"), "x /i")
+        check(re.search("aa *55|55.*aa|aa55", vm.monitor("xp /1hx 0x7dfe")), "xp of the boot signature")
+        vm.monitor("system_reset")
+        vm.expect("Callgate demo: protected mode")
+        vm.expect("demo> ")
+        vm.monitor("stop")
+        check("paused" in vm.monitor("info status"), "stop")
+        vm.monitor("cont")
+        check("running" in vm.monitor("info status"), "cont")
+        vm.mon.sendall(b"quit\n")
+        check(vm.wait() == 0, "quit: exit status is not 0")
+
+
+@test("demo", DEMO)
+def demo_icount_repeats():
+    """With -icount two runs are the same to the instruction."""
+    counts = []
+    for _ in range(2):
+        with start(["-m", "16", "-fda", DEMO, "-icount", "shift=3", "-d", "int", "-D",
+                    "/dev/stdout"], serial=False) as vm:
+            vm.pump(1)
+            end = time.monotonic() + 3
+            while time.monotonic() < end and len(vm.out) < 400000:
+                vm.pump(0.1)
+            counts.append(vm.out[:200000])
+    check(len(counts[0]) == 200000, "too little was logged: %d" % len(counts[0]))
+    check(counts[0] == counts[1], "two runs with -icount differ")
+
+
+# --- Linux ---
+
+def linux(kernel, initrd, append="", args=(), **kw):
+    return start(["-m", "256", "-kernel", guest(kernel), "-initrd", guest(initrd), "-append",
+                  "console=ttyS0 panic=-1 " + append, "-no-reboot"] + list(args), **kw)
+
+
+# What QEMU 7.2's pc also gives with this kernel, or what the CPU model itself explains.
+COMPLAINTS = re.compile(
+    r"(?i)\b(error|fail(ed|ure)?|bug|warn(ing)?|unexpected|spurious|bad |timeout|timed out|broken|"
+    r"invalid|lost|unable|cannot|stuck|call trace)")
+HARMLESS = re.compile(
+    r"(?i)integrity|x509|ima:|Speculative|Spectre|MDS|L1TF|errata|Unknown kernel command line|"
+    r"NX \(Execute|PCI: Ignoring|no dsdt|fail_page|regulatory|RETBleed|MMIO Stale|"
+    r"tsc: Marking|firmware bug|unless|RAS: Correctable|Correctable Errors|"
+    r"hibernation: Basic|Unstable clock|platform rtc_cmos|printk|error handling|CPU bug|bugs|"
+    r"aer|HEST|No TPM|pci=nocrs|MMCONFIG|invalidation policy|interrupts$")
+
+
+def complaints(text):
+    return [line for line in text.splitlines()
+            if COMPLAINTS.search(line) and not HARMLESS.search(line)]
+
+
+@test("linux", guest("vmlinuz-686"), guest("initrd.gz"))
+def linux_686():
+    with linux("vmlinuz-686", "initrd.gz", "cmd=cat:/proc/interrupts;uname:-a;exit:3") as vm:
+        vm.expect("INIT: ready")
+        table = vm.expect(r"LOC:\s+(\d+)")
+        check(int(table[1]) > 10, "the local APIC timer does not interrupt")
+        vm.expect("Linux .* i686")
+        vm.expect("INIT: status 3")
+        check(vm.wait() == 0, "poweroff does not end the process with status 0")
+        bad = complaints(vm.out)
+        check(not bad, "dmesg complains:\n" + "\n".join(bad))
+
+
+@test("linux", guest("vmlinuz-686-pae"), guest("initrd.gz"))
+def linux_686_pae():
+    with linux("vmlinuz-686-pae", "initrd.gz", "cmd=grep:flags:/proc/cpuinfo") as vm:
+        vm.expect("NX \\(Execute Disable\\) protection: active")
+        flags = vm.expect(r"flags\s+: (.*)\n")[1]
+        check(" pae " in flags and " apic " in flags and " nx" in flags, "flags: " + flags)
+        check(vm.wait() == 0, "poweroff does not end the process with status 0")
+        bad = complaints(vm.out)
+        check(not bad, "dmesg complains:\n" + "\n".join(bad))
+
+
+@test("linux", guest("vmlinuz-686-pae"), guest("initrd.gz"))
+def linux_memory_above_4g():
+    with linux("vmlinuz-686-pae", "initrd.gz", "cmd=grep:MemTotal:/proc/meminfo",
+               ["-m", "5G"]) as vm:
+        total = int(vm.expect(r"MemTotal:\s+(\d+) kB")[1])
+        check(total > 4500000, "only %d kB of 5 GiB" % total)
+        check(vm.wait() == 0, "exit status is not 0")
+
+
+@test("linux", guest("vmlinuz-686"), guest("initrd.gz"))
+def linux_cpu_pentium3():
+    with linux("vmlinuz-686", "initrd.gz", "cmd=grep:flags:/proc/cpuinfo",
+               ["-cpu", "pentium3"]) as vm:
+        flags = vm.expect(r"flags\s+: (.*)\n")[1].split()
+        check("sse" in flags and "sse2" not in flags, "flags: %s" % flags)
+        check(vm.wait() == 0, "exit status is not 0")
+
+
+@test("linux", guest("vmlinuz-686"), guest("initrd-ide.gz"))
+def linux_ide_ext2():
+    """An ext2 image is mounted, written, unmounted, and clean outside."""
+    with tempfile.TemporaryDirectory() as d:
+        image = os.path.join(d, "disk.img")
+        with open(image, "wb") as f:
+            f.truncate(64 << 20)
+        subprocess.run(["mke2fs", "-q", "-F", "-t", "ext2", image], check=True)
+        script = ("mount:-t:ext4:/dev/sda:/mnt&&dd:if=/dev/urandom:of=/mnt/data:bs=64k:count=160&&"
+                  "cp:/mnt/data:/mnt/copy&&sha256sum:/mnt/data:/mnt/copy&&mkdir:/mnt/d&&"
+                  "cp:-r:/bin:/mnt/d&&sync&&umount:/mnt&&mount:-t:ext4:/dev/sda:/mnt&&"
+                  "sha256sum:/mnt/data:/mnt/copy&&umount:/mnt&&dmesg|grep:-i:ata")
+        with linux("vmlinuz-686", "initrd-ide.gz", "cmd=" + script, ["-hda", image]) as vm:
+            vm.expect("INIT: ready")
+            sums = [vm.expect(r"^([0-9a-f]{64})  /mnt")[1] for _ in range(4)]
+            check(len(set(sums)) == 1, "data read back differ")
+            vm.expect("INIT: status 0")
+            check(vm.wait() == 0, "exit status is not 0")
+            check("UDMA" in vm.out, "no DMA is used")
+        fsck = subprocess.run(["e2fsck", "-f", "-n", image], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        check(fsck.returncode == 0, "fsck: " + fsck.stdout)
+
+
+@test("linux", guest("vmlinuz-686"), guest("initrd-ide.gz"), guest("ipxe.iso"))
+def linux_cdrom():
+    with linux("vmlinuz-686", "initrd-ide.gz",
+               "cmd=mount:-t:iso9660:/dev/sr0:/mnt&&ls:/mnt&&cat:/mnt/*>/dev/null",
+               ["-cdrom", guest("ipxe.iso")]) as vm:
+        vm.expect("(?i)ipxe.lkrn|isolinux")
+        vm.expect("INIT: status 0")
+        check(vm.wait() == 0, "exit status is not 0")
+
+
+@test("installer", guest("installer-linux"), guest("installer-initrd.gz"))
+def debian_installer():
+    with start(["-m", "512", "-kernel", guest("installer-linux"), "-initrd",
+                guest("installer-initrd.gz"), "-append", "console=ttyS0 quiet"],
+               limit=300) as vm:
+        vm.expect("Select a language")
+
+
+# --- boot media ---
+
+@test("media", guest("memtest.iso"))
+def memtest():
+    with start(["-m", "32", "-cdrom", guest("memtest.iso")], monitor=True, limit=400) as vm:
+        vm.expect_screen("Memtest86\\+", 60)
+        vm.expect_screen(r"Pass:? *[1-9]|Passes?: *[1-9]|Pass +#?[1-9]", 380)
+        screen = vm.monitor("screen")
+        m = re.search(r"Errors?: *(\d+)", screen)
+        check(m and int(m[1]) == 0, "memtest reports errors:\n" + screen)
+
+
+def fat_disk(path):
+    """A FAT disk image with a file on it, without a partition table."""
+    with open(path, "wb") as f:
+        f.truncate(8 << 20)
+    subprocess.run(["mformat", "-i", path, "-h", "16", "-s", "63", "-t", "16", "::"], check=True)
+    note = path + ".txt"
+    with open(note, "w") as f:
+        f.write("hello\n")
+    subprocess.run(["mcopy", "-i", path, note, "::HELLO.TXT"], check=True)
+
+
+def grub(args):
+    with tempfile.TemporaryDirectory() as d:
+        disk = os.path.join(d, "disk.img")
+        fat_disk(disk)
+        with start(["-m", "64"] + [a.replace("DISK", disk) for a in args], monitor=True,
+                   serial=False) as vm:
+            vm.expect_screen("grub>|grub rescue>", 90)
+            vm.monitor("type ls")
+            vm.monitor("sendkey ret")
+            vm.expect_screen(r"\(hd\d", 20)
+            listed = vm.monitor("screen")
+            disks = re.findall(r"\((hd\d)\)", listed)
+            found = False
+            for hd in disks:
+                vm.monitor("type ls (%s)/" % hd)
+                vm.monitor("sendkey ret")
+                time.sleep(2)
+                found |= "hello.txt" in vm.monitor("screen").lower()
+            check(found, "the file on the disk is not listed:\n" + vm.monitor("screen"))
+
+
+@test("media", guest("grub-floppy.img"))
+def grub_floppy():
+    grub(["-fda", guest("grub-floppy.img"), "-hda", "DISK", "-boot", "a"])
+
+
+@test("media", guest("grub-cdrom.iso"))
+def grub_cdrom():
+    grub(["-cdrom", guest("grub-cdrom.iso"), "-hda", "DISK", "-boot", "d"])
+
+
+@test("media", guest("grub-usb.img"))
+def grub_disk():
+    grub(["-hda", guest("grub-usb.img"), "-hdb", "DISK", "-boot", "c", "-snapshot"])
+
+
+@test("media", guest("ipxe.iso"))
+def ipxe():
+    with start(["-m", "64", "-cdrom", guest("ipxe.iso")], monitor=True, serial=False) as vm:
+        vm.expect_screen("iPXE", 60)
+
+
+@test("media", guest("ipxe.lkrn"))
+def ipxe_kernel():
+    with start(["-m", "64", "-kernel", guest("ipxe.lkrn")], monitor=True, serial=False) as vm:
+        vm.expect_screen("iPXE initiali|iPXE 1|Open Source Network Boot", 60)
+
+
+# --- old systems on floppies ---
+
+@test("floppies", floppy("freedos-odin070.img"))
+def freedos_emm386():
+    with start(["-m", "32", "-fda", floppy("freedos-odin070.img"), "-snapshot"], monitor=True,
+               serial=False, limit=240) as vm:
+        vm.expect_screen("4", 60)
+        time.sleep(1)
+        vm.monitor("sendkey 4")
+        vm.monitor("sendkey ret")
+        vm.expect_screen(r"A:\\>", 120)
+        vm.monitor("type mem")
+        vm.monitor("sendkey ret")
+        vm.expect_screen("(?i)expanded|EMS", 60)
+        check("CR0=8" in vm.monitor("info registers"), "paging is not on: EMM386 is not loaded")
+
+
+@test("floppies", floppy("openbsd.img"))
+def openbsd():
+    with start(["-m", "64", "-fda", floppy("openbsd.img"), "-snapshot"], monitor=True,
+               serial=False, limit=240) as vm:
+        vm.expect_screen(r"\(I\)nstall, \(U\)pgrade or \(S\)hell", 220)
+
+
+@test("floppies", floppy("linux-2.4.20-boote.img"))
+def linux_2_4():
+    with start(["-m", "64", "-fda", floppy("linux-2.4.20-boote.img"), "-snapshot"], monitor=True,
+               serial=False, limit=240) as vm:
+        end = time.monotonic() + 200
+        while "[bootE Linux]$" not in vm.monitor("screen"):
+            check(time.monotonic() < end, "no prompt:\n" + vm.monitor("screen"))
+            vm.monitor("sendkey ret")
+            time.sleep(3)
+
+
+def main():
+    groups = sys.argv[2:]
+    status = 0
+    for group, name, needs, f in tests:
+        if groups and group not in groups and name not in groups:
+            continue
+        missing = [n for n in needs if not os.path.exists(n)]
+        if missing:
+            print("skip - %s: %s is not there" % (name, missing[0]), flush=True)
+            continue
+        begin = time.monotonic()
+        try:
+            f()
+            print("ok - %s (%.1f s)" % (name, time.monotonic() - begin), flush=True)
+        except (Failure, subprocess.CalledProcessError, OSError) as e:
+            status = 1
+            print("FAIL - %s: %s" % (name, e), flush=True)
+    return status
+
+
+sys.exit(main())
