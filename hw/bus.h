@@ -160,6 +160,7 @@ struct cpu_pins {
     void (*nmi)(void *opaque);             /* an edge */
     void (*init)(void *opaque);            /* INIT: reset the CPU only */
     void (*smi)(void *opaque);             /* may be NULL: SMI is not delivered */
+    void (*ignne)(void *opaque);           /* IGNNE# is asserted (port F0h); may be NULL */
     void *opaque;
 };
 

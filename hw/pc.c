@@ -16,6 +16,7 @@
 #include "hw/char/chardev.h"
 #include "hw/debugcon.h"
 #include "hw/debugexit.h"
+#include "hw/fdc.h"
 #include "hw/fw_cfg.h"
 #include "hw/i16550.h"
 #include "hw/i440fx.h"
@@ -23,6 +24,7 @@
 #include "hw/i8237.h"
 #include "hw/i8254.h"
 #include "hw/i8259.h"
+#include "hw/ide.h"
 #include "hw/ioapic.h"
 #include "hw/lapic.h"
 #include "hw/linux.h"
@@ -31,19 +33,7 @@
 #include "hw/piix3.h"
 #include "hw/piix4pm.h"
 #include "hw/port92.h"
-/* The optional devices: a build without one of these files lacks the device. */
-#if __has_include("hw/ide.h")
-#include "hw/ide.h"
-#define HAVE_IDE
-#endif
-#if __has_include("hw/fdc.h")
-#include "hw/fdc.h"
-#define HAVE_FDC
-#endif
-#if __has_include("hw/vga.h")
 #include "hw/vga.h"
-#define HAVE_VGA
-#endif
 
 #define BIOS_MAX  (16u << 20)
 #define SHADOW    (128u << 10)
@@ -67,6 +57,7 @@ struct pc {
     struct fw_cfg *fw;
     struct pci_bus *pci;
     struct piix4pm *pm;
+    struct vga *vga;
     unsigned resets;
 };
 
@@ -209,6 +200,8 @@ static void ferr_write(void *opaque, uint16_t port, uint32_t val, unsigned size)
     (void)size;
     drive_line(b->pc, FERR_IRQ, FROM_ISA, 0);
     b->ignne = b->ferr;
+    if (b->pc->bus.cpu.ignne)
+        b->pc->bus.cpu.ignne(b->pc->bus.cpu.opaque);
 }
 
 void pc_set_ferr(struct pc *pc, int level)
@@ -337,8 +330,8 @@ static void fill_cmos(struct pc *pc)
     mc146818_set(pc->rtc, 0x5f, 0); /* CPUs less one */
 
     unsigned floppies = (cfg->floppy[0] != NULL) + (cfg->floppy[1] != NULL);
-    mc146818_set(pc->rtc, 0x10,
-                 (uint8_t)((cfg->floppy[0] ? 0x40 : 0) | (cfg->floppy[1] ? 0x04 : 0)));
+    mc146818_set(pc->rtc, 0x10, (uint8_t)(fdc_drive_type(cfg->floppy[0]) << 4 |
+                                          fdc_drive_type(cfg->floppy[1])));
     /* Equipment: floppies, FPU, PS/2 mouse. */
     mc146818_set(pc->rtc, 0x14,
                  (uint8_t)(0x06 | (floppies == 2 ? 0x41 : floppies ? 0x01 : 0)));
@@ -488,17 +481,11 @@ static void create_peripherals(struct pc *pc)
         debugexit_create(bus, cfg->debug_exit_base ? cfg->debug_exit_base : 0x501);
 
     /* Fixed places: 1.1 IDE (IRQ14, 15), the floppy controller (IRQ6, DMA 2), slot 2 VGA. */
-#ifdef HAVE_IDE
     ide_pci_create(bus, pc->pci, PCI_DEVFN(1, 1), isa_irq(pc, 14), isa_irq(pc, 15), cfg->ide,
                    cfg->ide_cdrom);
-#endif
-#ifdef HAVE_FDC
     fdc_create(bus, pc->dma, isa_irq(pc, 6), cfg->floppy);
-#endif
-#ifdef HAVE_VGA
     if (cfg->vga)
-        vga_create(bus, pc->pci, PCI_DEVFN(2, 0));
-#endif
+        pc->vga = vga_create(bus, pc->pci, PCI_DEVFN(2, 0));
 }
 
 struct pc *pc_create(const struct pc_config *cfg, char *err, size_t err_len)
@@ -606,26 +593,9 @@ int pc_key_event(struct pc *pc, const char *name, bool down)
     return ps2kbd_key(i8042_keyboard(pc->kbc), name, down);
 }
 
-int pc_send_keys(struct pc *pc, const char *keys)
+bool pc_key_known(const char *name)
 {
-    int code[16];
-    unsigned n = 0;
-    while (*keys) {
-        size_t len = strcspn(keys, "-");
-        if (n == ARRAY_SIZE(code))
-            return -EINVAL;
-        code[n] = ps2kbd_find_key(keys, len);
-        if (code[n++] < 0)
-            return -EINVAL;
-        keys += len;
-        if (*keys == '-' && !*++keys)
-            return -EINVAL;
-    }
-    for (unsigned i = 0; i < n; i++)
-        ps2kbd_scancode(i8042_keyboard(pc->kbc), (uint8_t)code[i], true);
-    while (n)
-        ps2kbd_scancode(i8042_keyboard(pc->kbc), (uint8_t)code[--n], false);
-    return 0;
+    return ps2kbd_find_key(name, strlen(name)) >= 0;
 }
 
 void pc_mouse_event(struct pc *pc, int dx, int dy, int dz, unsigned buttons)
@@ -636,4 +606,14 @@ void pc_mouse_event(struct pc *pc, int dx, int dy, int dz, unsigned buttons)
 unsigned pc_keyboard_leds(struct pc *pc)
 {
     return ps2kbd_leds(i8042_keyboard(pc->kbc));
+}
+
+struct vga *pc_vga(struct pc *pc)
+{
+    return pc->vga;
+}
+
+int pc_screen_text(struct pc *pc, FILE *f)
+{
+    return pc->vga ? vga_text(pc->vga, f) : -1;
 }

@@ -9,6 +9,7 @@
 
 struct chardev;
 struct pc;
+struct vga;
 
 /* Low RAM ends here at most; the rest of ram_size lies at 4 GiB. */
 #define PC_LOW_RAM_MAX 0xe0000000ull
@@ -116,8 +117,8 @@ bool pc_ignne(struct pc *pc);
 /* User actions: the ACPI power button, the NMI button, keys ("ctrl-alt-delete"), the mouse. */
 void pc_powerdown(struct pc *pc);
 void pc_nmi(struct pc *pc);
-/* Press then release the keys joined by '-'. Returns 0, or -EINVAL for an unknown name. */
-int pc_send_keys(struct pc *pc, const char *keys);
+/* Whether a key of that name exists. */
+bool pc_key_known(const char *name);
 /* One key by its QEMU name, down or up. Returns 0 or -EINVAL. */
 int pc_key_event(struct pc *pc, const char *name, bool down);
 /* Relative motion (y grows downwards), wheel (positive is towards the user), buttons: bit 0
@@ -125,5 +126,10 @@ int pc_key_event(struct pc *pc, const char *name, bool down);
 void pc_mouse_event(struct pc *pc, int dx, int dy, int dz, unsigned buttons);
 /* LEDs the guest set: bit 0 scroll, 1 num, 2 caps. */
 unsigned pc_keyboard_leds(struct pc *pc);
+
+/* The graphics card (hw/vga.h), or NULL. */
+struct vga *pc_vga(struct pc *pc);
+/* The text screen as lines of UTF-8. -1 in a graphics mode, or without a graphics card. */
+int pc_screen_text(struct pc *pc, FILE *f);
 
 #endif

@@ -366,7 +366,7 @@ static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_fi
     if (cfg->bios_size < 64 << 10 || cfg->bios_size > 16 << 20 || cfg->bios_size % PAGE_SIZE)
         return fail("the firmware image must have 64 KiB to 16 MiB, in whole pages; check -bios");
     if (o->vga) {
-        roms[0].name = "vgaroms/vgabios-stdvga.bin";
+        roms[0].name = "pci1234,1111.rom" /* so that it learns its PCI address */;
         roms[0].data = firmware(m, "vgabios-stdvga.bin", &roms[0].len);
         if (!roms[0].data)
             return -EINVAL;
@@ -390,6 +390,43 @@ static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_fi
             if (!cfg->initrd)
                 return -EINVAL;
         }
+    }
+    return 0;
+}
+
+/* The images of the drives. */
+static int open_drives(struct machine *m, struct pc_config *cfg)
+{
+    const struct options *o = m->opt;
+    char err[512];
+    unsigned n;
+
+    for (n = 0; n < MAX_DRIVES; n++) {
+        const struct drive_option *d = &o->drive[n];
+        bool floppy = n >= DRIVE_FLOPPY0;
+        unsigned flags = d->readonly || d->cdrom ? BLOCK_READONLY : 0;
+
+        if (!d->present)
+            continue;
+        if (d->snapshot || o->snapshot)
+            flags |= BLOCK_SNAPSHOT;
+        if (floppy)
+            flags |= BLOCK_MAY_PROTECT;
+        m->drive[n] = d->file && *d->file ? block_open(d->file, flags, err, sizeof err)
+                                          : block_open_empty();
+        if (!m->drive[n]) {
+            fprintf(stderr, "callgate: %s\n", d->file && *d->file ? err : "out of memory");
+            return -EINVAL;
+        }
+        if (floppy) {
+            cfg->floppy[n - DRIVE_FLOPPY0] = m->drive[n];
+            continue;
+        }
+        if (!d->cdrom && !block_present(m->drive[n]))
+            return fail("a hard disk needs an image; give file=IMAGE, or media=cdrom");
+        cfg->ide[n] = m->drive[n];
+        cfg->ide_cdrom[n] = d->cdrom;
+        cfg->ide_sectors[n] = block_sectors(m->drive[n]);
     }
     return 0;
 }
@@ -460,6 +497,9 @@ int machine_create(struct machine *m, const struct options *o)
     rc = open_consoles(m, &cfg);
     if (rc)
         return rc;
+    rc = open_drives(m, &cfg);
+    if (rc)
+        return rc;
     m->pc = pc_create(&cfg, err, sizeof err);
     if (!m->pc) {
         fprintf(stderr, "callgate: %s\n", err);
@@ -492,6 +532,8 @@ void machine_destroy(struct machine *m)
         cpu_destroy(m->cpu);
     if (m->ev)
         evloop_destroy(m->ev);
+    for (n = 0; n < MAX_DRIVES; n++)
+        block_close(m->drive[n]);
     for (n = 0; n < m->file_count; n++)
         free(m->files[n]);
 }

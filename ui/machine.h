@@ -5,6 +5,7 @@
 #ifndef UI_MACHINE_H
 #define UI_MACHINE_H
 
+#include "hw/block/block.h"
 #include "hw/char/chardev.h"
 #include "hw/pc.h"
 #include "mmu/mmu.h"
@@ -20,6 +21,7 @@ struct machine {
     struct pc *pc;
     struct chardev *stdio_mux;  /* terminal shared by serial port and monitor, or NULL */
     struct chardev *monitor_chr;
+    struct block *drive[MAX_DRIVES]; /* as struct options numbers them; NULL: no drive */
     bool paused;                /* the monitor's stop */
     bool quit;
     int status;                 /* exit status */

@@ -5,7 +5,9 @@
 #include "ui/machine.h"
 
 #include "cpu/insn.h"
+#include "hw/vga.h"
 #include "ui/disas.h"
+#include "ui/keys.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 struct monitor {
     struct machine *m;
     struct chardev *chr;
+    struct keys *keys;
     char line[LINE_MAX_LEN];
     size_t len;
     bool escape;     /* inside an escape sequence of the terminal */
@@ -222,7 +225,71 @@ static void do_screen(struct monitor *mon, FILE *out, int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    (void)mon; fprintf(out, "no screen yet\n");
+    if (pc_screen_text(mon->m->pc, out))
+        fprintf(out, pc_vga(mon->m->pc) ? "the screen shows graphics; try screendump FILE\n"
+                                        : "there is no graphics card\n");
+}
+
+static void do_screendump(struct monitor *mon, FILE *out, int argc, char **argv)
+{
+    FILE *f;
+    int rc;
+
+    if (argc < 2) {
+        fprintf(out, "screendump needs a file name\n");
+        return;
+    }
+    if (!pc_vga(mon->m->pc)) {
+        fprintf(out, "there is no graphics card\n");
+        return;
+    }
+    f = fopen(argv[1], "wb");
+    if (!f) {
+        fprintf(out, "cannot create '%s': %s\n", argv[1], strerror(errno));
+        return;
+    }
+    rc = vga_write_ppm(pc_vga(mon->m->pc), f);
+    if (fclose(f) && !rc)
+        rc = -errno;
+    if (rc)
+        fprintf(out, "cannot write '%s': %s\n", argv[1], strerror(-rc));
+}
+
+/* The drive a user means: ide0-cd0 style names are QEMU's, ours are the options' letters. */
+static int find_drive(struct monitor *mon, const char *name)
+{
+    static const char *const names[MAX_DRIVES] = { "hda", "hdb", "hdc", "hdd", "fda", "fdb" };
+    static const char *const qemu[MAX_DRIVES] = { "ide0-hd0", "ide0-hd1", "ide1-cd0", "ide1-cd1",
+                                                  "floppy0", "floppy1" };
+    int n;
+
+    if (!strcmp(name, "cdrom"))
+        name = "hdc";
+    for (n = 0; n < MAX_DRIVES; n++)
+        if (mon->m->drive[n] && (!strcmp(name, names[n]) || !strcmp(name, qemu[n])) &&
+            (n >= DRIVE_FLOPPY0 || mon->m->opt->drive[n].cdrom))
+            return n;
+    return -1;
+}
+
+static void do_change(struct monitor *mon, FILE *out, int argc, char **argv)
+{
+    int n = argc > 1 ? find_drive(mon, argv[1]) : -1;
+    bool eject = !strcmp(argv[0], "eject");
+    char err[512];
+
+    if (n < 0 || (!eject && argc < 3)) {
+        fprintf(out, "%s needs a floppy or CD-ROM drive the machine has (fda, fdb, cdrom, "
+                "hda-hdd)%s\n", argv[0], eject ? "" : " and an image");
+        return;
+    }
+    if (eject)
+        block_eject(mon->m->drive[n]);
+    else if (block_change(mon->m->drive[n], argv[2],
+                          (n >= DRIVE_FLOPPY0 ? BLOCK_MAY_PROTECT : BLOCK_READONLY) |
+                          (mon->m->opt->snapshot || mon->m->opt->drive[n].snapshot
+                               ? BLOCK_SNAPSHOT : 0), err, sizeof err))
+        fprintf(out, "%s\n", err);
 }
 
 static void do_sendkey(struct monitor *mon, FILE *out, int argc, char **argv)
@@ -231,61 +298,25 @@ static void do_sendkey(struct monitor *mon, FILE *out, int argc, char **argv)
 
     if (argc < 2)
         fprintf(out, "sendkey needs key names, as in: sendkey ctrl-alt-delete\n");
-    for (k = 1; k < argc; k++)
-        if (pc_send_keys(mon->m->pc, argv[k]))
-            fprintf(out, "unknown key in '%s'\n", argv[k]);
+    for (k = 1; k < argc; k++) {
+        int rc = keys_press(mon->keys, argv[k], 0);
+
+        if (rc)
+            fprintf(out, rc == -ENOSPC ? "too much is typed already\n"
+                                       : "unknown key in '%s'\n", argv[k]);
+    }
 }
 
-/* The key, and whether with shift, that types a character on a US keyboard. */
-static bool key_of(char ch, char *key, size_t size)
-{
-    static const struct {
-        char plain, shifted;
-        const char *name;
-    } keys[] = {
-        { '-', '_', "minus" },      { '=', '+', "equal" },         { '[', '{', "bracket_left" },
-        { ']', '}', "bracket_right" }, { ';', ':', "semicolon" },  { '\'', '"', "apostrophe" },
-        { '`', '~', "grave_accent" }, { '\\', '|', "backslash" },  { ',', '<', "comma" },
-        { '.', '>', "dot" },        { '/', '?', "slash" },         { ' ', ' ', "spc" },
-    };
-    static const char digits[] = ")!@#$%^&*(";
-    const char *d = strchr(digits, ch);
-    size_t n;
-
-    if ((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9')) {
-        snprintf(key, size, "%c", ch);
-        return true;
-    }
-    if (ch >= 'A' && ch <= 'Z') {
-        snprintf(key, size, "shift-%c", ch - 'A' + 'a');
-        return true;
-    }
-    if (d) {
-        snprintf(key, size, "shift-%d", (int)(d - digits));
-        return true;
-    }
-    for (n = 0; n < ARRAY_SIZE(keys); n++) {
-        if (ch == keys[n].plain || ch == keys[n].shifted) {
-            snprintf(key, size, "%s%s", ch == keys[n].plain ? "" : "shift-", keys[n].name);
-            return true;
-        }
-    }
-    return false;
-}
-
+/* Type a line of text: what was given, its words one blank apart. */
 static void do_type(struct monitor *mon, FILE *out, int argc, char **argv)
 {
     int k;
 
     for (k = 1; k < argc; k++) {
-        const char *p;
-        char key[32];
-
         if (k > 1)
-            pc_send_keys(mon->m->pc, "spc");
-        for (p = argv[k]; *p; p++)
-            if (!key_of(*p, key, sizeof key) || pc_send_keys(mon->m->pc, key))
-                fprintf(out, "cannot type '%c'\n", *p);
+            keys_press(mon->keys, "spc", 0);
+        if (keys_type(mon->keys, argv[k]))
+            fprintf(out, "some of '%s' cannot be typed\n", argv[k]);
     }
 }
 
@@ -370,6 +401,9 @@ const struct command commands[] = {
       do_x },
     { "xp", "/[COUNT][xduoci][bhwg] [ADDRESS]", "show memory at a physical address", do_xp },
     { "screen", "", "the text screen, as text", do_screen },
+    { "screendump", "FILE", "the screen as a PPM picture", do_screendump },
+    { "change", "DRIVE FILE", "put another image into a drive: fda, fdb, cdrom", do_change },
+    { "eject", "DRIVE", "take the image out of a drive", do_change },
     { "sendkey", "KEYS...", "press keys together, as in ctrl-alt-delete", do_sendkey },
     { "type", "TEXT", "type text on a US keyboard", do_type },
     { "stop", "", "stop the CPU and the clock", do_stop },
@@ -497,6 +531,11 @@ int monitor_start(struct machine *m, struct chardev *chr)
         return -ENOMEM;
     mon->m = m;
     mon->chr = chr;
+    mon->keys = keys_create(m);
+    if (!mon->keys) {
+        free(mon);
+        return -ENOMEM;
+    }
     chardev_set_handlers(chr, &handlers, mon);
     return 0;
 }
