@@ -201,6 +201,7 @@ static void data_result(struct fdc *f, uint8_t st0, uint8_t st1, uint8_t st2)
     f->result[6] = 2;
     i8237_set_dreq(f->dma, 2, 0);
     to_result(f, 7);
+    f->resets = 0; /* a newer interrupt: nobody will sense the reset any more */
     set_irq(f, true);
 }
 
@@ -477,6 +478,7 @@ static void seek_ends(struct fdc *f, uint8_t st0)
 {
     f->st0 = st0;
     f->int_pending = true;
+    f->resets = 0;
     to_command(f);
     set_irq(f, true);
 }

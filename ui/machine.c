@@ -10,6 +10,7 @@
 #include "hw/multiboot.h"
 #include "ui/files.h"
 #include "ui/roms.h"
+#include "ui/sdl.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -431,6 +432,23 @@ static int open_drives(struct machine *m, struct pc_config *cfg)
     return 0;
 }
 
+/* A window if there is a display to open it on, unless the options say otherwise. */
+static int open_display(struct machine *m)
+{
+    const struct options *o = m->opt;
+    const char *kind = o->display;
+
+    if (!kind && o->nographic)
+        kind = "none";
+    if (!kind && !getenv("DISPLAY") && !getenv("WAYLAND_DISPLAY")) {
+        kind = "none";
+        if (!o->serial_count && !o->monitor)
+            fprintf(stderr, "callgate: there is no display for a window; -nographic puts the serial "
+                    "port and the monitor on this terminal\n");
+    }
+    return kind && !strcmp(kind, "none") ? 0 : sdl_start(m);
+}
+
 static struct machine *post_mortem_machine;
 
 static void post_mortem(FILE *f)
@@ -513,6 +531,8 @@ int machine_create(struct machine *m, const struct options *o)
     cpu_reset(m->cpu);
     if (m->monitor_chr)
         rc = monitor_start(m, m->monitor_chr);
+    if (!rc)
+        rc = open_display(m);
     return rc;
 }
 
@@ -520,6 +540,7 @@ void machine_destroy(struct machine *m)
 {
     unsigned n;
 
+    sdl_stop(m);
     if (m->pc)
         pc_destroy(m->pc);
     if (m->cpu && m->cpu->engine)

@@ -30,8 +30,7 @@ struct machine {
     tick_t icount_skipped;      /* -icount: time skipped while halted */
     void *files[16];            /* file contents handed to the board */
     unsigned file_count;
-    void (*display_poll)(struct machine *m); /* a display wants to be drawn, or NULL */
-    void *display;
+    void *display;              /* the window, or NULL */
 };
 
 /* Build the machine the options describe. Returns 0, or -errno after one line on stderr. */

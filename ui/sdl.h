@@ -1,0 +1,13 @@
+/* sdl.h - the machine's screen, keyboard and mouse in a window (SDL2).
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef UI_SDL_H
+#define UI_SDL_H
+
+#include "ui/machine.h"
+
+/* Open the window. Returns 0, or -errno after one line on stderr. */
+int sdl_start(struct machine *m);
+void sdl_stop(struct machine *m);
+
+#endif
