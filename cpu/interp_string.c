@@ -106,6 +106,31 @@ static uint32_t stos_run(struct cpu *c, const struct insn *i, unsigned size)
     return n;
 }
 
+/* The flags are set at the end only: a fault in a later iteration leaves them as they were before
+ * the instruction (SDM 2B REP), unlike an interrupt. */
+#define DEF_COMPARE(name, bits)                                                              \
+    OP(name##bits)                                                                           \
+    {                                                                                        \
+        uint##bits##_t a, b;                                                                 \
+        bool more;                                                                           \
+        if (!IS_REP) {                                                                       \
+            name##_load##bits(c, i, &a, &b);                                                 \
+            lf_sub##bits(c, a, b, (uint##bits##_t)(a - b));                                  \
+            NEXT;                                                                            \
+        }                                                                                    \
+        if (!count_get(c, i))                                                                \
+            NEXT;                                                                            \
+        do {                                                                                 \
+            name##_load##bits(c, i, &a, &b);                                                 \
+            add_masked(c, i, ECX, -1);                                                       \
+            more = count_get(c, i) && (a == b) == ((i->flags & IF_REP) != 0);                \
+        } while (more && !(unlikely(c->events) && cpu_event_due(c)));                        \
+        lf_sub##bits(c, a, b, (uint##bits##_t)(a - b));                                      \
+        if (more)                                                                            \
+            LEAVE(EIP_HERE);                                                                 \
+        NEXT;                                                                                \
+    }
+
 #define DEF_STRING(bits)                                                                     \
     static inline void movs_one##bits(struct cpu *c, const struct insn *i)                   \
     {                                                                                        \
@@ -171,52 +196,25 @@ static uint32_t stos_run(struct cpu *c, const struct insn *i, unsigned size)
         }                                                                                    \
         NEXT;                                                                                \
     }                                                                                        \
-    static inline void cmps_one##bits(struct cpu *c, const struct insn *i)                   \
+    /* A comparison's operands, ES:eDI first as on Intel's CPUs, and the pointers moved on. */\
+    static inline void cmps_load##bits(struct cpu *c, const struct insn *i, uint##bits##_t *a,\
+                                       uint##bits##_t *b)                                    \
     {                                                                                        \
-        uint##bits##_t a = seg_read##bits(c, i, i->seg, SI_OFF);                             \
-        uint##bits##_t b = seg_read##bits(c, i, SEG_ES, DI_OFF);                             \
         uint32_t step = STEP(bits / 8);                                                      \
-        lf_sub##bits(c, a, b, (uint##bits##_t)(a - b));                                      \
+        *b = seg_read##bits(c, i, SEG_ES, DI_OFF);                                           \
+        *a = seg_read##bits(c, i, i->seg, SI_OFF);                                           \
         add_masked(c, i, ESI, step);                                                         \
         add_masked(c, i, EDI, step);                                                         \
     }                                                                                        \
-    OP(cmps##bits)                                                                           \
+    static inline void scas_load##bits(struct cpu *c, const struct insn *i, uint##bits##_t *a,\
+                                       uint##bits##_t *b)                                    \
     {                                                                                        \
-        if (!IS_REP) {                                                                       \
-            cmps_one##bits(c, i);                                                            \
-            NEXT;                                                                            \
-        }                                                                                    \
-        while (count_get(c, i)) {                                                            \
-            cmps_one##bits(c, i);                                                            \
-            add_masked(c, i, ECX, -1);                                                       \
-            if (lf_zf(c) != ((i->flags & IF_REP) != 0))                                      \
-                break;                                                                       \
-            REP_BREAK;                                                                       \
-        }                                                                                    \
-        NEXT;                                                                                \
-    }                                                                                        \
-    static inline void scas_one##bits(struct cpu *c, const struct insn *i)                   \
-    {                                                                                        \
-        uint##bits##_t a = REG##bits(EAX);                                                   \
-        uint##bits##_t b = seg_read##bits(c, i, SEG_ES, DI_OFF);                             \
-        lf_sub##bits(c, a, b, (uint##bits##_t)(a - b));                                      \
+        *a = REG##bits(EAX);                                                                 \
+        *b = seg_read##bits(c, i, SEG_ES, DI_OFF);                                           \
         add_masked(c, i, EDI, STEP(bits / 8));                                               \
     }                                                                                        \
-    OP(scas##bits)                                                                           \
-    {                                                                                        \
-        if (!IS_REP) {                                                                       \
-            scas_one##bits(c, i);                                                            \
-            NEXT;                                                                            \
-        }                                                                                    \
-        while (count_get(c, i)) {                                                            \
-            scas_one##bits(c, i);                                                            \
-            add_masked(c, i, ECX, -1);                                                       \
-            if (lf_zf(c) != ((i->flags & IF_REP) != 0))                                      \
-                break;                                                                       \
-            REP_BREAK;                                                                       \
-        }                                                                                    \
-        NEXT;                                                                                \
-    }                                                                                        \
+    DEF_COMPARE(cmps, bits)                                                                  \
+    DEF_COMPARE(scas, bits)                                                                  \
     /* the store is checked before the port is read: the read may have side effects */       \
     static inline void ins_one##bits(struct cpu *c, const struct insn *i)                    \
     {                                                                                        \

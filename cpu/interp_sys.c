@@ -142,27 +142,21 @@ static uint16_t read_ew(struct cpu *c, const struct insn *i)
     return i->flags & IF_MEM ? mem_read16(c, i) : REG16(i->rm);
 }
 
+/* The destination is written only if it changes: a read-only one is no fault otherwise. */
 OP(arpl)
 {
+    uint16_t rpl = REG16(i->reg) & 3;
     uint16_t d;
-    bool lower;
 
     NEED_PROT;
-    if (i->flags & IF_MEM) {
-        mem16_t *p = mem_rmw16(c, i);
-
-        d = *p;
-        lower = (d & 3) < (REG16(i->reg) & 3);
-        if (lower)
-            *p = (d & ~3) | (REG16(i->reg) & 3);
-        RMW_END(p, 2);
-    } else {
-        d = REG16(i->rm);
-        lower = (d & 3) < (REG16(i->reg) & 3);
-        if (lower)
-            REG16(i->rm) = (d & ~3) | (REG16(i->reg) & 3);
+    d = read_ew(c, i);
+    if ((d & 3) < rpl) {
+        if (i->flags & IF_MEM)
+            mem_write16(c, i, (d & ~3) | rpl);
+        else
+            REG16(i->rm) = (d & ~3) | rpl;
     }
-    set_zf(c, lower);
+    set_zf(c, (d & 3) < rpl);
     NEXT;
 }
 ONE(arpl);

@@ -793,6 +793,8 @@ static void drive_post_load(struct ide_drive *d)
         d->pos = d->end = 0;
     if (d->multiple > IDE_MULTIPLE || d->block > IDE_MULTIPLE)
         d->multiple = 0, d->block = 0;
+    if (d->kind == IDE_NONE)
+        return;
     if (!d->heads || !d->sects)
         default_geometry(d);
     if (d->sector_bytes != 2352)

@@ -1,0 +1,46 @@
+# tests.mk - `make check` runs everything and ends with the runner's summary; tests/README.md explains.
+
+TEST_DIR = $(O)/tests
+include $(srcdir)/tests/insn/insn.mk
+
+# --- unit tests (libcheck) ---
+
+UNIT_SRC = $(patsubst $(srcdir)/%,%,$(sort $(wildcard $(srcdir)/tests/unit/*.c)))
+UNIT_OBJ = $(UNIT_SRC:%.c=$(O)/%.o)
+
+$(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
+	@test "$(CHECK_LIBS)" != missing || { echo "make check needs libcheck: apt install check" >&2; exit 1; }
+	@mkdir -p $(TEST_DIR)
+	@echo "  LD    $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CHECK_LIBS) $(LIBS)
+
+# --- suites ---
+
+RUN   = $(srcdir)/tests/run.py
+BOOT  = $(srcdir)/tests/boot/boot.py $(O)/callgate
+CASES ?= 1000000
+
+SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
+              $(TEST_DIR)/unit-tests \
+              $(TEST_DIR)/decode \
+              "$(TEST_DIR)/host -n $(CASES)" \
+              "$(TEST_DIR)/fpu_host -n $(CASES)" \
+              "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
+              "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+              "$(BOOT) demo"
+SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(BOOT) installer" "$(BOOT) media" \
+              "$(BOOT) floppies"
+
+check-programs: all $(TEST_DIR)/unit-tests $(INSN_TESTS)
+
+check-fast: check-programs
+	$(RUN) $(SUITES_FAST)
+
+check: check-programs
+	sh $(srcdir)/tests/guests/get >/dev/null || true
+	$(RUN) $(SUITES_BOOT) $(SUITES_FAST)
+
+bench: all
+	sh $(srcdir)/tests/bench/bench $(O)/callgate
+
+.PHONY: check-programs

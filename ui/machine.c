@@ -386,7 +386,8 @@ static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_fi
         cfg->kernel_name = o->kernel;
         cfg->cmdline = o->append ? o->append : "";
         cfg->initrd_arg = o->initrd;
-        if (o->initrd && access(o->initrd, F_OK) == 0) {
+        /* for Multiboot it is a list of modules, which the loader reads */
+        if (o->initrd && !multiboot_probe(cfg->kernel, cfg->kernel_size)) {
             cfg->initrd = keep_file(m, o->initrd, "initrd", &cfg->initrd_size);
             if (!cfg->initrd)
                 return -EINVAL;

@@ -252,7 +252,7 @@ def debian_installer():
 
 # --- boot media ---
 
-@test("media", guest("memtest.iso"))
+@test("memory-test", guest("memtest.iso"))
 def memtest():
     with start(["-m", "32", "-cdrom", guest("memtest.iso")], monitor=True, limit=600) as vm:
         vm.expect_screen("Memtest86\\+", 60)
@@ -281,7 +281,7 @@ def grub(args):
                    serial=False) as vm:
             vm.expect_screen("GNU GRUB", 90)
             vm.monitor("sendkey c")
-            vm.expect_screen("grub> *$", 20)
+            vm.expect_screen("grub>", 20)
             vm.monitor("type ls")
             vm.monitor("sendkey ret")
             vm.expect_screen(r"\(hd\d", 20)
@@ -315,12 +315,6 @@ def grub_disk():
 def ipxe():
     with start(["-m", "64", "-cdrom", guest("ipxe.iso")], monitor=True, serial=False) as vm:
         vm.expect_screen("iPXE", 60)
-
-
-@test("media", guest("ipxe.lkrn"))
-def ipxe_kernel():
-    with start(["-m", "64", "-kernel", guest("ipxe.lkrn")], monitor=True, serial=False) as vm:
-        vm.expect_screen("iPXE initiali|iPXE 1|Open Source Network Boot", 60)
 
 
 # --- old systems on floppies ---

@@ -1,0 +1,19 @@
+# insn.mk - the instruction tests: the decoder against Capstone, the interpreter against the host.
+# Included by tests.mk. INSN_TESTS lists the programs; each prints ok and FAIL lines.
+# Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT
+
+INSN_TESTS = $(O)/tests/decode $(O)/tests/host $(O)/tests/fpu_host
+
+INSN_DIR = tests/insn
+$(O)/tests/decode:   $(O)/$(INSN_DIR)/decode.o
+$(O)/tests/host:     $(O)/$(INSN_DIR)/host.o $(O)/$(INSN_DIR)/host_gen.o $(O)/$(INSN_DIR)/native.o \
+                     $(O)/$(INSN_DIR)/guest.o
+$(O)/tests/fpu_host: $(O)/$(INSN_DIR)/fpu_host.o $(O)/$(INSN_DIR)/guest.o
+
+$(INSN_TESTS): $(LIB_OBJ)
+	@mkdir -p $(dir $@)
+	@echo "  LD    $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+# The child keeps out of the host's thread-local storage while the tests own FS.
+$(O)/$(INSN_DIR)/native.o: CFLAGS_ALL += -fno-sanitize=all

@@ -1,0 +1,42 @@
+#!/bin/sh
+# tree.sh SRCDIR: the shape of the source: which folder includes which (the table in doc/design.md),
+# headers that compile alone, file lengths. One test a line.
+# Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT
+cd "$1" || exit 1
+bad=0
+
+# arrow FOLDER ALLOWED: every project #include in FOLDER's files must match ALLOWED.
+arrow() {
+    wrong=$(grep -En '^ *# *include "' $(find "$1" -name '*.[ch]') |
+        grep -Ev "include \"($2)" | head -n 5)
+    if [ -z "$wrong" ]; then
+        echo "ok - includes of $1/"
+    else
+        bad=1
+        echo "FAIL - includes of $1/: not allowed: $wrong"
+    fi
+}
+arrow cpu 'cpu/'
+arrow mmu 'mmu/|cpu/'
+arrow hw 'hw/|cpu/(base|log)\.(h|def)"'
+arrow ui 'ui/|hw/|mmu/|cpu/'
+
+for h in $(find cpu mmu hw ui -name '*.h'); do
+    if out=$(${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -I. -Wall -Wextra -Werror -x c -fsyntax-only "$h" 2>&1); then
+        :
+    else
+        bad=1
+        echo "FAIL - $h compiles alone: $(echo "$out" | head -n 1)"
+    fi
+done
+[ $bad = 0 ] && echo "ok - every header compiles alone"
+
+long=$(find cpu mmu hw ui roms tests -name '*.[chS]' -o -name '*.py' -o -name '*.def' | xargs wc -l |
+    awk '$1 > 1000 && $2 != "total" { print $2 " (" $1 ")" }')
+if [ -z "$long" ]; then
+    echo "ok - no file is longer than 1000 lines"
+else
+    bad=1
+    echo "FAIL - files longer than 1000 lines:" $long
+fi
+exit $bad

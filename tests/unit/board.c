@@ -1,0 +1,188 @@
+/* board.c - the board of unit.h.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "tests/unit/unit.h"
+
+#include "hw/char/chardev.h"
+
+#include <stdlib.h>
+
+enum { RAM = 16 << 20, BIOS = 128 << 10 };
+
+static tick_t source(void *opaque)
+{
+    struct test_board *b = opaque;
+
+    return b->now;
+}
+
+static int mmio_map(void *o, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *dev,
+                    const char *name)
+{
+    (void)o, (void)gpa, (void)size, (void)ops, (void)dev, (void)name;
+    return 0;
+}
+
+static int ram_map(void *o, gpa_t gpa, uint64_t size, void *host, unsigned flags,
+                   const char *name)
+{
+    (void)o, (void)gpa, (void)size, (void)host, (void)flags, (void)name;
+    return 0;
+}
+
+static void unmap(void *o, gpa_t gpa, uint64_t size)
+{
+    (void)o, (void)gpa, (void)size;
+}
+
+static void pam_set(void *o, gpa_t gpa, uint64_t size, bool r, bool w)
+{
+    (void)o, (void)gpa, (void)size, (void)r, (void)w;
+}
+
+static void a20_set(void *o, bool on)
+{
+    (void)o, (void)on;
+}
+
+static void dma_read(void *opaque, gpa_t gpa, void *buf, size_t len)
+{
+    struct test_board *b = opaque;
+    size_t n;
+
+    for (n = 0; n < len; n++)
+        ((uint8_t *)buf)[n] = gpa + n < b->ram_size ? b->ram[gpa + n] : 0xff;
+}
+
+static void dma_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
+{
+    struct test_board *b = opaque;
+    size_t n;
+
+    for (n = 0; n < len; n++)
+        if (gpa + n < b->ram_size)
+            b->ram[gpa + n] = ((const uint8_t *)buf)[n];
+}
+
+static const struct bus_mem_ops mem = {
+    .mmio_map = mmio_map, .mmio_unmap = unmap, .ram_map = ram_map, .ram_unmap = unmap,
+    .pam_set = pam_set, .a20_set = a20_set, .dma_read = dma_read, .dma_write = dma_write,
+};
+
+static void intr(void *opaque, int level)
+{
+    struct test_board *b = opaque;
+
+    b->intr = level;
+}
+
+static void nmi(void *opaque)
+{
+    (void)opaque;
+}
+
+static void reset_request(void *opaque, enum reset_kind kind, int code)
+{
+    struct test_board *b = opaque;
+
+    b->resets++;
+    b->last_reset = (int)kind;
+    b->last_code = code;
+}
+
+struct test_board *board_new(void)
+{
+    static uint8_t bios[BIOS];
+    struct test_board *b = calloc(1, sizeof *b);
+    struct pc_config cfg = { 0 };
+    char err[256];
+
+    b->ram_size = RAM;
+    b->ram = calloc(1, RAM);
+    clock_init(&b->clock, source, b);
+    b->clock.rtc_base = 1000000000; /* 2001-09-09 01:46:40 */
+    b->ev = evloop_create(&b->clock);
+    cfg.ram_size = RAM;
+    cfg.bios = bios;
+    cfg.bios_size = sizeof bios;
+    cfg.mem = &mem;
+    cfg.mem_opaque = b;
+    cfg.cpu = (struct cpu_pins){ .intr = intr, .nmi = nmi, .init = nmi, .opaque = b };
+    cfg.clock = &b->clock;
+    cfg.ev = b->ev;
+    cfg.reset_request = reset_request;
+    cfg.reset_opaque = b;
+    cfg.serial[0] = chardev_open(b->ev, "ringbuf", err, sizeof err);
+    cfg.debug_exit = true;
+    cfg.vga = 1;
+    b->pc = pc_create(&cfg, err, sizeof err);
+    ck_assert_msg(b->pc != NULL, "pc_create: %s", err);
+    b->bus = pc_bus(b->pc);
+    return b;
+}
+
+void board_free(struct test_board *b)
+{
+    pc_destroy(b->pc);
+    evloop_destroy(b->ev);
+    free(b->ram);
+    free(b);
+}
+
+void board_advance(struct test_board *b, tick_t ns)
+{
+    tick_t end = b->now + ns;
+
+    while (clock_next_deadline(&b->clock) <= end) {
+        b->now = clock_next_deadline(&b->clock);
+        clock_run_expired(&b->clock);
+    }
+    b->now = end;
+}
+
+void board_out(struct test_board *b, uint16_t port, uint8_t v)
+{
+    port_write(b->bus, port, v, 1);
+}
+
+uint8_t board_in(struct test_board *b, uint16_t port)
+{
+    return (uint8_t)port_read(b->bus, port, 1);
+}
+
+void board_init_pic(struct test_board *b, uint8_t mask0, uint8_t mask1)
+{
+    board_out(b, 0x20, 0x11);
+    board_out(b, 0x21, 0x20);
+    board_out(b, 0x21, 4);
+    board_out(b, 0x21, 1);
+    board_out(b, 0xa0, 0x11);
+    board_out(b, 0xa1, 0x28);
+    board_out(b, 0xa1, 2);
+    board_out(b, 0xa1, 1);
+    board_out(b, 0x21, mask0);
+    board_out(b, 0xa1, mask1);
+}
+
+unsigned board_count(struct test_board *b, int vector, tick_t ns, tick_t step)
+{
+    tick_t end = b->now + ns;
+    unsigned count = 0;
+
+    while (b->now < end) {
+        board_advance(b, step);
+        while (b->intr) {
+            int v = pc_intr_ack(b->pc);
+
+            count += v == vector;
+            if (v >= 0x28)
+                board_out(b, 0xa0, 0x20);
+            board_out(b, 0x20, 0x20);
+            if (vector == 0x28) { /* the RTC wants its register C read */
+                board_out(b, 0x70, 0xc);
+                board_in(b, 0x71);
+            }
+        }
+    }
+    return count;
+}

@@ -1,0 +1,153 @@
+/* devices.c - the board as a whole: interrupts, ports, PCI, state kept and restored, and random
+ * accesses, which must never crash or break an invariant.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+
+START_TEST(pic_priority)
+{
+    struct test_board *b = board_new();
+
+    board_init_pic(b, 0x00, 0x00);
+    while (b->intr)
+        board_count(b, 0, 1, 1);
+    pc_key_event(b->pc, "a", true); /* IRQ 1, if the keyboard's interrupt is on */
+    board_out(b, 0x64, 0x60);
+    board_out(b, 0x60, 0x61);
+    board_advance(b, 10000000);
+    pc_key_event(b->pc, "a", false);
+    board_advance(b, 10000000);
+    ck_assert_int_eq(b->intr, 1);
+    ck_assert_int_eq(pc_intr_ack(b->pc), 0x21);
+    board_out(b, 0x20, 0x0b); /* in service: IRQ 1 */
+    ck_assert_uint_eq(board_in(b, 0x20), 2);
+    board_out(b, 0x20, 0x20);
+    board_out(b, 0x20, 0x0b);
+    ck_assert_uint_eq(board_in(b, 0x20), 0);
+    board_free(b);
+}
+END_TEST
+
+START_TEST(pci_ids)
+{
+    struct test_board *b = board_new();
+    static const uint32_t ids[] = { 0x12378086, 0x70008086, 0x70108086, 0x71138086 };
+    static const unsigned devfn[] = { 0, 8, 9, 11 };
+    unsigned n;
+
+    for (n = 0; n < ARRAY_SIZE(ids); n++) {
+        port_write(b->bus, 0xcf8, 0x80000000 | devfn[n] << 8, 4);
+        ck_assert_uint_eq(port_read(b->bus, 0xcfc, 4), ids[n]);
+    }
+    port_write(b->bus, 0xcf8, 0x80000000 | 31 << 11, 4);
+    ck_assert_uint_eq(port_read(b->bus, 0xcfc, 4), 0xffffffff);
+    board_free(b);
+}
+END_TEST
+
+START_TEST(exits)
+{
+    struct test_board *b = board_new();
+
+    b->resets = 0;
+    board_out(b, 0x501, 5);
+    ck_assert_int_eq(b->last_reset, RESET_EXIT);
+    ck_assert_int_eq(b->last_code, 11);
+    board_out(b, 0xcf9, 2);
+    board_out(b, 0xcf9, 6);
+    ck_assert_int_eq(b->last_reset, RESET_SYSTEM);
+    board_out(b, 0x64, 0xfe);
+    ck_assert_int_eq(b->resets, 3);
+    board_free(b);
+}
+END_TEST
+
+static uint32_t seed;
+
+static uint32_t rnd(void)
+{
+    seed = seed * 1664525 + 1013904223;
+    return seed >> 8;
+}
+
+/* Random port accesses, most of them where devices are. */
+static void poke(struct test_board *b, unsigned count)
+{
+    static const uint16_t bases[] = { 0x00, 0x20, 0x40, 0x60, 0x70, 0x80, 0x92, 0xa0, 0xb2, 0xc0,
+                                      0x1f0, 0x170, 0x376, 0x3f0, 0x3f6, 0x3b0, 0x3c0, 0x3d0,
+                                      0x3f8, 0x510, 0xcf8, 0xcfc, 0x1ce, 0x4d0, 0xb000 };
+
+    while (count--) {
+        uint16_t port = (uint16_t)(bases[rnd() % ARRAY_SIZE(bases)] + rnd() % 16);
+        unsigned size = 1u << rnd() % 3;
+
+        if (rnd() & 1)
+            port_read(b->bus, port, size);
+        else
+            port_write(b->bus, port, rnd(), size);
+        if (!(rnd() & 15))
+            board_advance(b, rnd() % 100000);
+        if (b->intr && !(rnd() & 3))
+            pc_intr_ack(b->pc);
+    }
+}
+
+START_TEST(random_ports)
+{
+    struct test_board *b = board_new();
+    const char *broken;
+
+    seed = (uint32_t)_i + 1;
+    poke(b, 300000);
+    broken = bus_check(b->bus);
+    ck_assert_msg(!broken, "%s", broken);
+    board_free(b);
+}
+END_TEST
+
+START_TEST(state_round_trip)
+{
+    struct test_board *b = board_new();
+    struct state_buf one = { 0 };
+    struct state_buf two = { 0 };
+    const char *err = NULL;
+    size_t differ = 0;
+    tick_t then;
+
+    seed = (uint32_t)_i + 100;
+    poke(b, 20000);
+    ck_assert_int_eq(bus_save(b->bus, &one), 0);
+    then = b->now;
+    poke(b, 20000);
+    b->now = then; /* the clock's time is the machine's to restore */
+    ck_assert_msg(bus_load(b->bus, one.data, one.len, &err) == 0, "load: %s", err ? err : "?");
+    ck_assert_int_eq(bus_save(b->bus, &two), 0);
+    ck_assert_uint_eq(one.len, two.len);
+    while (differ < one.len && one.data[differ] == two.data[differ])
+        differ++;
+    ck_assert_msg(differ == one.len, "byte %zu of %zu differs", differ, one.len);
+    /* what is cut off or changed is refused or loaded, but never crashes */
+    for (size_t n = 0; n < one.len; n += 1 + one.len / 97)
+        bus_load(b->bus, one.data, n, &err);
+    state_buf_free(&one);
+    state_buf_free(&two);
+    board_free(b);
+}
+END_TEST
+
+Suite *board_suite(void)
+{
+    Suite *s = suite_create("board");
+    TCase *t = tcase_create("devices");
+
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, pic_priority);
+    tcase_add_test(t, pci_ids);
+    tcase_add_test(t, exits);
+    tcase_add_loop_test(t, random_ports, 0, 4);
+    tcase_add_loop_test(t, state_round_trip, 0, 4);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -1,0 +1,22 @@
+/* main.c - runs all unit tests.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+
+int main(void)
+{
+    SRunner *r = srunner_create(flags_suite());
+    int failed;
+
+    srunner_add_suite(r, mmu_suite());
+    srunner_add_suite(r, clock_suite());
+    srunner_add_suite(r, timer_chips_suite());
+    srunner_add_suite(r, board_suite());
+    srunner_add_suite(r, options_suite());
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

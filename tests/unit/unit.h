@@ -1,0 +1,44 @@
+/* unit.h - the unit tests' suites, and a board without a CPU for device tests.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef TESTS_UNIT_H
+#define TESTS_UNIT_H
+
+#include <check.h>
+
+#include "hw/pc.h"
+
+Suite *flags_suite(void);
+Suite *mmu_suite(void);
+Suite *clock_suite(void);
+Suite *timer_chips_suite(void);
+Suite *board_suite(void);
+Suite *options_suite(void);
+
+/* A whole board whose time only passes when the test says so and whose memory is an array. */
+struct test_board {
+    struct pc *pc;
+    struct bus *bus;
+    struct clock clock;
+    struct evloop *ev;
+    tick_t now;
+    uint8_t *ram;
+    size_t ram_size;
+    int intr;        /* level of INTR */
+    int resets;      /* requests, by kind: last */
+    int last_reset;
+    int last_code;
+};
+
+struct test_board *board_new(void);
+void board_free(struct test_board *b);
+/* Let virtual time pass, running timers at their times. */
+void board_advance(struct test_board *b, tick_t ns);
+void board_out(struct test_board *b, uint16_t port, uint8_t v);
+uint8_t board_in(struct test_board *b, uint16_t port);
+/* Initialise both 8259s (vectors 20h, 28h) with these masks. */
+void board_init_pic(struct test_board *b, uint8_t mask0, uint8_t mask1);
+/* Count interrupts of `vector` during `ns`, acknowledging all. */
+unsigned board_count(struct test_board *b, int vector, tick_t ns, tick_t step);
+
+#endif
