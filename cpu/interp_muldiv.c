@@ -195,10 +195,12 @@ HSET(aam) = HSET_ALL(aam);
 
 OP(aad)
 {
-    uint8_t r = REG8(0) + REG8(1) * (uint8_t)i->imm;
+    uint8_t a = REG8(0);
+    uint8_t b = REG8(1) * (uint8_t)i->imm;
+    uint8_t r = a + b;
 
     REG16(EAX) = r;
-    lf_logic8(c, r);
+    lf_add8(c, a, b, r); /* CF, AF and OF are undefined; Intel's CPUs add */
     NEXT;
 }
 HSET(aad) = HSET_ALL(aad);

@@ -1,59 +1,55 @@
 /* interp_shift.c - shifts, rotates, double shifts, and bit tests and scans.
  *
  * A count (masked to 5 bits) of 0 changes nothing, not even flags. Undefined results are those of
- * Intel's P6 and later: OF is computed for every count as if it were 1 where the host agrees, AF is
- * cleared by shifts.
+ * today's Intel CPUs: OF is what a count of 1 gives, whatever the count is; AF is cleared by shifts.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/interp_int.h"
 
 #define DEF_SHIFT_OPS(bits)                                                                  \
+    /* the top bit of v, and whether it is not the next */                                   \
+    static inline uint32_t top##bits(uint##bits##_t v) { return v >> (bits - 1); }           \
+    static inline uint32_t turn##bits(uint##bits##_t v) { return top##bits(v ^ (v << 1)); }  \
     static inline uint##bits##_t do_rol##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
     {                                                                                        \
         unsigned k = n & (bits - 1);                                                         \
         uint##bits##_t r = k ? (uint##bits##_t)(a << k | a >> (bits - k)) : a;               \
-        lf_set_cf_of(c, r & 1, (r & 1) ^ (r >> (bits - 1)));                                 \
+        lf_set_cf_of(c, r & 1, turn##bits(a));                                               \
         return r;                                                                            \
     }                                                                                        \
     static inline uint##bits##_t do_ror##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
     {                                                                                        \
         unsigned k = n & (bits - 1);                                                         \
         uint##bits##_t r = k ? (uint##bits##_t)(a >> k | a << (bits - k)) : a;               \
-        uint32_t top = r >> (bits - 1);                                                      \
-        lf_set_cf_of(c, top, top ^ (r >> (bits - 2) & 1));                                   \
+        lf_set_cf_of(c, top##bits(r), (a & 1) ^ top##bits(a));                               \
         return r;                                                                            \
     }                                                                                        \
     static inline uint##bits##_t do_rcl##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
     {                                                                                        \
         unsigned k = n % (bits + 1);                                                         \
         uint64_t w = (uint64_t)lf_cf(c) << bits | a;                                         \
-        uint32_t cf;                                                                         \
-        uint##bits##_t r;                                                                    \
-        if (k)                                                                               \
-            w = w << k | w >> (bits + 1 - k);                                                \
-        r = w;                                                                               \
-        cf = w >> bits & 1;                                                                  \
-        lf_set_cf_of(c, cf, cf ^ (r >> (bits - 1)));                                         \
-        return r;                                                                            \
+        if (!k)                                                                              \
+            return a;                                                                        \
+        w = w << k | w >> (bits + 1 - k);                                                    \
+        lf_set_cf_of(c, w >> bits & 1, turn##bits(a));                                       \
+        return w;                                                                            \
     }                                                                                        \
     static inline uint##bits##_t do_rcr##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
     {                                                                                        \
         unsigned k = n % (bits + 1);                                                         \
         uint64_t w = (uint64_t)lf_cf(c) << bits | a;                                         \
-        uint##bits##_t r;                                                                    \
-        if (k)                                                                               \
-            w = w >> k | w << (bits + 1 - k);                                                \
-        r = w;                                                                               \
-        lf_set_cf_of(c, w >> bits & 1, (r >> (bits - 1)) ^ (r >> (bits - 2) & 1));           \
-        return r;                                                                            \
+        if (!k)                                                                              \
+            return a;                                                                        \
+        w = w >> k | w << (bits + 1 - k);                                                    \
+        lf_set_cf_of(c, w >> bits & 1, lf_cf(c) ^ top##bits(a));                             \
+        return w;                                                                            \
     }                                                                                        \
     static inline uint##bits##_t do_shl##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
     {                                                                                        \
         uint64_t w = (uint64_t)a << n;                                                       \
-        uint32_t cf = w >> bits & 1;                                                         \
         uint##bits##_t r = w;                                                                \
         lf_logic##bits(c, r);                                                                \
-        lf_set_cf_of(c, cf, cf ^ (r >> (bits - 1)));                                         \
+        lf_set_cf_of(c, w >> bits & 1, turn##bits(a));                                       \
         return r;                                                                            \
     }                                                                                        \
     static inline uint##bits##_t do_shr##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
@@ -61,8 +57,7 @@
         uint##bits##_t r = (uint64_t)a >> n;                                                 \
         uint32_t cf = (uint64_t)a >> (n - 1) & 1;                                            \
         lf_logic##bits(c, r);                                                                \
-        /* top bit of the result against the next: the old top bit for a count of 1 */       \
-        lf_set_cf_of(c, cf, (r >> (bits - 1)) ^ (r >> (bits - 2) & 1));                      \
+        lf_set_cf_of(c, cf, top##bits(a));                                                   \
         return r;                                                                            \
     }                                                                                        \
     static inline uint##bits##_t do_sar##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
@@ -122,7 +117,7 @@ static inline uint32_t do_shld32(struct cpu *c, uint32_t a, uint32_t b, unsigned
     uint32_t cf = a >> (32 - n) & 1;
 
     lf_logic32(c, r);
-    lf_set_cf_of(c, cf, (a ^ r) >> 31);
+    lf_set_cf_of(c, cf, turn32(a));
     return r;
 }
 
@@ -132,7 +127,7 @@ static inline uint32_t do_shrd32(struct cpu *c, uint32_t a, uint32_t b, unsigned
     uint32_t cf = a >> (n - 1) & 1;
 
     lf_logic32(c, r);
-    lf_set_cf_of(c, cf, (r ^ r << 1) >> 31);
+    lf_set_cf_of(c, cf, (b & 1) ^ top32(a));
     return r;
 }
 
@@ -143,7 +138,7 @@ static inline uint16_t do_shld16(struct cpu *c, uint16_t a, uint16_t b, unsigned
     uint32_t cf = w >> (48 - n) & 1;
 
     lf_logic16(c, r);
-    lf_set_cf_of(c, cf, n == 1 ? (a ^ r) >> 15 & 1 : cf ^ (r >> 15));
+    lf_set_cf_of(c, cf, turn16(a));
     return r;
 }
 
@@ -154,7 +149,7 @@ static inline uint16_t do_shrd16(struct cpu *c, uint16_t a, uint16_t b, unsigned
     uint32_t cf = w >> (n - 1) & 1;
 
     lf_logic16(c, r);
-    lf_set_cf_of(c, cf, ((r >> 15) ^ (r >> 14)) & 1);
+    lf_set_cf_of(c, cf, (b & 1) ^ top16(a));
     return r;
 }
 
@@ -186,8 +181,8 @@ DEF_DOUBLE_SET(shld, C, REG8(4))
 DEF_DOUBLE_SET(shrd, I, i->imm)
 DEF_DOUBLE_SET(shrd, C, REG8(4))
 
-/* --- bit tests. They change CF alone: the undefined flags stay, as on hardware. With a register offset the memory operand is a bit string: the offset moves the
- * address (SDM 2A, BT). --- */
+/* --- bit tests. They change CF alone: the undefined flags stay, as on hardware. With a register
+ * offset the memory operand is a bit string: the offset moves the address (SDM 2A, BT). --- */
 
 #define BIT_bt(v, m)  (v)
 #define BIT_bts(v, m) ((v) | (m))
@@ -261,7 +256,7 @@ DEF_BIT_ALL(btc, false)
         uint32_t v = GET;                                                                    \
         if (v)                                                                               \
             REG##bits(i->reg) = INDEX;                                                       \
-        lf_logic32(c, v != 0);                                                               \
+        lf_logic32(c, v ? 0x100 | (INDEX) : 0); /* ZF by v, PF (undefined) by the index */   \
         NEXT;                                                                                \
     }
 DEF_SCAN(bsf, r, 16, REG16(i->rm), __builtin_ctz(v))

@@ -453,25 +453,26 @@ OP(int_I)
 }
 ONE(int_I);
 
+/* The upper bound is read only if the lower one holds, as on Intel's CPUs. */
 OP(bound16)
 {
     uint32_t o = ea(c, i);
-    int16_t lo = seg_read16(c, i, i->seg, o);
-    int16_t hi = seg_read16(c, i, i->seg, (o + 2) & i->amask);
     int16_t v = REG16(i->reg);
 
-    if (v < lo || v > hi)
+    if (v < (int16_t)seg_read16(c, i, i->seg, o))
+        RAISE(EXC_BR);
+    if (v > (int16_t)seg_read16(c, i, i->seg, (o + 2) & i->amask))
         RAISE(EXC_BR);
     NEXT;
 }
 OP(bound32)
 {
     uint32_t o = ea(c, i);
-    int32_t lo = seg_read32(c, i, i->seg, o);
-    int32_t hi = seg_read32(c, i, i->seg, (o + 4) & i->amask);
     int32_t v = REG32(i->reg);
 
-    if (v < lo || v > hi)
+    if (v < (int32_t)seg_read32(c, i, i->seg, o))
+        RAISE(EXC_BR);
+    if (v > (int32_t)seg_read32(c, i, i->seg, (o + 4) & i->amask))
         RAISE(EXC_BR);
     NEXT;
 }

@@ -799,6 +799,8 @@ static void drive_post_load(struct ide_drive *d)
         default_geometry(d);
     if (d->sector_bytes != 2352)
         d->sector_bytes = CD_SECTOR;
+    if ((!d->from_disc && d->total > IDE_BUF) || d->done > d->total)
+        d->total = d->done = 0;
 }
 
 static void channel_post_load(void *obj)

@@ -367,7 +367,7 @@ static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_fi
     if (cfg->bios_size < 64 << 10 || cfg->bios_size > 16 << 20 || cfg->bios_size % PAGE_SIZE)
         return fail("the firmware image must have 64 KiB to 16 MiB, in whole pages; check -bios");
     if (o->vga) {
-        roms[0].name = "pci1234,1111.rom" /* so that it learns its PCI address */;
+        roms[0].name = "pci1234,1111.rom"; /* this name lets it learn its PCI address */
         roms[0].data = firmware(m, "vgabios-stdvga.bin", &roms[0].len);
         if (!roms[0].data)
             return -EINVAL;

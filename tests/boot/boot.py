@@ -4,6 +4,7 @@
 the source) are used if they are there. A guest that is missing is skipped by name.
 
 Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT"""
+import gzip
 import os
 import re
 import subprocess
@@ -315,6 +316,26 @@ def grub_disk():
 def ipxe():
     with start(["-m", "64", "-cdrom", guest("ipxe.iso")], monitor=True, serial=False) as vm:
         vm.expect_screen("iPXE", 60)
+
+
+@test("media", guest("ipxe.lkrn"))
+def ipxe_kernel():
+    with start(["-m", "64", "-kernel", guest("ipxe.lkrn")], monitor=True, serial=False) as vm:
+        vm.expect_screen("iPXE initiali|Open Source Network Boot", 60)
+
+
+@test("media", guest("gnumach"))
+def gnumach_multiboot():
+    """GNU Mach, a Multiboot ELF: it starts, and says that no modules were given."""
+    with tempfile.TemporaryDirectory() as d:
+        kernel = os.path.join(d, "gnumach")
+        with open(guest("gnumach"), "rb") as f:
+            data = f.read()
+        with open(kernel, "wb") as f:
+            f.write(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+        with start(["-m", "64", "-kernel", kernel], monitor=True,
+                   serial=False) as vm:
+            vm.expect_screen("(?i)gnu ?mach|bootstrap", 60)
 
 
 # --- old systems on floppies ---

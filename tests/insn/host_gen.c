@@ -436,7 +436,8 @@ static void put_memory(struct gen *g)
 
         store_n(p, x - below(3), v);
         store_n(p + v, x + below(3) - 1, v);
-    } else if (starts_with(name, "cmpxchg") && below(2)) {
+    } else if (starts_with(name, "cmpxchg") && below(2) && g->i->base != EAX && g->i->index != EAX &&
+               g->i->base != EDX && g->i->index != EDX) {
         memcpy(&n->in.r[EAX], p, strcmp(name, "cmpxchg8b") ? v : 4);
         if (!strcmp(name, "cmpxchg8b"))
             memcpy(&n->in.r[EDX], p + 4, 4);
