@@ -4,7 +4,7 @@ ROM_OUT = $(O)/roms
 OPTROMS     = $(ROM_OUT)/linuxboot.bin $(ROM_OUT)/multiboot.bin
 ROM_INSTALL = $(ROM_OUT)/demo.img
 
-roms: $(OPTROMS) $(ROM_INSTALL) demo.img
+roms: $(OPTROMS) $(ROM_INSTALL) demo.img $(ROM_OUT)/testrom.elf
 
 # Code for guests: 32-bit, nothing of the host's.
 GUEST_CFLAGS = -m32 -march=i386 -Os -std=gnu11 -ffreestanding -fno-pic -fno-pie -nostdlib \
@@ -49,3 +49,21 @@ $(ROM_OUT)/demo.img: $(DEMO_OBJ) roms/demo/demo.ld
 
 demo.img: $(ROM_OUT)/demo.img
 	@ln -sf $< $@
+
+# --- the protected-mode test guest: a Multiboot kernel ---
+
+TESTROM_OBJ = $(patsubst %,$(ROM_OUT)/testrom/%.o,start harness $(TESTROM_THEMES))
+TESTROM_THEMES = exc seg gate priv int task v86 page debug smc fpu insn real
+
+$(ROM_OUT)/testrom/%.o: roms/testrom/%.S roms/testrom/testrom.h
+	@mkdir -p $(ROM_OUT)/testrom
+	@$(CC) $(GUEST_CFLAGS) -c -o $@ $<
+
+# Snippets are named symbols in asm statements: nothing may duplicate a function that has some.
+$(ROM_OUT)/testrom/%.o: roms/testrom/%.c roms/testrom/testrom.h
+	@mkdir -p $(ROM_OUT)/testrom
+	@$(CC) $(GUEST_CFLAGS) -march=i586 -fno-inline -fno-ipa-cp -fno-unroll-loops -c -o $@ $<
+
+$(ROM_OUT)/testrom.elf: $(TESTROM_OBJ) roms/testrom/testrom.ld
+	@echo "  ROM   $@"
+	@ld -m elf_i386 -T $(srcdir)/roms/testrom/testrom.ld -o $@ $(TESTROM_OBJ)

@@ -41,6 +41,6 @@ check: check-programs
 	$(RUN) $(SUITES_BOOT) $(SUITES_FAST)
 
 bench: all
-	sh $(srcdir)/tests/bench/bench $(O)/callgate
+	python3 $(srcdir)/tests/bench/bench.py $(O)/callgate -w
 
 .PHONY: check-programs

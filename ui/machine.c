@@ -322,8 +322,10 @@ static int open_consoles(struct machine *m, struct pc_config *cfg)
             if (!open_mux(m))
                 return -EINVAL;
             cfg->serial[n] = chardev_mux_front(m->stdio_mux, "serial");
-            if (!monitor)
+            if (!monitor) {
                 m->monitor_chr = chardev_mux_front(m->stdio_mux, "monitor");
+                m->monitor_shared = true;
+            }
         } else {
             cfg->serial[n] = open_chardev(m, serial[n]);
         }
@@ -531,7 +533,7 @@ int machine_create(struct machine *m, const struct options *o)
     log_post_mortem = post_mortem;
     cpu_reset(m->cpu);
     if (m->monitor_chr)
-        rc = monitor_start(m, m->monitor_chr);
+        rc = monitor_start(m, m->monitor_chr, m->monitor_shared);
     if (!rc)
         rc = open_display(m);
     return rc;

@@ -21,6 +21,7 @@ struct machine {
     struct pc *pc;
     struct chardev *stdio_mux;  /* terminal shared by serial port and monitor, or NULL */
     struct chardev *monitor_chr;
+    bool monitor_shared;        /* ... is a front of stdio_mux */
     struct block *drive[MAX_DRIVES]; /* as struct options numbers them; NULL: no drive */
     bool paused;                /* the monitor's stop */
     bool quit;
@@ -43,7 +44,7 @@ void machine_pause(struct machine *m, bool on);
 /* Ask for a reset or the end; acts between instructions. */
 void machine_request(struct machine *m, enum reset_kind kind, int code);
 
-/* Attach the monitor to a chardev. */
-int monitor_start(struct machine *m, struct chardev *chr);
+/* Attach the monitor to a chardev; `shared`: a terminal it shares with a serial port. */
+int monitor_start(struct machine *m, struct chardev *chr, bool shared);
 
 #endif

@@ -22,6 +22,7 @@ struct monitor {
     struct keys *keys;
     char line[LINE_MAX_LEN];
     size_t len;
+    bool shared;     /* the terminal is shared with a serial port */
     bool escape;     /* inside an escape sequence of the terminal */
     gla_t x_next;    /* where `x` and `xp` without address go on */
 };
@@ -513,7 +514,8 @@ static void mon_event(void *opaque, enum chardev_event event)
 {
     struct monitor *mon = opaque;
 
-    if (event == CHARDEV_OPENED || event == CHARDEV_FOCUS_IN) {
+    /* on a terminal it shares, it speaks when the user turns to it */
+    if (event == (mon->shared ? CHARDEV_FOCUS_IN : CHARDEV_OPENED)) {
         static const char hello[] = "callgate " CALLGATE_VERSION " monitor; help lists the commands\n" PROMPT;
 
         mon->len = 0;
@@ -523,7 +525,7 @@ static void mon_event(void *opaque, enum chardev_event event)
 
 static const struct chardev_handlers handlers = { NULL, mon_read, mon_event };
 
-int monitor_start(struct machine *m, struct chardev *chr)
+int monitor_start(struct machine *m, struct chardev *chr, bool shared)
 {
     struct monitor *mon = calloc(1, sizeof *mon);
 
@@ -531,6 +533,7 @@ int monitor_start(struct machine *m, struct chardev *chr)
         return -ENOMEM;
     mon->m = m;
     mon->chr = chr;
+    mon->shared = shared;
     mon->keys = keys_create(m);
     if (!mon->keys) {
         free(mon);

@@ -26,7 +26,7 @@ static struct insn decoded[NATIVE_BATCH];
 static unsigned verbose;
 
 struct row_result {
-    unsigned long cases, bad, other_undefined;
+    unsigned long cases, completed, bad, other_undefined; /* completed: without an exception */
     uint32_t undefined_bits;
 };
 static struct row_result *results;
@@ -254,6 +254,7 @@ static void compare(const struct insn_row *row, struct native_case *n, const str
     forget_below_stack(row, n);
     run_guest(n, i, &g);
     res->cases++;
+    res->completed += n->out.vector < 0;
     mask &= ~undef;
     if ((n->out.regs.eflags ^ g.regs.eflags) & undef) {
         res->other_undefined++;
@@ -324,6 +325,32 @@ static unsigned long print_classes(void)
     return bad_total;
 }
 
+/* Rows that raised an exception in every case though they need not: the cases are no good. */
+static unsigned print_never_completed(unsigned long *exceptions)
+{
+    unsigned count = 0;
+    unsigned n;
+
+    *exceptions = 0;
+    for (n = 0; n < insn_row_count; n++) {
+        const struct insn_row *row = &insn_rows[n];
+        const struct row_result *r = &results[n];
+
+        *exceptions += r->cases - r->completed;
+        if (r->completed || r->cases < 100 || row->priv == PRIV_cpl0 || row->priv == PRIV_iopl ||
+            row->cls == CLS_UD || !strncmp(row->mnemonic, "int", 3))
+            continue;
+        printf("never completed: %s (%s%02x)\n", row->mnemonic, row->map == MAP_P2 ? "0f " : "",
+               row->opcode);
+        count++;
+    }
+    if (count)
+        printf("FAIL - cases make sense: %u rows never complete\n", count);
+    else
+        printf("ok - cases make sense\n");
+    return count;
+}
+
 /* The rows to test; returns how many. */
 static unsigned choose_rows(const char *only, const struct insn_row **rows)
 {
@@ -347,6 +374,8 @@ int main(int argc, char **argv)
     unsigned row_count;
     unsigned next = 0;
     unsigned long bad;
+    unsigned long exceptions;
+    unsigned useless;
     int opt;
 
     while ((opt = getopt(argc, argv, "n:s:o:v")) != -1) {
@@ -400,6 +429,8 @@ int main(int argc, char **argv)
     native_stop();
     print_undefined();
     bad = print_classes();
-    printf("rows: %u, cases: %lu, differences %lu\n", row_count, done, bad);
-    return bad != 0;
+    useless = print_never_completed(&exceptions);
+    printf("rows: %u, cases: %lu (%lu with an exception), differences %lu\n", row_count, done,
+           exceptions, bad);
+    return bad != 0 || useless != 0;
 }

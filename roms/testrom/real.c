@@ -1,0 +1,2 @@
+#include "testrom.h"
+void test_real(void) { }
