@@ -5,6 +5,7 @@
 
 #include "cpu/fpu.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct cpu *cpu_create(const struct cpu_model *model)
@@ -163,12 +164,12 @@ void cpu_set_eflags(struct cpu *c, uint32_t v)
 
 void cpu_set_event(struct cpu *c, uint32_t event)
 {
-    __atomic_fetch_or(&c->events, event, __ATOMIC_RELEASE);
+    atomic_fetch_or_explicit(&c->events, event, memory_order_release);
 }
 
 void cpu_clear_event(struct cpu *c, uint32_t event)
 {
-    __atomic_fetch_and(&c->events, ~event, __ATOMIC_RELEASE);
+    atomic_fetch_and_explicit(&c->events, ~event, memory_order_release);
 }
 
 uint64_t cpu_icount(const struct cpu *c)

@@ -249,6 +249,7 @@ void cpu_deliver(struct cpu *c, int vector, enum event_kind kind, bool has_error
             cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
         if (!desc_p(t))
             cpu_raise_err(c, EXC_NP, SEL_ERR(sel));
+        c->eflags |= image & EFLAGS_RF; /* the image is the EFLAGS field of the old TSS */
         task_switch(c, sel, t, TASK_INT, ret, has_error, error);
     } else {
         deliver_gate(c, g, has_error, error, ret, image);

@@ -15,6 +15,7 @@
 #include "cpu/exception.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define BLOCK_MAX   32u
@@ -505,7 +506,7 @@ static void debug_trap(struct cpu *c)
 /* Something is waiting. Returns whether to leave the engine, with *why. */
 static bool events(struct cpu *c, enum exit_reason *why)
 {
-    uint32_t ev = __atomic_load_n(&c->events, __ATOMIC_ACQUIRE);
+    uint32_t ev = atomic_load_explicit(&c->events, memory_order_acquire);
     unsigned shadow = cpu_shadow(c);
 
     c->cur = &insn_none;

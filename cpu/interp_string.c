@@ -25,7 +25,7 @@ static inline void add_masked(struct cpu *c, const struct insn *i, unsigned reg,
 /* Between two iterations: leave if something is waiting. */
 #define REP_BREAK                                                                            \
     do {                                                                                     \
-        if (unlikely(c->events) && cpu_event_due(c) && count_get(c, i))                                          \
+        if (unlikely(c->events) && cpu_event_due(c) && count_get(c, i))                      \
             LEAVE(EIP_HERE);                                                                 \
     } while (0)
 

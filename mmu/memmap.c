@@ -75,18 +75,21 @@ int memmap_add(struct memmap *m, gpa_t gpa, uint64_t size, uint8_t *host, bool w
     return 0;
 }
 
-void memmap_remove(struct memmap *m, gpa_t gpa)
+void *memmap_remove(struct memmap *m, gpa_t gpa)
 {
     unsigned n;
 
     for (n = m->count; n-- > 0;) {
         if (m->region[n].gpa == gpa) {
+            void *opaque = m->region[n].opaque;
+
             memmove(&m->region[n], &m->region[n + 1], (m->count - n - 1) * sizeof m->region[0]);
             m->count--;
             changed(m);
-            return;
+            return opaque;
         }
     }
+    return NULL;
 }
 
 void memmap_set_pam(struct memmap *m, gpa_t gpa, uint64_t size, bool read_ram, bool write_ram)

@@ -28,8 +28,8 @@ void memmap_destroy(struct memmap *m);
  * Returns 0, or -ENOSPC when there are too many regions. */
 int memmap_add(struct memmap *m, gpa_t gpa, uint64_t size, uint8_t *host, bool writable,
                const struct phys_io *io, void *opaque, const char *name);
-/* Take away the region that starts at gpa. */
-void memmap_remove(struct memmap *m, gpa_t gpa);
+/* Take away the topmost region that starts at gpa; returns its `opaque`. */
+void *memmap_remove(struct memmap *m, gpa_t gpa);
 
 /* In C0000h-FFFFFh: reads come from RAM (else from the region), writes go to RAM (else nowhere). */
 void memmap_set_pam(struct memmap *m, gpa_t gpa, uint64_t size, bool read_ram, bool write_ram);

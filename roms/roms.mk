@@ -6,10 +6,11 @@ ROM_INSTALL = $(ROM_OUT)/demo.img
 
 roms: $(OPTROMS) $(ROM_INSTALL) demo.img $(ROM_OUT)/testrom.elf
 
-# Code for guests: 32-bit, nothing of the host's.
+# Code for guests: 32-bit, nothing of the host's. gcc must be told not to make memset out of loops.
+NO_LOOP_IDIOM = $(shell $(CC) --version | grep -q clang || echo -fno-tree-loop-distribute-patterns)
 GUEST_CFLAGS = -m32 -march=i386 -Os -std=gnu11 -ffreestanding -fno-pic -fno-pie -nostdlib \
                -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
-               -mno-sse -mno-mmx -mno-80387 -fno-builtin -fno-tree-loop-distribute-patterns \
+               -mno-sse -mno-mmx -mno-80387 -fno-builtin $(NO_LOOP_IDIOM) \
                -fno-jump-tables $(WARN)
 
 $(ROM_OUT)/fixrom: roms/fixrom.c
@@ -28,6 +29,7 @@ $(ROM_OUT)/linuxboot.bin $(ROM_OUT)/multiboot.bin: %.bin: %.raw $(ROM_OUT)/fixro
 
 # Option ROMs are part of the program.
 $(O)/ui/roms.o: $(OPTROMS)
+$(O)/ui/roms.o: CPPFLAGS_ALL += -DROM_DIR='"$(ROM_OUT)"'
 
 # --- the demo: a 1.44 MB floppy image ---
 
@@ -66,4 +68,4 @@ $(ROM_OUT)/testrom/%.o: roms/testrom/%.c roms/testrom/testrom.h
 
 $(ROM_OUT)/testrom.elf: $(TESTROM_OBJ) roms/testrom/testrom.ld
 	@echo "  ROM   $@"
-	@ld -m elf_i386 -T $(srcdir)/roms/testrom/testrom.ld -o $@ $(TESTROM_OBJ)
+	@ld -m elf_i386 --no-warn-rwx-segments -T $(srcdir)/roms/testrom/testrom.ld -o $@ $(TESTROM_OBJ)

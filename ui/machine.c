@@ -59,7 +59,7 @@ static void mem_mmio_unmap(void *opaque, gpa_t gpa, uint64_t size)
     struct machine *m = opaque;
 
     (void)size;
-    memmap_remove(m->map, gpa);
+    free(memmap_remove(m->map, gpa)); /* the glue of an MMIO range; RAM has none */
 }
 
 static int mem_ram_map(void *opaque, gpa_t gpa, uint64_t size, void *host, unsigned flags,
@@ -284,6 +284,8 @@ static struct chardev *open_chardev(struct machine *m, const char *spec)
     c = chardev_open(m->ev, spec, err, sizeof err);
     if (!c)
         fprintf(stderr, "callgate: %s\n", err);
+    else if (m->chardev_count < ARRAY_SIZE(m->chardev))
+        m->chardev[m->chardev_count++] = c;
     return c;
 }
 
@@ -548,8 +550,11 @@ void machine_destroy(struct machine *m)
         pc_destroy(m->pc);
     if (m->cpu && m->cpu->engine)
         m->opt->engine->destroy(m->cpu);
+    monitor_stop(m);
     if (m->stdio_mux)
         chardev_close(m->stdio_mux);
+    for (n = 0; n < m->chardev_count; n++)
+        chardev_close(m->chardev[n]);
     mmu_destroy(m->mmu);
     memmap_destroy(m->map);
     if (m->cpu)

@@ -20,7 +20,10 @@ struct machine {
     struct evloop *ev;
     struct pc *pc;
     struct chardev *stdio_mux;  /* terminal shared by serial port and monitor, or NULL */
+    struct chardev *chardev[8]; /* the others that were opened */
+    unsigned chardev_count;
     struct chardev *monitor_chr;
+    struct monitor *monitor;
     bool monitor_shared;        /* ... is a front of stdio_mux */
     struct block *drive[MAX_DRIVES]; /* as struct options numbers them; NULL: no drive */
     bool paused;                /* the monitor's stop */
@@ -46,5 +49,6 @@ void machine_request(struct machine *m, enum reset_kind kind, int code);
 
 /* Attach the monitor to a chardev; `shared`: a terminal it shares with a serial port. */
 int monitor_start(struct machine *m, struct chardev *chr, bool shared);
+void monitor_stop(struct machine *m);
 
 #endif

@@ -539,6 +539,19 @@ int monitor_start(struct machine *m, struct chardev *chr, bool shared)
         free(mon);
         return -ENOMEM;
     }
+    m->monitor = mon;
     chardev_set_handlers(chr, &handlers, mon);
     return 0;
+}
+
+void monitor_stop(struct machine *m)
+{
+    struct monitor *mon = m->monitor;
+
+    if (!mon)
+        return;
+    chardev_set_handlers(mon->chr, NULL, NULL);
+    keys_destroy(mon->keys);
+    free(mon);
+    m->monitor = NULL;
 }

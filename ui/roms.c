@@ -8,5 +8,5 @@
             ".global rom_" #name "\nrom_" #name ":\n.incbin \"" file "\"\n"                  \
             ".global rom_" #name "_end\nrom_" #name "_end:\n.byte 0\n.text\n")
 
-EMBED(linuxboot, "roms/linuxboot.bin");
-EMBED(multiboot, "roms/multiboot.bin");
+EMBED(linuxboot, ROM_DIR "/linuxboot.bin");
+EMBED(multiboot, ROM_DIR "/multiboot.bin");

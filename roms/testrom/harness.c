@@ -196,7 +196,7 @@ void fault(const char *name, u32 vec, u32 err)
     if (!loose) {
         differ(name, "cs", out.cs, in.cs);
         differ(name, "eflags", out.eflags & ~F_ARITH,
-               ((in.eflags | (vec == DB ? out.eflags & F_RF : F_RF)) & ~F_ARITH) | 2);
+               ((in.eflags | (vec == DB || vec == DF ? out.eflags & F_RF : F_RF)) & ~F_ARITH) | 2);
         same_registers(name);
     }
     result(name);

@@ -326,8 +326,8 @@ static bool cs_decode(unsigned bits, const uint8_t *p, uint64_t address, cs_insn
     return cs_disasm_iter(handle[bits == 32], &p, &left, &address, out);
 }
 
-/* Decode again without the prefixes in `drop`; false if it is undefined then too. *dropped: how many
- * bytes went. */
+/* Decode again without the prefixes in `drop`; false if it is undefined then too. *dropped: how
+ * many bytes went. */
 static bool ours_without(const struct encoding *e, const char *drop, struct insn *i,
                          unsigned *dropped)
 {
@@ -507,8 +507,8 @@ static void note(const struct encoding *e, bool ok)
 
     for (n = kind_count; n-- > 0;) {
         k = &kinds[n];
-        if (k->opcode == opcode && k->diff == e->diff && k->excused == ok && !strcmp(k->ours, ours) &&
-            !strncmp(k->cs, cs, sizeof k->cs - 1)) {
+        if (k->opcode == opcode && k->diff == e->diff && k->excused == ok &&
+            !strcmp(k->ours, ours) && !strncmp(k->cs, cs, sizeof k->cs - 1)) {
             k->count++;
             return;
         }
@@ -553,8 +553,8 @@ static void print_kinds(void)
     }
 }
 
-/* The same instruction for Capstone, which minds the order of prefixes where the CPU does not (SDM 2A
- * 2.1.1) and in 16-bit code mixes up 66, F2 and F3 before SIMD opcodes: LOCK, the last segment
+/* The same instruction for Capstone, which minds the order of prefixes where the CPU does not (SDM
+ * 2A 2.1.1) and in 16-bit code mixes up 66, F2 and F3 before SIMD opcodes: LOCK, the last segment
  * override, the last of F2 and F3, 67, 66. Before a SIMD opcode 66 goes if F2 or F3 is there (they
  * decide), and 16-bit code is turned into the 32-bit code that has 67 where it has not: nothing else
  * depends on the default size there. Returns how many bytes shorter it is. */
@@ -762,12 +762,12 @@ static void print_markdown(void)
     unsigned n;
 
     printf("# Where the decoder departs from Capstone\n\n"
-           "Printed by `decode -m` from departures.def; do not edit. Everything not listed here must\n"
-           "agree in length, name, and operands.\n\n"
+           "Printed by `decode -m` from departures.def; do not edit. Everything not listed here\n"
+           "must agree in length, name, and operands.\n\n"
            "Two rules are no departures but part of the comparison: Capstone minds the order of\n"
            "prefixes, so it is shown the instruction with its prefixes in one fixed order, without\n"
-           "those that another one overrides, and for SIMD opcodes in 16-bit code, where it mixes up\n"
-           "the prefixes, the equivalent 32-bit encoding; and names that only spell a size (MOVS,\n"
+           "those that another one overrides, and for SIMD opcodes in 16-bit code, where it mixes\n"
+           "up the prefixes, the equivalent 32-bit encoding; and names that only spell a size (MOVS,\n"
            "MOVSB) or an immediate (CMPPS, CMPLTPS) count as equal.\n\n"
            "| opcode | form | code | difference | Capstone's name | reason |\n"
            "|---|---|---|---|---|---|\n");
@@ -783,9 +783,9 @@ static void print_markdown(void)
         printf(" | %s%s%s%s | %s | %s%s%s%s%s | %s | %s |\n", mods[d->mod],
                d->prefixes & IF_LOCK ? " LOCK" : "", d->prefixes & IF_66 ? " 66" : "",
                d->prefixes & IF_REP ? " F3" : d->prefixes & IF_REPNE ? " F2" : "",
-               d->bits == 16 ? "16" : d->bits == 32 ? "32" : "", d->diff & D_OURS ? "only ours " : "",
-               d->diff & D_CS ? "only Capstone's " : "", d->diff & D_LENGTH ? "length " : "",
-               d->diff & D_NAME ? "name " : "", d->diff & D_OPERANDS ? "operands" : "",
+               d->bits == 16 ? "16" : d->bits == 32 ? "32" : "",
+               d->diff & D_OURS ? "only ours " : "", d->diff & D_CS ? "only Capstone's " : "",
+               d->diff & D_LENGTH ? "length " : "", d->diff & D_NAME ? "name " : "", d->diff & D_OPERANDS ? "operands" : "",
                d->names ? d->names : "", d->why);
     }
 }

@@ -1,5 +1,5 @@
-/* fpu_host.c - x87, MMX, SSE and SSE2 against the host CPU: every encoding of the instruction table on
- * random and boundary operands, the whole state compared.
+/* fpu_host.c - x87, MMX, SSE and SSE2 against the host CPU: every encoding of the instruction table
+ * on random and boundary operands, the whole state compared.
  *
  *   fpu_host [-n cases] [-s seed] [-o mnemonic] [-t ulps] [-v]
  *
@@ -269,8 +269,8 @@ static void guest_store(struct host_ctx *h)
 
 static void show(const char *who, const struct host_ctx *h, const uint8_t *mem, int how)
 {
-    printf("  %-5s cw %04x sw %04x tag %02x mxcsr %04x ax %08x cx %08x dx %08x fl %03x exc %d\n", who,
-           load16(h->fx), load16(h->fx + 2), h->fx[4], load32(h->fx + 24), (unsigned)h->ax,
+    printf("  %-5s cw %04x sw %04x tag %02x mxcsr %04x ax %08x cx %08x dx %08x fl %03x exc %d\n",
+           who, load16(h->fx), load16(h->fx + 2), h->fx[4], load32(h->fx + 24), (unsigned)h->ax,
            (unsigned)h->cx, (unsigned)h->dx, (unsigned)(h->flags & EFLAGS_ARITH), how);
     printf("        ");
     for (unsigned n = 0; n < 8; n++)
@@ -773,5 +773,6 @@ int main(int argc, char **argv)
     wrong_prefixes();
     report("prefixes without an instruction");
     printf("encodings: %lu, cases: %lu, differences %lu\n", encodings, cases, failures);
+    cpu_destroy(c);
     return failures != 0;
 }

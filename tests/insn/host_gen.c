@@ -382,7 +382,8 @@ static void put_stack(struct gen *g)
             put_data(n, sp + (bp - n->in.r[ESP]) - k * v, rnd(), v);
     }
     if (!strcmp(name, "leave"))
-        n->in.r[EBP] = below(8) ? n->in.r[ESP] + below(0x40) : rnd();
+        n->in.r[EBP] = below(8) ? n->in.r[ESP] + below(0x40)
+                                : any_place() - base_of(n->in.seg[SEG_SS]);
 }
 
 static void put_string(struct gen *g)
