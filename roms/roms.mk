@@ -6,11 +6,11 @@ ROM_INSTALL = $(ROM_OUT)/demo.img
 
 roms: $(OPTROMS) $(ROM_INSTALL) demo.img $(ROM_OUT)/testrom.elf
 
-# Code for guests: 32-bit, nothing of the host's. gcc must be told not to make memset out of loops.
-NO_LOOP_IDIOM = $(shell $(CC) --version | grep -q clang || echo -fno-tree-loop-distribute-patterns)
+# Code for guests: 32-bit, nothing of the host's. It is the same whatever compiles the emulator: gcc.
+ROM_CC = gcc
 GUEST_CFLAGS = -m32 -march=i386 -Os -std=gnu11 -ffreestanding -fno-pic -fno-pie -nostdlib \
                -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
-               -mno-sse -mno-mmx -mno-80387 -fno-builtin $(NO_LOOP_IDIOM) \
+               -mno-sse -mno-mmx -mno-80387 -fno-builtin -fno-tree-loop-distribute-patterns \
                -fno-jump-tables $(WARN)
 
 $(ROM_OUT)/fixrom: roms/fixrom.c
@@ -21,7 +21,7 @@ $(ROM_OUT)/fixrom: roms/fixrom.c
 $(ROM_OUT)/%.raw: roms/%.S roms/optrom.h
 	@mkdir -p $(ROM_OUT)
 	@echo "  ROM   $<"
-	@$(CC) -m32 -I$(srcdir)/roms -c -o $(ROM_OUT)/$*.o $<
+	@$(ROM_CC) -m32 -I$(srcdir)/roms -c -o $(ROM_OUT)/$*.o $<
 	@ld -m elf_i386 -Ttext 0 -e 0 --oformat binary -o $@ $(ROM_OUT)/$*.o
 
 $(ROM_OUT)/linuxboot.bin $(ROM_OUT)/multiboot.bin: %.bin: %.raw $(ROM_OUT)/fixrom
@@ -37,11 +37,11 @@ DEMO_OBJ = $(patsubst %,$(ROM_OUT)/demo/%.o,boot trap kernel console power shell
 
 $(ROM_OUT)/demo/%.o: roms/demo/%.S
 	@mkdir -p $(ROM_OUT)/demo
-	@$(CC) $(GUEST_CFLAGS) -c -o $@ $<
+	@$(ROM_CC) $(GUEST_CFLAGS) -c -o $@ $<
 
 $(ROM_OUT)/demo/%.o: roms/demo/%.c roms/demo/demo.h
 	@mkdir -p $(ROM_OUT)/demo
-	@$(CC) $(GUEST_CFLAGS) -c -o $@ $<
+	@$(ROM_CC) $(GUEST_CFLAGS) -c -o $@ $<
 
 $(ROM_OUT)/demo.img: $(DEMO_OBJ) roms/demo/demo.ld
 	@echo "  ROM   $@"
@@ -59,12 +59,12 @@ TESTROM_THEMES = exc seg gate priv int task v86 page debug smc fpu insn real
 
 $(ROM_OUT)/testrom/%.o: roms/testrom/%.S roms/testrom/testrom.h
 	@mkdir -p $(ROM_OUT)/testrom
-	@$(CC) $(GUEST_CFLAGS) -c -o $@ $<
+	@$(ROM_CC) $(GUEST_CFLAGS) -c -o $@ $<
 
 # Snippets are named symbols in asm statements: nothing may duplicate a function that has some.
 $(ROM_OUT)/testrom/%.o: roms/testrom/%.c roms/testrom/testrom.h
 	@mkdir -p $(ROM_OUT)/testrom
-	@$(CC) $(GUEST_CFLAGS) -march=i586 -fno-inline -fno-ipa-cp -fno-unroll-loops -c -o $@ $<
+	@$(ROM_CC) $(GUEST_CFLAGS) -march=i586 -fno-inline -fno-ipa-cp -fno-unroll-loops -c -o $@ $<
 
 $(ROM_OUT)/testrom.elf: $(TESTROM_OBJ) roms/testrom/testrom.ld
 	@echo "  ROM   $@"

@@ -767,8 +767,8 @@ static void print_markdown(void)
            "Two rules are no departures but part of the comparison: Capstone minds the order of\n"
            "prefixes, so it is shown the instruction with its prefixes in one fixed order, without\n"
            "those that another one overrides, and for SIMD opcodes in 16-bit code, where it mixes\n"
-           "up the prefixes, the equivalent 32-bit encoding; and names that only spell a size (MOVS,\n"
-           "MOVSB) or an immediate (CMPPS, CMPLTPS) count as equal.\n\n"
+           "up the prefixes, the equivalent 32-bit encoding; and names that only spell a size\n"
+           "(MOVS, MOVSB) or an immediate (CMPPS, CMPLTPS) count as equal.\n\n"
            "| opcode | form | code | difference | Capstone's name | reason |\n"
            "|---|---|---|---|---|---|\n");
     for (n = 0; n < ARRAY_SIZE(departures); n++) {
@@ -785,7 +785,8 @@ static void print_markdown(void)
                d->prefixes & IF_REP ? " F3" : d->prefixes & IF_REPNE ? " F2" : "",
                d->bits == 16 ? "16" : d->bits == 32 ? "32" : "",
                d->diff & D_OURS ? "only ours " : "", d->diff & D_CS ? "only Capstone's " : "",
-               d->diff & D_LENGTH ? "length " : "", d->diff & D_NAME ? "name " : "", d->diff & D_OPERANDS ? "operands" : "",
+               d->diff & D_LENGTH ? "length " : "", d->diff & D_NAME ? "name " : "",
+               d->diff & D_OPERANDS ? "operands" : "",
                d->names ? d->names : "", d->why);
     }
 }

@@ -315,12 +315,14 @@ static bool put_operand(struct gen *g, uint32_t place)
     return true;
 }
 
-/* The initial data at a linear address, or NULL if it is not all inside window A. */
+/* The initial data at a linear address, or NULL if it is not all inside one window. */
 static uint8_t *data_at(struct native_case *n, uint32_t la, unsigned size)
 {
-    if (la < WIN_A_LA || la + size > WIN_A_LA + WIN_A_SIZE)
-        return NULL;
-    return n->win_a + (la - WIN_A_LA);
+    if (la >= WIN_A_LA && la + size <= WIN_A_LA + WIN_A_SIZE)
+        return n->win_a + (la - WIN_A_LA);
+    if (la >= WIN_B_LA && la + size <= WIN_B_LA + WIN_B_SIZE)
+        return n->win_b + (la - WIN_B_LA);
+    return NULL;
 }
 
 static void put_data(struct native_case *n, uint32_t la, uint32_t v, unsigned size)
@@ -414,8 +416,9 @@ static void put_division(struct native_case *n)
     }
 }
 
-/* Memory operand is in place: give it a meaning. */
-static void put_memory(struct gen *g)
+/* Memory operand is in place: give it a meaning. False if it must have one and cannot: a random
+ * selector or target would lead the host anywhere. */
+static bool put_memory(struct gen *g)
 {
     struct native_case *n = g->n;
     const char *name = g->row->mnemonic;
@@ -423,8 +426,14 @@ static void put_memory(struct gen *g)
     unsigned v = g->o32 ? 4 : 2;
     uint8_t *p = data_at(n, la, 8);
 
-    if (!p)
-        return;
+    bool selector = g->row->cls == CLS_SEGLD || g->row->modes == MODES_prot;
+
+    if (!p) {
+        bool meaning = selector || g->row->op[0] == OP_Mp || !strcmp(name, "call") ||
+                       !strcmp(name, "jmp");
+
+        return !meaning || la + 8 <= DATA_LA || la >= DATA_LA + DATA_SIZE;
+    }
     if (!strcmp(name, "call") || !strcmp(name, "jmp")) {
         store_n(p, target(g), v);
     } else if (g->row->op[0] == OP_Mp || g->row->op[1] == OP_Mp) {
@@ -443,9 +452,9 @@ static void put_memory(struct gen *g)
         if (!strcmp(name, "cmpxchg8b"))
             memcpy(&n->in.r[EDX], p + 4, 4);
     }
-    if (g->row->cls == CLS_SEGLD || g->row->modes == MODES_prot)
-        if (g->row->op[0] != OP_Mp && g->row->op[1] != OP_Mp && g->row->opcode != 0x8f)
-            store16(p, any_selector());
+    if (selector && g->row->op[0] != OP_Mp && g->row->op[1] != OP_Mp)
+        store16(p, any_selector());
+    return true;
 }
 
 /* The same for a register operand. */
@@ -569,13 +578,9 @@ bool gen_case(const struct insn_row *row, struct native_case *n, struct insn *i)
     if (g.stack)
         put_stack(&g);
     if (i->flags & IF_MEM) {
-        if (!put_operand(&g, any_place()))
-            return false;
-        put_memory(&g);
-    } else if (kind != MRK_NONE) {
-        return put_register(&g);
+        return put_operand(&g, any_place()) && put_memory(&g);
     }
-    return true;
+    return kind == MRK_NONE || put_register(&g);
 }
 
 /* --- flags --- */
