@@ -209,6 +209,18 @@ def linux_cpu_pentium3():
         check(vm.wait() == 0, "exit status is not 0")
 
 
+@test("linux", guest("vmlinuz-686"), guest("initrd.gz"))
+def linux_icount_repeats():
+    """With -icount two boots print the same, time stamps and all."""
+    logs = []
+    for _ in range(2):
+        with linux("vmlinuz-686", "initrd.gz", "cmd=cat:/proc/uptime", ["-icount", "shift=1"]) as vm:
+            vm.expect("INIT: done")
+            check(vm.wait() == 0, "exit status is not 0")
+            logs.append(vm.out)
+    check(logs[0] == logs[1], "two runs with -icount differ")
+
+
 @test("linux", guest("vmlinuz-686"), guest("initrd-ide.gz"))
 def linux_ide_ext2():
     """An ext2 image is mounted, written, unmounted, and clean outside."""

@@ -577,9 +577,8 @@ bool gen_case(const struct insn_row *row, struct native_case *n, struct insn *i)
     }
     if (g.stack)
         put_stack(&g);
-    if (i->flags & IF_MEM) {
+    if (i->flags & IF_MEM)
         return put_operand(&g, any_place()) && put_memory(&g);
-    }
     return kind == MRK_NONE || put_register(&g);
 }
 
