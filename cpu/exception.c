@@ -242,13 +242,7 @@ void cpu_deliver(struct cpu *c, int vector, enum event_kind kind, bool has_error
         uint16_t sel = gate_sel(g);
         struct desc t;
 
-        if (sel & 4)
-            cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
-        t = desc_fetch(c, sel, EXC_GP);
-        if (desc_s(t) || (desc_type(t) != DT_TSS16 && desc_type(t) != DT_TSS32))
-            cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
-        if (!desc_p(t))
-            cpu_raise_err(c, EXC_NP, SEL_ERR(sel));
+        t = desc_fetch_tss(c, sel);
         c->eflags |= image & EFLAGS_RF; /* the image is the EFLAGS field of the old TSS */
         task_switch(c, sel, t, TASK_INT, ret, has_error, error);
     } else {

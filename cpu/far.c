@@ -63,13 +63,7 @@ static void far_task(struct cpu *c, uint16_t sel, struct desc d, enum task_sourc
     check_gate(c, sel, d);
     if (desc_type(d) == DT_TASK) {
         sel = gate_sel(d);
-        if (sel & 4)
-            cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
-        d = desc_fetch(c, sel, EXC_GP);
-        if (desc_s(d) || (desc_type(d) != DT_TSS16 && desc_type(d) != DT_TSS32))
-            cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
-        if (!desc_p(d))
-            cpu_raise_err(c, EXC_NP, SEL_ERR(sel));
+        d = desc_fetch_tss(c, sel);
     } else if (sel & 4) {
         cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
     }

@@ -215,13 +215,7 @@ OP(ltr)
     SYNC();
     if (SEL_IS_NULL(sel))
         cpu_raise_err(c, EXC_GP, 0);
-    if (sel & 4)
-        cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
-    d = desc_fetch(c, sel, EXC_GP);
-    if (desc_s(d) || (desc_type(d) != DT_TSS16 && desc_type(d) != DT_TSS32))
-        cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
-    if (!desc_p(d))
-        cpu_raise_err(c, EXC_NP, SEL_ERR(sel));
+    d = desc_fetch_tss(c, sel);
     d.hi |= 0x200; /* busy */
     sys_write8(c, c->gdtr.base + (sel & ~7u) + 5, d.hi >> 8);
     seg_from_desc(&c->tr, sel, d);

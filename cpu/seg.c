@@ -95,6 +95,20 @@ struct desc desc_fetch(struct cpu *c, uint16_t sel, int vector)
     return d;
 }
 
+struct desc desc_fetch_tss(struct cpu *c, uint16_t sel)
+{
+    struct desc d;
+
+    if (sel & 4)
+        cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
+    d = desc_fetch(c, sel, EXC_GP);
+    if (desc_s(d) || (desc_type(d) != DT_TSS16 && desc_type(d) != DT_TSS32))
+        cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
+    if (!desc_p(d))
+        cpu_raise_err(c, EXC_NP, SEL_ERR(sel));
+    return d;
+}
+
 void seg_from_desc(struct seg *s, uint16_t sel, struct desc d)
 {
     s->sel = sel;

@@ -41,6 +41,8 @@ static inline uint32_t gate_off(struct desc d) { return (d.hi & 0xffff0000) | (d
 bool desc_read(struct cpu *c, uint16_t sel, struct desc *d);
 /* The same, raising `vector` with the selector if outside. */
 struct desc desc_fetch(struct cpu *c, uint16_t sel, int vector);
+/* An available TSS in the GDT, as LTR and task gates want it; raises #GP or #NP with the selector. */
+struct desc desc_fetch_tss(struct cpu *c, uint16_t sel);
 /* Fill a segment cache from a descriptor. */
 void seg_from_desc(struct seg *s, uint16_t sel, struct desc d);
 /* Set the accessed bit of a code or data descriptor in memory, if it is clear. */

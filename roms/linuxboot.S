@@ -22,35 +22,13 @@
 
         OPTROM_HEADER "Linux kernel", boot
 
-/* Load one part: its address, size and data keys. */
-.macro LOAD addr, size, data
-        movw    $\size, %ax
-        call    fw_long
-        movl    %eax, %esi
-        movw    $\addr, %ax
-        call    fw_long
-        movl    %eax, %edi
-        movl    %esi, %ecx
-        jecxz   2f
-        movw    $\data, %ax
-        call    fw_read
-2:
-.endm
-
 boot:
-        cli
-        cld
-        /* a stack of our own, out of the way of what is loaded */
-        xorw    %ax, %ax
-        movw    %ax, %ds
-        movw    %ax, %ss
-        movw    $0x7c00, %sp
-        sti
+        OPTROM_START
 
-        LOAD    KEY_SETUP_ADDR, KEY_SETUP_SIZE, KEY_SETUP_DATA
-        LOAD    KEY_CMDLINE_ADDR, KEY_CMDLINE_SIZE, KEY_CMDLINE_DATA
-        LOAD    KEY_KERNEL_ADDR, KEY_KERNEL_SIZE, KEY_KERNEL_DATA
-        LOAD    KEY_INITRD_ADDR, KEY_INITRD_SIZE, KEY_INITRD_DATA
+        OPTROM_LOAD KEY_SETUP_ADDR, KEY_SETUP_SIZE, KEY_SETUP_DATA
+        OPTROM_LOAD KEY_CMDLINE_ADDR, KEY_CMDLINE_SIZE, KEY_CMDLINE_DATA
+        OPTROM_LOAD KEY_KERNEL_ADDR, KEY_KERNEL_SIZE, KEY_KERNEL_DATA
+        OPTROM_LOAD KEY_INITRD_ADDR, KEY_INITRD_SIZE, KEY_INITRD_DATA
 
         /* the stack ends below the command line; all segments are the setup code's */
         movw    $KEY_CMDLINE_ADDR, %ax

@@ -28,31 +28,11 @@
 
         OPTROM_HEADER "Multiboot kernel", boot
 
-.macro LOAD addr, size, data
-        movw    $\size, %ax
-        call    fw_long
-        movl    %eax, %esi
-        movw    $\addr, %ax
-        call    fw_long
-        movl    %eax, %edi
-        movl    %esi, %ecx
-        jecxz   2f
-        movw    $\data, %ax
-        call    fw_read
-2:
-.endm
-
 boot:
-        cli
-        cld
-        xorw    %ax, %ax
-        movw    %ax, %ds
-        movw    %ax, %ss
-        movw    $0x7c00, %sp
-        sti
+        OPTROM_START
 
-        LOAD    KEY_KERNEL_ADDR, KEY_KERNEL_SIZE, KEY_KERNEL_DATA
-        LOAD    KEY_INITRD_ADDR, KEY_INITRD_SIZE, KEY_INITRD_DATA
+        OPTROM_LOAD KEY_KERNEL_ADDR, KEY_KERNEL_SIZE, KEY_KERNEL_DATA
+        OPTROM_LOAD KEY_INITRD_ADDR, KEY_INITRD_SIZE, KEY_INITRD_DATA
 
         movw    $WORK_SEG, %ax
         movw    %ax, %es

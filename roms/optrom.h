@@ -43,6 +43,32 @@ product:
         .asciz  "\name"
 .endm
 
+/* Load one part: the fw_cfg keys of its address, size and data. */
+.macro OPTROM_LOAD addr, size, data
+        movw    $\size, %ax
+        call    fw_long
+        movl    %eax, %esi
+        movw    $\addr, %ax
+        call    fw_long
+        movl    %eax, %edi
+        movl    %esi, %ecx
+        jecxz   2f
+        movw    $\data, %ax
+        call    fw_read
+2:
+.endm
+
+/* A stack of our own, out of the way of what is loaded. */
+.macro OPTROM_START
+        cli
+        cld
+        xorw    %ax, %ax
+        movw    %ax, %ds
+        movw    %ax, %ss
+        movw    $0x7c00, %sp
+        sti
+.endm
+
 /* fw_read: read fw_cfg item AX, CX:.. ECX bytes, to physical address EDI. Clobbers EAX, EDX. */
 .macro OPTROM_FUNCTIONS
 fw_read:
