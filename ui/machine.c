@@ -478,6 +478,11 @@ int machine_create(struct machine *m, const struct options *o)
     m->cpu = cpu_create(o->cpu);
     if (!m->cpu)
         return fail("out of memory");
+    if (o->ram_size > (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE)) {
+        fprintf(stderr, "callgate: -m: %llu MiB is more memory than the host has; use less\n",
+                (unsigned long long)o->ram_size >> 20);
+        return -ENOMEM;
+    }
     m->map = memmap_create(o->ram_size, PC_LOW_RAM_MAX);
     if (!m->map) {
         fprintf(stderr, "callgate: cannot get %llu MiB of memory for the guest: %s; use a smaller "

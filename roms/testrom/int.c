@@ -10,6 +10,7 @@
 #define SVR 0xf0
 #define IRR 0x200
 #define ICR 0x300
+#define LINT0 0x350
 
 static void gates(void)
 {
@@ -151,7 +152,6 @@ static void external(void)
     ipi(0x50);
     TRAP("interrupt before REP STOS", "9: rep stosb", 0x50);
     eoi();
-    wr32(APIC + SVR, 0xff);
 }
 
 /* One shot of the PIT through the 8259, with the processor halted. */
@@ -162,7 +162,8 @@ static void timer(void)
     outb(0x21, 0x70);
     outb(0x21, 4);
     outb(0x21, 1);
-    wr32(APIC + SVR, 0xff);
+    wr32(APIC + SVR, 0x1ff);
+    wr32(APIC + LINT0, 0x700); /* ExtINT */
     outb(0x21, 0xfe);
     outb(0x43, 0x30);
     outb(0x40, 0x00);
