@@ -137,9 +137,9 @@ static void load_segments(struct cpu *c, const struct image *m)
         cpu_set_cpl(c, 3);
         return;
     }
-    cpu_set_cpl(c, SEL_RPL(m->sel[1]));
     load_cs(c, m->sel[1]);
-    c->seg[SEG_SS] = seg_check_ss(c, m->sel[2], c->cpl, EXC_TS);
+    c->seg[SEG_SS] = seg_check_ss(c, m->sel[2], SEL_RPL(m->sel[1]), EXC_TS);
+    cpu_set_cpl(c, SEL_RPL(m->sel[1]));
     cpu_update_mode(c);
     load_data(c, SEG_ES, m->sel[0]);
     load_data(c, SEG_DS, m->sel[3]);
@@ -205,6 +205,8 @@ void task_switch(struct cpu *c, uint16_t sel, struct desc d, enum task_source sr
     if (wide && (c->cr0 & CR0_PG) && m.cr3 != c->cr3)
         cpu_write_cr3(c, m.cr3);
     cpu_update_derived(c);
+    /* there is no stack until SS is loaded: a fault takes that of the new TSS, as if from ring 3 */
+    cpu_set_cpl(c, 3);
     load_ldt(c, m.ldt);
     load_segments(c, &m);
     if (c->eip > c->seg[SEG_CS].limit)

@@ -566,6 +566,7 @@ void machine_destroy(struct machine *m)
         cpu_destroy(m->cpu);
     if (m->ev)
         evloop_destroy(m->ev);
+    clock_destroy(&m->clock);
     for (n = 0; n < MAX_DRIVES; n++)
         block_close(m->drive[n]);
     for (n = 0; n < m->file_count; n++)

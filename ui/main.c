@@ -24,8 +24,10 @@ int main(int argc, char **argv)
     struct options o;
     int rc = options_parse(&o, argc, argv);
 
-    if (rc)
+    if (rc) {
+        options_free(&o);
         return rc < 0 ? 1 : 0;
+    }
     if (o.log_file) {
         rc = log_open(o.log_file);
         if (rc) {
@@ -37,6 +39,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (machine_create(&machine, &o)) {
         machine_destroy(&machine);
+        options_free(&o);
         return 1;
     }
     sigaction(SIGTERM, &sa, NULL);
@@ -45,5 +48,6 @@ int main(int argc, char **argv)
     rc = machine_run(&machine);
     chardev_stdio_restore();
     machine_destroy(&machine);
+    options_free(&o);
     return rc;
 }

@@ -193,6 +193,25 @@ static int check_suboptions(const char *opt, const char *text, const char *const
     return 0;
 }
 
+/* A copy that lives as long as the options. */
+static const char *keep(struct options *o, const char *text)
+{
+    char *copy = strdup(text);
+
+    if (!copy || o->owned_count == ARRAY_SIZE(o->owned)) {
+        fail("too many -drive and -boot options");
+        exit(1);
+    }
+    o->owned[o->owned_count++] = copy;
+    return copy;
+}
+
+void options_free(struct options *o)
+{
+    while (o->owned_count)
+        free(o->owned[--o->owned_count]);
+}
+
 static bool is_on(const char *v)
 {
     return !strcmp(v, "on") || !strcmp(v, "yes") || !strcmp(v, "true");
@@ -222,7 +241,7 @@ static int parse_drive(struct options *o, const char *arg)
     unsigned unit = 0;
     bool cdrom = false;
     bool fixed = false;
-    char *file;
+    const char *file;
     int rc;
 
     rc = check_suboptions("drive", arg, known);
@@ -230,7 +249,7 @@ static int parse_drive(struct options *o, const char *arg)
         return rc;
     if (!suboption(arg, "file", "file", v, sizeof v))
         return fail("-drive needs file=IMAGE");
-    file = strdup(v);
+    file = keep(o, v);
     if (suboption(arg, "if", NULL, v, sizeof v)) {
         if (!strcmp(v, "floppy")) {
             base = DRIVE_FLOPPY0;
@@ -282,9 +301,9 @@ static int parse_boot(struct options *o, const char *arg)
     if (rc)
         return rc;
     if (suboption(arg, "order", "order", v, sizeof v))
-        o->boot_order = strdup(v);
+        o->boot_order = keep(o, v);
     if (suboption(arg, "once", NULL, v, sizeof v))
-        o->boot_once = strdup(v);
+        o->boot_once = keep(o, v);
     if (suboption(arg, "menu", NULL, v, sizeof v))
         o->boot_menu = is_on(v);
     for (p = o->boot_order ? o->boot_order : ""; *p; p++)

@@ -38,11 +38,14 @@ struct options {
     int icount_shift;        /* -1: real time */
     bool rtc_set;
     int64_t rtc_base;
+    char *owned[16];         /* copies made while parsing */
+    unsigned owned_count;
 };
 
 /* Parse. Returns 0; 1 if something was printed and the program should end with success (--help);
  * -EINVAL after one line on stderr that says what is wrong and what to do. */
 int options_parse(struct options *o, int argc, char **argv);
+void options_free(struct options *o);
 
 /* Print the option table for people, and as a manual page. */
 void options_help(FILE *f);

@@ -90,7 +90,7 @@ static void reset_request(void *opaque, enum reset_kind kind, int code)
     b->last_code = code;
 }
 
-struct test_board *board_new(void)
+struct test_board *board_try(const void *kernel, size_t size)
 {
     static uint8_t bios[BIOS];
     struct test_board *b = calloc(1, sizeof *b);
@@ -115,16 +115,34 @@ struct test_board *board_new(void)
     cfg.serial[0] = chardev_open(b->ev, "ringbuf", err, sizeof err);
     cfg.debug_exit = true;
     cfg.vga = 1;
+    cfg.kernel = kernel;
+    cfg.kernel_size = size;
+    cfg.kernel_name = "kernel";
+    b->serial = cfg.serial[0];
     b->pc = pc_create(&cfg, err, sizeof err);
-    ck_assert_msg(b->pc != NULL, "pc_create: %s", err);
+    if (!b->pc) {
+        board_free(b);
+        return NULL;
+    }
     b->bus = pc_bus(b->pc);
+    return b;
+}
+
+struct test_board *board_new(void)
+{
+    struct test_board *b = board_try(NULL, 0);
+
+    ck_assert_msg(b != NULL, "the board cannot be built");
     return b;
 }
 
 void board_free(struct test_board *b)
 {
-    pc_destroy(b->pc);
+    if (b->pc)
+        pc_destroy(b->pc);
+    chardev_close(b->serial);
     evloop_destroy(b->ev);
+    clock_destroy(&b->clock);
     free(b->ram);
     free(b);
 }

@@ -137,6 +137,57 @@ START_TEST(state_round_trip)
 }
 END_TEST
 
+/* Kernels that are damaged: accepted or refused, never a crash. */
+START_TEST(damaged_kernels)
+{
+    enum { SIZE = 24000 };
+    uint8_t *kernel = calloc(1, SIZE);
+    unsigned n;
+
+    seed = (uint32_t)_i + 7;
+    for (n = 0; n < 200; n++) {
+        struct test_board *b;
+        unsigned k;
+
+        memset(kernel, 0, SIZE);
+        if (n & 1) { /* a bzImage */
+            kernel[0x1f1] = 4;
+            store16(kernel + 0x1fe, 0xaa55);
+            memcpy(kernel + 0x202, "HdrS", 4);
+            store16(kernel + 0x206, 0x20c);
+            kernel[0x211] = 1;
+            store32(kernel + 0x22c, 0x7fffffff);
+            store32(kernel + 0x238, 2047);
+        } else { /* a Multiboot ELF */
+            memcpy(kernel, "\177ELF\1\1\1", 7);
+            store16(kernel + 16, 2);
+            store16(kernel + 18, 3);
+            store32(kernel + 24, 0x100000);
+            store32(kernel + 28, 52);
+            store16(kernel + 42, 32);
+            store16(kernel + 44, 2);
+            store32(kernel + 52, 1);
+            store32(kernel + 52 + 12, 0x100000);
+            store32(kernel + 52 + 16, 0x1000);
+            store32(kernel + 52 + 20, 0x2000);
+            store32(kernel + 0x200, 0x1badb002);
+            store32(kernel + 0x208, -0x1badb002u);
+        }
+        for (k = 0; k < n / 20; k++) {
+            unsigned at = rnd() % 0x280;
+
+            store32(kernel + at, rnd() & 3 ? rnd() * rnd() : rnd() % 64);
+        }
+        b = board_try(kernel, SIZE - (n % 7) * 3000);
+        if (b)
+            board_free(b);
+        else
+            ck_assert_msg(n >= 20, "an undamaged kernel is refused");
+    }
+    free(kernel);
+}
+END_TEST
+
 Suite *board_suite(void)
 {
     Suite *s = suite_create("board");
@@ -148,6 +199,7 @@ Suite *board_suite(void)
     tcase_add_test(t, exits);
     tcase_add_loop_test(t, random_ports, 0, 4);
     tcase_add_loop_test(t, state_round_trip, 0, 4);
+    tcase_add_loop_test(t, damaged_kernels, 0, 4);
     suite_add_tcase(s, t);
     return s;
 }

@@ -9,6 +9,7 @@ static struct options o;
 
 static int parse(int argc, const char **argv)
 {
+    options_free(&o);
     return options_parse(&o, argc, (char **)argv);
 }
 #define PARSE(...)                                                            \
@@ -28,6 +29,7 @@ START_TEST(sizes)
     ck_assert_int_lt(PARSE("-m", "0"), 0);
     ck_assert_int_lt(PARSE("-m", "99999999999999999999"), 0);
     ck_assert_int_lt(PARSE("-m"), 0);
+    options_free(&o);
 }
 END_TEST
 
@@ -48,6 +50,7 @@ START_TEST(drives)
     ck_assert_int_lt(PARSE("-drive", "file=a,format=qcow2"), 0);
     ck_assert_int_lt(PARSE("-drive", "file=a,colour=red"), 0);
     ck_assert_int_lt(PARSE("-drive", "media=disk"), 0);
+    options_free(&o);
 }
 END_TEST
 
@@ -68,6 +71,7 @@ START_TEST(others)
     ck_assert_int_lt(PARSE("-frobnicate"), 0);
     ck_assert_int_lt(PARSE("-initrd", "x"), 0);
     ck_assert_int_lt(PARSE("-device", "e1000"), 0);
+    options_free(&o);
 }
 END_TEST
 

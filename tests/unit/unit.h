@@ -18,6 +18,7 @@ Suite *options_suite(void);
 /* A whole board whose time only passes when the test says so and whose memory is an array. */
 struct test_board {
     struct pc *pc;
+    struct chardev *serial;
     struct bus *bus;
     struct clock clock;
     struct evloop *ev;
@@ -31,6 +32,8 @@ struct test_board {
 };
 
 struct test_board *board_new(void);
+/* The same with a kernel to boot; NULL if the board refuses it. */
+struct test_board *board_try(const void *kernel, size_t size);
 void board_free(struct test_board *b);
 /* Let virtual time pass, running timers at their times. */
 void board_advance(struct test_board *b, tick_t ns);
