@@ -4,7 +4,9 @@
 #include "testrom.h"
 
 struct regs in, out;
-u64 gdt[GDT_SIZE], idt[256], ldt[8];
+u64 gdt[512] __attribute__((aligned(4096)));
+u64 idt[512] __attribute__((aligned(4096)));
+u64 ldt[8];
 struct tss tss_a __attribute__((aligned(16384)));
 struct tss tss_b __attribute__((aligned(16384)));
 u8 buf[0x8000] __attribute__((aligned(4096)));

@@ -297,23 +297,22 @@ static void crossing(void)
     /* stacks: nothing changes until all is written or read */
     paging();
     win[0] = 0;
+    ring(3);
     in.esp = WIN + 0x1014;
-    PAGE("PUSHA over an absent page", "pusha", 2, WIN + 0xffc);
+    PAGE("PUSHA over an absent page", "pusha", 6, WIN + 0xffc);
     EQ("PUSHA leaves ESP", out.esp, in.esp);
     in.esp = WIN + 0x100c;
     win[1] = ((u32)buf + 0x1000) | P | W | U;
     in.ebp = 0;
     loose = 1;
     RUN("mov $0x40000ff0, %ebp; 9: leave");
-    EQ("LEAVE from an absent page", out.vec << 16 | out.err, PF << 16);
+    EQ("LEAVE from an absent page", out.vec << 16 | out.err, PF << 16 | 4);
     EQ("LEAVE leaves ESP", out.esp, in.esp);
     in.esp = WIN + 0x100e;
     RUN("9: enter $0x2000, $0");
-    EQ("ENTER to an absent page: vector", out.vec << 16 | out.err, PF << 16 | 2);
+    EQ("ENTER to an absent page: vector", out.vec << 16 | out.err, PF << 16 | 6);
     EQ("ENTER leaves ESP and EBP", out.esp == in.esp && out.ebp == in.ebp, 1);
-    in.esp = TOP(stack_0) - 0x100;
     loose = 0;
-    ring(3);
     in.esp = WIN + 0x1000;
     PAGE("PUSH to an absent page", "push %eax", 6, WIN + 0xffc);
     PAGE("CALL with an absent stack", "call 1f; 1: nop", 6, WIN + 0xffc);

@@ -97,7 +97,7 @@ struct tss16 {
 };
 
 extern struct regs in, out;
-extern u64 gdt[GDT_SIZE], idt[256], ldt[8];
+extern u64 gdt[512], idt[512], ldt[8]; /* each on pages of its own */
 extern struct tss tss_a, tss_b;
 extern u8 buf[0x8000];          /* page aligned scratch */
 extern u8 stack_0[0x2000], stack_1[0x1000], stack_2[0x1000], stack_3[0x1000], stack_k[0x1000],

@@ -387,7 +387,7 @@ def kolibri_desktop():
         while True:
             time.sleep(2)
             check(time.monotonic() < end, "no desktop within the time")
-            if "not in a text mode" not in vm.monitor("screen"):
+            if "shows graphics" not in vm.monitor("screen"):
                 continue
             vm.monitor("screendump " + shot)
             with open(shot, "rb") as f:
