@@ -480,15 +480,19 @@ static void step(struct cpu *c)
     struct block *b;
 
     c->cur = &insn_none;
-    if (c->db_bp_active && !(c->eflags & EFLAGS_RF) && exec_breakpoint(c))
+    /* after MOV SS as if RF were 1 (SDM 3B 17.3.1.1) */
+    if (c->db_bp_active && !(c->eflags & EFLAGS_RF) && cpu_shadow(c) != SHADOW_SS &&
+        exec_breakpoint(c))
         cpu_raise(c, EXC_DB);
     c->step = c->eflags & EFLAGS_TF;
     b = find_slow(c, c->seg[SEG_CS].base + c->eip, KEY_SINGLE);
     c->eflags &= ~EFLAGS_RF; /* holds for one instruction; IRET and task switches set it anew */
     b->insn[0].fn(c, b->insn);
     c->cur = &insn_none;
-    if (c->step)
+    if (c->step) {
         c->db_pending |= 1u << 14; /* DR6.BS */
+        cpu_update_mode(c);        /* TF may be clear by now: POPF, IRET */
+    }
     c->step = false;
 }
 
@@ -606,6 +610,10 @@ static void exception(struct cpu *c)
     c->icount += c->cur->n;
     c->cur = &insn_none;
     c->step = false;
+    /* the data breakpoints of an instruction that faults are forgotten; those of the MOV SS before
+     * it are not */
+    if (cpu_shadow(c) != SHADOW_SS)
+        c->db_pending = 0;
     if (c->exc.delivering >= 0) {
         vector = exception_combine(c->exc.delivering, vector);
         if (vector < 0) {

@@ -22,11 +22,20 @@ static inline void add_masked(struct cpu *c, const struct insn *i, unsigned reg,
 #define STEP(bytes) (c->eflags & EFLAGS_DF ? -(uint32_t)(bytes) : (uint32_t)(bytes))
 #define IS_REP (i->flags & (IF_REP | IF_REPNE))
 
+/* Leave between two iterations. RF is then set in the image that an interrupt or a debug trap saves
+ * (SDM 3B 17.3.1.1), and no instruction breakpoint hits when the rest is done. */
+#define REP_LEAVE                                                                            \
+    do {                                                                                     \
+        c->eflags |= EFLAGS_RF;                                                              \
+        cpu_update_mode(c);                                                                  \
+        LEAVE(EIP_HERE);                                                                     \
+    } while (0)
+
 /* Between two iterations: leave if something is waiting. */
 #define REP_BREAK                                                                            \
     do {                                                                                     \
         if (unlikely(c->events) && cpu_event_due(c) && count_get(c, i))                      \
-            LEAVE(EIP_HERE);                                                                 \
+            REP_LEAVE;                                                                       \
     } while (0)
 
 /* How many elements from linear address `la` on lie in its page and, by `off`, below the segment
@@ -127,7 +136,7 @@ static uint32_t stos_run(struct cpu *c, const struct insn *i, unsigned size)
         } while (more && !(unlikely(c->events) && cpu_event_due(c)));                        \
         lf_sub##bits(c, a, b, (uint##bits##_t)(a - b));                                      \
         if (more)                                                                            \
-            LEAVE(EIP_HERE);                                                                 \
+            REP_LEAVE;                                                                       \
         NEXT;                                                                                \
     }
 

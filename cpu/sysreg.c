@@ -169,10 +169,13 @@ void cpu_check_io_watch(struct cpu *c, uint16_t port, unsigned size)
 
     if (!(c->cr4 & CR4_DE))
         return;
-    for (n = 0; n < 4; n++)
-        if ((c->dr[7] >> (n * 2) & 3) && dr_rw(c, n) == 2 && port + size > c->dr[n] &&
-            port < c->dr[n] + dr_len(c, n))
+    for (n = 0; n < 4; n++) {
+        uint32_t at = c->dr[n] & ~(dr_len(c, n) - 1); /* aligned as for data (SDM 3B 17.2.5) */
+
+        if ((c->dr[7] >> (n * 2) & 3) && dr_rw(c, n) == 2 && port + size > at &&
+            port < at + dr_len(c, n))
             c->db_pending |= 1u << n;
+    }
 }
 
 /* --- MSRs --- */

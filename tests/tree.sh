@@ -31,6 +31,22 @@ for h in $(find cpu mmu hw ui -name '*.h'); do
 done
 [ $bad = 0 ] && echo "ok - every header compiles alone"
 
+# the other compiler: no warning, and no error
+if command -v clang >/dev/null; then
+    sdl=$(pkg-config --cflags sdl2 capstone check)
+    out=$(find cpu mmu hw ui tests/unit -name '*.c' | xargs -P 2 -n 8 clang -std=gnu11 -D_GNU_SOURCE -I. $sdl \
+        -DCALLGATE_VERSION='"x"' -DDATADIR='"x"' -DROM_DIR='"x"' -Wall -Wextra -Werror -fsyntax-only 2>&1 |
+        grep -E 'error|warning' | head -n 3)
+    if [ -z "$out" ]; then
+        echo "ok - clang has nothing to say"
+    else
+        bad=1
+        echo "FAIL - clang: $out"
+    fi
+else
+    echo "skip - clang has nothing to say: clang is not installed"
+fi
+
 long=$(find cpu mmu hw ui roms tests -name '*.[chS]' -o -name '*.py' -o -name '*.def' | xargs wc -l |
     awk '$1 > 1000 && $2 != "total" { print $2 " (" $1 ")" }')
 if [ -z "$long" ]; then

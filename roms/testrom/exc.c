@@ -57,6 +57,28 @@ static void simple(void)
     EQ("handler ESP is TSS.ESP0 - 24", out.hesp, TOP(stack_k) - 24);
 }
 
+/* QEMU 7.2's translator aborts on one of them */
+static void bad_locks(void)
+{
+    UNDEF("LOCK NOP", "0xf0, 0x90");
+    UNDEF("LOCK ADD register", "0xf0, 0x01, 0xc0");
+    UNDEF("LOCK ADD register, memory", "0xf0, 0x03, 0x03");
+    UNDEF("LOCK MOV memory", "0xf0, 0x89, 0x03");
+    UNDEF("LOCK CMP memory", "0xf0, 0x39, 0x03");
+    UNDEF("LOCK CMP memory, imm", "0xf0, 0x83, 0x3b, 0");
+    UNDEF("LOCK TEST memory", "0xf0, 0x85, 0x03");
+    UNDEF("LOCK BT memory", "0xf0, 0x0f, 0xba, 0x23, 0");
+    UNDEF("LOCK BTS register", "0xf0, 0x0f, 0xab, 0xc0");
+    UNDEF("LOCK SHL memory", "0xf0, 0xd1, 0x23");
+    UNDEF("LOCK XCHG register", "0xf0, 0x87, 0xc0");
+    UNDEF("LOCK PUSH memory", "0xf0, 0xff, 0x33");
+    UNDEF("LOCK MUL memory", "0xf0, 0xf7, 0x23");
+    UNDEF("LOCK POP memory", "0xf0, 0x8f, 0x03");
+    UNDEF("LOCK IN", "0xf0, 0xec");
+    UNDEF("LOCK MOVS", "0xf0, 0xa5");
+    UNDEF("LOCK INT3", "0xf0, 0xcc");
+}
+
 static void undefined(void)
 {
     begin();
@@ -100,26 +122,10 @@ static void undefined(void)
     UNDEF("0F A6", "0x0f, 0xa6, 0xc0");
     UNDEF("RSM outside SMM", "0x0f, 0xaa");
     UNDEF("MOVNTI register", "0x0f, 0xc3, 0xc0");
-    UNDEF("LOCK NOP", "0xf0, 0x90");
-    UNDEF("LOCK ADD register", "0xf0, 0x01, 0xc0");
-    UNDEF("LOCK ADD register, memory", "0xf0, 0x03, 0x03");
-    UNDEF("LOCK MOV memory", "0xf0, 0x89, 0x03");
-    UNDEF("LOCK CMP memory", "0xf0, 0x39, 0x03");
-    UNDEF("LOCK CMP memory, imm", "0xf0, 0x83, 0x3b, 0");
-    UNDEF("LOCK TEST memory", "0xf0, 0x85, 0x03");
-    UNDEF("LOCK BT memory", "0xf0, 0x0f, 0xba, 0x23, 0");
-    UNDEF("LOCK BTS register", "0xf0, 0x0f, 0xab, 0xc0");
-    UNDEF("LOCK SHL memory", "0xf0, 0xd1, 0x23");
-    UNDEF("LOCK XCHG register", "0xf0, 0x87, 0xc0");
-    UNDEF("LOCK PUSH memory", "0xf0, 0xff, 0x33");
-    UNDEF("LOCK MUL memory", "0xf0, 0xf7, 0x23");
-    UNDEF("LOCK POP memory", "0xf0, 0x8f, 0x03");
-    UNDEF("LOCK IN", "0xf0, 0xec");
-    UNDEF("LOCK MOVS", "0xf0, 0xa5");
-    UNDEF("LOCK INT3", "0xf0, 0xcc");
+    if (!tcg)
+        bad_locks();
     ring(3);
     UNDEF("UD2 in ring 3", "0x0f, 0x0b");
-    UNDEF("MOV EAX, CR1 in ring 3", "0x0f, 0x0b");
     ring(0);
     OK("LOCK ADD memory", "lock addl $1, (%ebx)");
     OK("LOCK XCHG memory", "lock xchg %eax, (%ebx)");

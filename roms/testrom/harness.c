@@ -14,7 +14,8 @@ u8 stack_0[0x2000] __attribute__((aligned(4096))), stack_1[0x1000] __attribute__
    stack_2[0x1000] __attribute__((aligned(4096))), stack_3[0x1000] __attribute__((aligned(4096))),
    stack_k[0x1000] __attribute__((aligned(4096))), stack_t[0x1000] __attribute__((aligned(4096)));
 u32 lab, end, features, features_nx;
-int low, loose;
+int low, loose, bp_exec, tcg;
+u32 bp_dr7;
 extern const u8 stubs[][16], rm_blob[], rm_blob_end[], rm_stubs[];
 extern u32 running;
 void enter(void);
@@ -297,7 +298,7 @@ void begin(void)
 
     set_cr0(0x31);
     set_cr3(0);
-    if (features)
+    if (features >> 4 & 1) /* a Pentium at least */
         set_cr4(0);
     if (features_nx)
         wrmsr(0xc0000080, 0);
@@ -342,7 +343,8 @@ void begin(void)
     copy(&in, gprs, sizeof gprs);
     ring(0);
     in.ebx = (u32)buf;
-    loose = 0;
+    loose = bp_exec = 0;
+    bp_dr7 = 0;
     fill(buf, 0, 0x1000);
 }
 
@@ -378,7 +380,17 @@ void run(const u8 *s, u32 l, u32 e)
 {
     place(s, l, e);
     fill(&out, 0xcc, sizeof out);
-    enter();
+    if (bp_dr7) {
+        if (bp_exec)
+            set_dr0(lab);
+        set_dr6(0);
+        set_dr7(bp_dr7);
+        enter();
+        bp_dr7 = get_dr7();
+        set_dr7(0);
+    } else {
+        enter();
+    }
     finish();
 }
 
@@ -408,13 +420,22 @@ static u32 cpuid_edx(u32 leaf)
     u32 a = leaf, b, c = 0, d;
 
     asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    return leaf & 0x80000000 && a < leaf && leaf == 0x80000000 ? 0 : leaf == 0x80000000 ? a : d;
+    return leaf == 0x80000000 ? a : d; /* of the extended leaves: the largest */
+}
+
+static u32 cpuid_ebx(u32 leaf)
+{
+    u32 a = leaf, b, c = 0, d;
+
+    asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    return b;
 }
 
 int main(void)
 {
     outb(0x21, 0xff);
     outb(0xa1, 0xff);
+    tcg = cpuid_ebx(0x40000000) == 0x54474354; /* "TCGT" */
     features = cpuid_edx(1);
     if (cpuid_edx(0x80000000) >= 0x80000001)
         features_nx = cpuid_edx(0x80000001) >> 20 & 1;

@@ -33,7 +33,8 @@ static void privileged(void)
     GP0("INVLPG", "invlpg (%ebx)");
     GP0("RDMSR", "rdmsr");
     GP0("WRMSR", "wrmsr");
-    GP0("RDPMC with PCE=0", "rdpmc");
+    if (features >> 15 & 1)
+        GP0("RDPMC with PCE=0", "rdpmc");
     GP0("CLI", "cli");
     GP0("STI", "sti");
     GP0("IN AL, imm", "in $0x80, %al");

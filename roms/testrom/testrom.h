@@ -107,6 +107,10 @@ extern u32 lab, end, features, features_nx;
 extern int low;                 /* snippets are copied to LOW and run from offset 0 */
 extern int loose;               /* faults: general registers may differ from `in` */
 
+extern u32 bp_dr7;              /* DR7 during the snippet; its value after */
+extern int tcg;                 /* this is QEMU */
+extern int bp_exec;             /* DR0 is set to 9: */
+
 void begin(void);               /* all state as after start */
 void ring(int cpl);
 void v86(u32 eflags);
