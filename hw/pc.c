@@ -214,11 +214,6 @@ void pc_set_ferr(struct pc *pc, int level)
         drive_line(pc, FERR_IRQ, FROM_ISA, 1);
 }
 
-bool pc_ignne(struct pc *pc)
-{
-    return pc->board->ignne;
-}
-
 static void board_reset(struct device *dev)
 {
     struct board *b = (struct board *)dev;

@@ -35,7 +35,6 @@ struct pc_config {
     void *reset_opaque;
 
     struct chardev *serial[4]; /* NULL: no such UART */
-    struct chardev *parallel[1]; /* reserved */
     struct chardev *debugcon_402; /* firmware log; NULL: port 402h not present */
     struct chardev *debugcon_e9;  /* port E9h; NULL: not present */
     bool debug_exit;           /* isa-debug-exit */
@@ -61,11 +60,8 @@ struct pc_config {
     size_t rom_file_count;
 
     unsigned smp;       /* 0 or 1 means 1: a second CPU is not modelled */
-    uint32_t cpuid_signature; /* for the local APIC and tables; informative */
-    bool vmport;        /* reserved */
     int vga;            /* 0: none, 1: standard VGA */
     bool no_acpi;       /* no piix4 power management function */
-    bool no_hpet;       /* reserved (there is no HPET) */
     /* Drives, in the units' order; the block back ends are opaque here. */
     struct block *ide[4];    /* primary master, slave, secondary master, slave */
     bool ide_cdrom[4];
@@ -103,16 +99,8 @@ bool pc_apic_base_write(struct pc *pc, uint64_t value);
 /* CPUID.01H:EDX.APIC follows the enable bit. */
 bool pc_apic_enabled(struct pc *pc);
 
-/* Port accesses of the CPU. */
-static inline uint32_t pc_port_read(struct bus *bus, uint16_t port, unsigned size)
-{
-    return port_read(bus, port, size);
-}
-
 /* x87 FERR# with CR0.NE = 0: IRQ13 until port F0h is written. */
 void pc_set_ferr(struct pc *pc, int level);
-/* True until the guest's write to F0h ends; FNINIT etc. of the CPU clear their own state. */
-bool pc_ignne(struct pc *pc);
 
 /* User actions: the ACPI power button, the NMI button, keys ("ctrl-alt-delete"), the mouse. */
 void pc_powerdown(struct pc *pc);

@@ -20,8 +20,11 @@ lock = threading.Lock()
 
 def run(suite, env):
     start = time.monotonic()
-    p = subprocess.run(suite.split(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, env=env, errors="replace")
+    try:
+        p = subprocess.run(suite.split(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, env=env, errors="replace")
+    except OSError as e:
+        p = subprocess.CompletedProcess(suite, 1, "FAIL - %s: %s\n" % (suite, e))
     ok, bad, skipped = 0, [], []
     for line in p.stdout.splitlines():
         m = re.match(r"(ok|FAIL|skip) - (.*)", line)

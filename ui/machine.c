@@ -516,7 +516,6 @@ int machine_create(struct machine *m, const struct options *o)
     cfg.boot_menu = o->boot_menu;
     cfg.debug_exit = o->debug_exit;
     cfg.debug_exit_base = o->debug_exit_base;
-    cfg.cpuid_signature = o->cpu->signature;
     cfg.vga = o->vga;
     cfg.rom_files = roms;
     rc = load_files(m, &cfg, roms);

@@ -173,7 +173,7 @@ def complaints(text):
 def linux_686():
     with linux("vmlinuz-686", "initrd.gz", "cmd=cat:/proc/interrupts;uname:-a;exit:3") as vm:
         vm.expect("INIT: ready")
-        table = vm.expect(r"LOC:\s+(\d+)")
+        table = vm.expect(r"LOC:\s+(\d+) ")
         check(int(table[1]) > 10, "the local APIC timer does not interrupt")
         vm.expect("Linux .* i686")
         vm.expect("INIT: status 3")
