@@ -313,7 +313,7 @@ def grub(args):
 
 @test("media", guest("grub-floppy.img"))
 def grub_floppy():
-    grub(["-fda", guest("grub-floppy.img"), "-hda", "DISK", "-boot", "a"])
+    grub(["-fda", guest("grub-floppy.img"), "-hda", "DISK", "-boot", "a", "-snapshot"])
 
 
 @test("media", guest("grub-cdrom.iso"))
