@@ -306,8 +306,12 @@ def grub(args):
             for hd in disks:
                 vm.monitor("type ls (%s)/" % hd)
                 vm.monitor("sendkey ret")
-                time.sleep(2)
-                found |= "hello.txt" in vm.monitor("screen").lower()
+                end = time.monotonic() + 4 * SLOW
+                while not found and time.monotonic() < end:
+                    time.sleep(0.5)
+                    found = "hello.txt" in vm.monitor("screen").lower()
+                if found:
+                    break
             check(found, "the file on the disk is not listed:\n" + vm.monitor("screen"))
 
 
