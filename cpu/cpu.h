@@ -238,8 +238,6 @@ struct cpu_bus {
     uint64_t (*apic_base_read)(void *opaque);
     bool (*apic_base_write)(void *opaque, uint64_t v); /* false: #GP */
     void (*ferr)(void *opaque, int level);     /* FERR# -> IRQ 13 when CR0.NE = 0 */
-    void (*triple_fault)(void *opaque);
-    void (*poll)(void *opaque);                /* EVENT_KICK was set: run timers and devices */
 };
 
 #define EXC_RING 32

@@ -299,6 +299,15 @@ static void log_block(struct cpu *c, const struct block *b, gla_t la)
                 insn_rows[b->insn[n].row].mnemonic, b->insn[n].len);
 }
 
+/* -d exec, -d cpu: what is about to run. */
+static cold_fn void log_run(struct cpu *c, const struct block *b, gla_t la)
+{
+    c->cur = &insn_none;
+    LOG(exec, "block %08x, %u instructions", la, b->n);
+    if (log_mask & 1u << LOG_CH_cpu)
+        cpu_dump(c, log_stream());
+}
+
 /* A branch target is kept relative to the block's first instruction. */
 static void finish_insn(struct insn *i, unsigned off, unsigned n)
 {
@@ -426,7 +435,6 @@ static struct block *find_slow(struct cpu *c, gla_t la, uint32_t single)
     b->tag = 0;
     in->blocks_built++;
     in->insns_built += b->n;
-    LOG(exec, "block %08x", la);
     if (unlikely(log_mask & 1u << LOG_CH_in_asm))
         log_block(c, b, la);
     if (!keep) {
@@ -486,6 +494,8 @@ static void step(struct cpu *c)
         cpu_raise(c, EXC_DB);
     c->step = c->eflags & EFLAGS_TF;
     b = find_slow(c, c->seg[SEG_CS].base + c->eip, KEY_SINGLE);
+    if (unlikely(log_mask & (1u << LOG_CH_exec | 1u << LOG_CH_cpu)))
+        log_run(c, b, c->seg[SEG_CS].base + c->eip);
     c->eflags &= ~EFLAGS_RF; /* holds for one instruction; IRET and task switches set it anew */
     b->insn[0].fn(c, b->insn);
     c->cur = &insn_none;
@@ -597,6 +607,8 @@ static enum exit_reason run_loop(struct cpu *c)
             step(c);
             continue;
         }
+        if (unlikely(log_mask & (1u << LOG_CH_exec | 1u << LOG_CH_cpu)))
+            log_run(c, b, la);
         b->insn[0].fn(c, b->insn);
     }
 }

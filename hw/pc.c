@@ -549,11 +549,6 @@ int pc_intr_ack(struct pc *pc)
     return v < 0 ? -1 : v;
 }
 
-bool pc_intr_level(struct pc *pc)
-{
-    return lapic_intr(pc->lapic);
-}
-
 uint64_t pc_apic_base_read(struct pc *pc)
 {
     return lapic_base_read(pc->lapic);
@@ -562,11 +557,6 @@ uint64_t pc_apic_base_read(struct pc *pc)
 bool pc_apic_base_write(struct pc *pc, uint64_t value)
 {
     return lapic_base_write(pc->lapic, value);
-}
-
-bool pc_apic_enabled(struct pc *pc)
-{
-    return lapic_base_read(pc->lapic) & APIC_BASE_ENABLE;
 }
 
 /* ---- the user ---- */
@@ -596,11 +586,6 @@ bool pc_key_known(const char *name)
 void pc_mouse_event(struct pc *pc, int dx, int dy, int dz, unsigned buttons)
 {
     ps2mouse_event(i8042_mouse(pc->kbc), dx, dy, dz, buttons);
-}
-
-unsigned pc_keyboard_leds(struct pc *pc)
-{
-    return ps2kbd_leds(i8042_keyboard(pc->kbc));
 }
 
 struct vga *pc_vga(struct pc *pc)

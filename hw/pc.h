@@ -90,14 +90,10 @@ struct bus *pc_bus(struct pc *pc);
 
 /* INTA cycle: the vector of the interrupt INTR announced, or -1 if it has gone away. */
 int pc_intr_ack(struct pc *pc);
-/* Level of INTR as the board drives it now. */
-bool pc_intr_level(struct pc *pc);
 
 /* MSR 1Bh. A write returns false if the CPU must raise #GP. */
 uint64_t pc_apic_base_read(struct pc *pc);
 bool pc_apic_base_write(struct pc *pc, uint64_t value);
-/* CPUID.01H:EDX.APIC follows the enable bit. */
-bool pc_apic_enabled(struct pc *pc);
 
 /* x87 FERR# with CR0.NE = 0: IRQ13 until port F0h is written. */
 void pc_set_ferr(struct pc *pc, int level);
@@ -112,8 +108,6 @@ int pc_key_event(struct pc *pc, const char *name, bool down);
 /* Relative motion (y grows downwards), wheel (positive is towards the user), buttons: bit 0
  * left, 1 right, 2 middle. */
 void pc_mouse_event(struct pc *pc, int dx, int dy, int dz, unsigned buttons);
-/* LEDs the guest set: bit 0 scroll, 1 num, 2 caps. */
-unsigned pc_keyboard_leds(struct pc *pc);
 
 /* The graphics card (hw/vga.h), or NULL. */
 struct vga *pc_vga(struct pc *pc);

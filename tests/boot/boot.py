@@ -128,6 +128,15 @@ def demo_monitor():
 
 
 @test("demo", DEMO)
+def demo_log_exec():
+    """-d exec,cpu: a line and the registers for each block that runs."""
+    with start(["-m", "16", "-snapshot", "-fda", DEMO, "-d", "exec,cpu", "-D", "/dev/stdout"],
+               serial=False) as vm:
+        for _ in range(3):
+            vm.expect(r"exec: block [0-9a-f]{8}, \d+ instructions\nEAX=")
+
+
+@test("demo", DEMO)
 def demo_icount_repeats():
     """With -icount two runs are the same to the instruction."""
     counts = []
