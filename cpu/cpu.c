@@ -116,7 +116,8 @@ void cpu_update_mode(struct cpu *c)
                   c->halted || c->shut_down;
 
     c->sp_mask = c->seg[SEG_SS].attr & AR_DB ? 0xffffffff : 0xffff;
-    c->fetch_key = (c->seg[SEG_CS].attr & AR_DB ? FETCH_D : 0) | (c->cpl == 3 ? FETCH_USER : 0);
+    c->fetch_key = (c->seg[SEG_CS].attr & AR_DB ? FETCH_D : 0) | (c->cpl == 3 ? FETCH_USER : 0) |
+                   (c->seg[SEG_SS].attr & AR_DB ? FETCH_SS32 : 0);
     if (c->sp_mask == 0xffffffff && flat(&c->seg[SEG_SS]) && flat(&c->seg[SEG_DS]) &&
         flat(&c->seg[SEG_ES]))
         c->fetch_key |= FETCH_FLAT;
@@ -165,6 +166,8 @@ void cpu_set_eflags(struct cpu *c, uint32_t v)
 void cpu_set_event(struct cpu *c, uint32_t event)
 {
     atomic_fetch_or_explicit(&c->events, event, memory_order_release);
+    if (c->engine_kick)
+        c->engine_kick(c);
 }
 
 void cpu_clear_event(struct cpu *c, uint32_t event)

@@ -202,7 +202,8 @@ struct cpu;
 #define FETCH_D     1u /* CS.D */
 #define FETCH_USER  2u /* CPL 3 */
 #define FETCH_FLAT  4u /* ES, SS and DS are flat: base 0, limit 4 GiB, writable; SS.B is 1 */
-#define FETCH_BITS  3
+#define FETCH_SS32  8u /* SS.B */
+#define FETCH_BITS  4
 
 /* The memory of the machine, implemented by mmu/. All of these may raise guest exceptions, except
  * where noted. `user`: check as CPL 3 (c->cpl == 3 and not an implicit system access). */
@@ -313,6 +314,9 @@ struct cpu {
     void (*engine_invalidate)(struct cpu *c, gpa_t pa, unsigned len); /* code was written */
     void (*engine_flush)(struct cpu *c);  /* physical map changed: drop all code */
     void *engine;
+    struct block_cache *blocks; /* decoded code (block.h) */
+    /* An event was set, perhaps by another thread: stop translated code soon. NULL: not needed. */
+    void (*engine_kick)(struct cpu *c);
     uint64_t icount_stop; /* run no further than this instruction count */
     uint64_t rmw_buf[2];
     bool large_pages;     /* some TLB entry came from a page larger than 4 KiB */
