@@ -169,11 +169,17 @@ struct fpu {
 enum { SHADOW_NONE, SHADOW_STI, SHADOW_SS };
 
 /* One software-TLB entry: caches one 4 KiB page at one privilege. A tag is the linear page, or
- * TLB_NONE when that access must take the slow path (absent, MMIO, not dirty yet, code page,
- * breakpoint). host address = addend + linear address. */
+ * tlb_none() when that access must take the slow path (absent, MMIO, not dirty yet, code page,
+ * breakpoint). host address = addend + linear address.
+ * An access of up to 511 bytes at `la` hits if its last byte lies in the tagged page; so the tag of
+ * no page at entry n is a page that no access looked up at n can end in. */
 #define TLB_BITS 10
 #define TLB_SIZE (1u << TLB_BITS)
-#define TLB_NONE 1u
+#define TLB_INDEX(la) ((la) >> PAGE_SHIFT & (TLB_SIZE - 1))
+static inline uint32_t tlb_none(unsigned n)
+{
+    return (n ^ TLB_SIZE / 2) << PAGE_SHIFT;
+}
 
 struct tlb_entry {
     uint32_t rtag;
@@ -197,6 +203,22 @@ enum { TLB_SUPER, TLB_USER, TLB_CHECK, TLB_COUNT }; /* CHECK: alignment checks, 
 
 struct insn;
 struct cpu;
+
+/* What translated code keeps beside the architectural state (see bt/). */
+#define ITLB_SIZE 512u
+struct native {
+    uint32_t flags;      /* arithmetic flags as LAHF and SETO leave them: AH, AL */
+    uint32_t tmp[2];
+    uint8_t fpu_live;    /* the FPU state is in the host's registers */
+    uint8_t fpu_off;     /* not 0: an FPU or SIMD instruction needs a look first */
+    uint64_t host_sp;    /* the stack of C while translated code runs; 0 when it does not */
+    uint64_t resume;     /* where to go on after a callout */
+    const uint32_t *_Atomic safepoint; /* read at every block: an invalid address stops there */
+    uint64_t icount_stop;
+    void *site_fn;
+    uint64_t window;     /* base of the window that GS.base points to */
+    uint32_t itlb[2][ITLB_SIZE]; /* [CPL 3][linear page]: cookie of the page seen there */
+};
 
 /* What else than its bytes decides how code is decoded and found. */
 #define FETCH_D     1u /* CS.D */
@@ -281,6 +303,7 @@ struct cpu {
     uint64_t msr_pat, msr_misc_enable, msr_mtrr_def, msr_mcg_status, msr_bios_sign;
     uint64_t msr_mtrr_fix[11], msr_mtrr_var[16];
     struct fpu fpu __attribute__((aligned(16)));
+    struct native native;
 
     /* --- between instructions --- */
     bool halted;
@@ -319,6 +342,7 @@ struct cpu {
     void (*engine_kick)(struct cpu *c);
     uint64_t icount_stop; /* run no further than this instruction count */
     uint64_t rmw_buf[2];
+    bool icount_exact;    /* c->icount must be exact: time comes from it */
     bool large_pages;     /* some TLB entry came from a page larger than 4 KiB */
     struct tlb tlbs[TLB_COUNT];
 };

@@ -24,8 +24,8 @@ static void flush_set(struct tlb *t, bool global_too)
 
     for (n = 0; n < TLB_SIZE; n++) {
         if (global_too || !t->global[n]) {
-            t->e[n].rtag = TLB_NONE;
-            t->e[n].wtag = TLB_NONE;
+            t->e[n].rtag = tlb_none(n);
+            t->e[n].wtag = tlb_none(n);
         }
     }
 }
@@ -55,14 +55,14 @@ static void mmu_invlpg(struct cpu *c, gla_t la)
             /* 4 KiB pieces of a large page: drop all of its region */
             for (n = 0; n < TLB_SIZE; n++) {
                 if ((t->e[n].rtag ^ la) >> 22 == 0 || (t->e[n].wtag ^ la) >> 22 == 0) {
-                    t->e[n].rtag = TLB_NONE;
-                    t->e[n].wtag = TLB_NONE;
+                    t->e[n].rtag = tlb_none(n);
+                    t->e[n].wtag = tlb_none(n);
                 }
             }
         }
         n = la >> PAGE_SHIFT & (TLB_SIZE - 1);
-        t->e[n].rtag = TLB_NONE;
-        t->e[n].wtag = TLB_NONE;
+        t->e[n].rtag = tlb_none(n);
+        t->e[n].wtag = tlb_none(n);
     }
 }
 
@@ -94,8 +94,8 @@ static void watch_code(struct cpu *c, gpa_t pa)
         for (n = 0; n < TLB_SIZE; n++) {
             struct tlb_entry *e = &c->tlbs[set].e[n];
 
-            if (e->wtag != TLB_NONE && e->addend + e->wtag == (uintptr_t)p.wr)
-                e->wtag = TLB_NONE;
+            if (e->wtag != tlb_none(n) && e->addend + e->wtag == (uintptr_t)p.wr)
+                e->wtag = tlb_none(n);
         }
     }
 }
@@ -122,15 +122,15 @@ static void fill(struct cpu *c, gla_t la, const struct walk *w, struct phys_page
 {
     struct mmu *u = mmu_of(c);
     struct tlb *t = &c->tlbs[user ? TLB_USER : TLB_SUPER];
-    unsigned n = la >> PAGE_SHIFT & (TLB_SIZE - 1);
+    unsigned n = TLB_INDEX(la);
     struct tlb_entry *e = &t->e[n];
     gla_t page = la & PAGE_MASK;
     uint8_t *host = p.rd ? p.rd : p.wr;
 
     if (!host || page_has_watch(c, page))
         return;
-    e->rtag = p.rd ? page : TLB_NONE;
-    e->wtag = TLB_NONE;
+    e->rtag = p.rd ? page : tlb_none(n);
+    e->wtag = tlb_none(n);
     /* one addend serves both: PAM may send reads and writes to different places */
     if (p.wr == host && w->writable && !memmap_is_watched(u->map, w->pa))
         e->wtag = page;
@@ -348,13 +348,15 @@ void mmu_dump_tlb(struct cpu *c, FILE *f)
     for (set = TLB_SUPER; set <= TLB_USER; set++) {
         for (n = 0; n < TLB_SIZE; n++) {
             const struct tlb_entry *e = &c->tlbs[set].e[n];
-            gla_t page = e->rtag != TLB_NONE ? e->rtag : e->wtag;
+            bool r = e->rtag != tlb_none(n);
+            bool w = e->wtag != tlb_none(n);
+            gla_t page = r ? e->rtag : e->wtag;
             gpa_t pa;
 
-            if (page == TLB_NONE || !mmu_debug_translate(c, page, &pa))
+            if ((!r && !w) || !mmu_debug_translate(c, page, &pa))
                 continue;
             fprintf(f, "%s %08x -> %09llx %c%c%c\n", names[set], page, (unsigned long long)pa,
-                    e->rtag != TLB_NONE ? 'r' : '-', e->wtag != TLB_NONE ? 'w' : '-',
+                    r ? 'r' : '-', w ? 'w' : '-',
                     c->tlbs[set].global[n] ? 'g' : '-');
         }
     }

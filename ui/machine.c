@@ -532,6 +532,7 @@ int machine_create(struct machine *m, const struct options *o)
         fprintf(stderr, "callgate: %s\n", err);
         return -EINVAL;
     }
+    m->cpu->icount_exact = o->icount_shift >= 0;
     rc = o->engine->create(m->cpu, o->engine_options);
     if (rc)
         return rc;

@@ -3,6 +3,8 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "ui/options.h"
 
+#include "bt/engine.h"
+
 #include "hw/clock.h"
 
 #include <errno.h>
@@ -31,7 +33,12 @@ static const struct {
 #undef SECTION
 };
 
-static const struct engine_class *const engines[] = { &interp_engine };
+static const struct engine_class *const engines[] = {
+#if defined(__x86_64__)
+    &bt_engine,
+#endif
+    &interp_engine,
+};
 
 static int fail(const char *fmt, ...)
 {

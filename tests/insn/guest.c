@@ -117,13 +117,13 @@ void guest_use_tlb(struct cpu *c, bool fill)
 
     for (n = 0; n < TLB_COUNT; n++)
         for (m = 0; m < TLB_SIZE && !c->tlbs[n].e[m].rtag; m++)
-            c->tlbs[n].e[m].rtag = c->tlbs[n].e[m].wtag = TLB_NONE;
+            c->tlbs[n].e[m].rtag = c->tlbs[n].e[m].wtag = tlb_none(m);
     for (m = 0; m < map_count; m++) {
         for (n = 0; n < maps[m].size; n += PAGE_SIZE) {
             gla_t la = maps[m].la + n;
             struct tlb_entry *e = &t->e[la >> PAGE_SHIFT & (TLB_SIZE - 1)];
 
-            e->rtag = e->wtag = fill ? la : TLB_NONE;
+            e->rtag = e->wtag = fill ? la : tlb_none(TLB_INDEX(la));
             e->addend = 0;
         }
     }

@@ -1,0 +1,317 @@
+/* bt.c - the engine: decides what is interpreted and what is translated, and goes between the two.
+ *
+ * Code is interpreted, from the same blocks as the interpreter's, until a block has run often enough;
+ * then it is translated. Translated code runs until something needs C: an event, an exit to code that
+ * has no translation yet, a page of code that must be looked up, an instruction that ends the block.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "bt/bt.h"
+#include "bt/engine.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const uint32_t safe_word;
+
+/* Another thread, or a device, wants the CPU to stop at the next block. */
+static void kick(struct cpu *c)
+{
+    atomic_store_explicit(&c->native.safepoint, NULL, memory_order_release);
+}
+
+/* --- contexts --- */
+
+static bool ctx_matches(const struct ctx *x, const struct cpu *c, bool direct)
+{
+    return x->key == c->fetch_key && x->cs_base == c->seg[SEG_CS].base &&
+           x->cs_limit == c->seg[SEG_CS].limit && x->direct == direct;
+}
+
+/* The context of the code that is about to run. */
+static void find_ctx(struct bt *bt)
+{
+    struct cpu *c = bt->c;
+    bool direct = false;
+    unsigned h;
+    unsigned n;
+
+    if (bt->cur && ctx_matches(bt->cur, c, direct))
+        return;
+    for (;;) {
+        h = (c->seg[SEG_CS].base >> 4 ^ c->seg[SEG_CS].limit >> 8 ^ c->fetch_key * 7 ^ direct * 3) %
+            CTX_MAX;
+        for (n = 0; n < CTX_MAX; n++) {
+            struct ctx *x = &bt->ctx[(h + n) % CTX_MAX];
+
+            if (!x->used) {
+                if (bt->ctx_count >= CTX_MAX * 3 / 4)
+                    break;
+                bt->ctx_count++;
+                *x = (struct ctx){ .key = c->fetch_key, .cs_base = c->seg[SEG_CS].base,
+                                   .cs_limit = c->seg[SEG_CS].limit, .direct = direct,
+                                   .used = true };
+                bt->cur = x;
+                return;
+            }
+            if (ctx_matches(x, c, direct)) {
+                bt->cur = x;
+                return;
+            }
+        }
+        tcache_flush(bt);
+    }
+}
+
+/* --- finding translations --- */
+
+static uint64_t nanoseconds(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static struct tb *tb_of_block(struct bt *bt, struct block *b, uint32_t eip)
+{
+    struct tb *t;
+
+    for (t = b->engine_data; t; t = t->next)
+        if (t->eip == eip && t->ctx == bt->cur)
+            return t;
+    return NULL;
+}
+
+/* Enter in the itlb what the pages of a translation are, now that it was found by its block. */
+static void learn_pages(struct bt *bt, const struct tb *t, gla_t la)
+{
+    struct cpu *c = bt->c;
+    unsigned user = (bt->cur->key & FETCH_USER) != 0;
+    unsigned n;
+
+    for (n = 0; n < 2 && t->cookie[n]; n++)
+        c->native.itlb[user][((la >> PAGE_SHIFT) + n) & (ITLB_SIZE - 1)] = t->cookie[n];
+}
+
+/* The translation at CS:EIP, made now if its block is hot; NULL: interpret *b. */
+static struct tb *find_tb(struct bt *bt, struct block **b)
+{
+    struct cpu *c = bt->c;
+    gla_t la = c->seg[SEG_CS].base + c->eip;
+    uint64_t tag = block_tag(c, la);
+    struct block **slot = block_slot(c, la);
+    struct block *k = *slot;
+    struct tb *t;
+    uint64_t start;
+
+    if (!k || k->tag != tag) {
+        c->blocks->misses++;
+        k = block_find(c, la, 0);
+        find_ctx(bt); /* may have been flushed */
+        if (k != c->blocks->scratch && k->pa2 == NO_PAGE) {
+            k->tag = tag;
+            *slot = k;
+        }
+    } else if ((uint64_t)c->eip + k->bytes - 1 > c->seg[SEG_CS].limit) {
+        k = block_find(c, la, 0);
+        find_ctx(bt);
+    }
+    *b = k;
+    if (k == c->blocks->scratch || !k->code)
+        return NULL;
+    t = tb_of_block(bt, k, c->eip);
+    if (!t) {
+        if (k->heat < bt->opt.heat) {
+            k->heat++;
+            return NULL;
+        }
+        start = nanoseconds();
+        t = translate(bt, k, la);
+        if (!t) {
+            tcache_flush(bt);
+            find_ctx(bt);
+            t = translate(bt, k, la);
+            BUG_ON(!t);
+        }
+        bt->translate_ns += nanoseconds() - start;
+    } else {
+        uint32_t *s = tcache_slot(bt, bt->cur, t->eip);
+
+        *s = t->code;
+    }
+    learn_pages(bt, t, la);
+    return t;
+}
+
+/* Follow up on an exit that was not linked: link it if there is something to link it to. */
+static void follow_exit(struct bt *bt, uint32_t n)
+{
+    struct exit_link *x = &bt->exit[n];
+    uint32_t off;
+
+    bt->c->eip = x->target;
+    bt->exits_unlinked++;
+    if (!bt->opt.chain)
+        return;
+    off = tcache_lookup(bt, bt->tb[x->tb].ctx, x->target);
+    if (off)
+        tcache_link(bt, n, tcache_tb_at(bt, off));
+}
+
+/* --- the loop --- */
+
+static void interpret(struct cpu *c, struct block *b, gla_t la)
+{
+    if (unlikely(log_mask & (1u << LOG_CH_exec | 1u << LOG_CH_cpu)))
+        block_log_run(c, b, la);
+    bt_of(c)->interp_blocks++;
+    b->insn[0].fn(c, b->insn);
+}
+
+static enum exit_reason run_loop(struct cpu *c)
+{
+    struct bt *bt = bt_of(c);
+    enum exit_reason why;
+    uint32_t left;
+
+    for (;;) {
+        struct block *b;
+        struct tb *t;
+        const void *host;
+        uint32_t off;
+
+        atomic_store_explicit(&c->native.safepoint, &safe_word, memory_order_seq_cst);
+        if (unlikely(c->events)) {
+            if (interp_events(c, &why))
+                return why;
+            if (c->icount >= c->icount_stop)
+                return EXIT_ICOUNT;
+            if ((c->events & EVENT_SINGLE) || cpu_shadow(c)) {
+                interp_step(c);
+                continue;
+            }
+        }
+        if (unlikely(c->blocks->flush_wanted))
+            blocks_flush(c);
+        if (c->fetch_gen != bt->fetch_gen) {
+            memset(c->native.itlb, 0, sizeof c->native.itlb);
+            bt->fetch_gen = c->fetch_gen;
+        }
+        find_ctx(bt);
+        off = tcache_lookup(bt, bt->cur, c->eip);
+        if (off) {
+            host = bt->rx + off;
+        } else {
+            t = find_tb(bt, &b);
+            if (!t) {
+                if (unlikely(c->icount + b->n > c->icount_stop)) {
+                    if (c->icount >= c->icount_stop)
+                        return EXIT_ICOUNT;
+                    interp_step(c);
+                    continue;
+                }
+                interpret(c, b, c->seg[SEG_CS].base + c->eip);
+                continue;
+            }
+            host = bt->rx + t->code;
+        }
+    enter:
+        if (unlikely(c->icount >= c->icount_stop))
+            return EXIT_ICOUNT;
+        c->shadow_at = UINT64_MAX;
+        c->native.icount_stop = c->icount_stop < INT64_MAX ? c->icount_stop : INT64_MAX;
+        flags_to_native(c);
+        bt->enters++;
+        left = bt->enter(c, host);
+        if (left == LEAVE_CALLOUT)
+            continue;
+        flags_to_lazy(c);
+        if (left & LEAVE_EXIT) {
+            follow_exit(bt, left & ~LEAVE_EXIT);
+        } else if (left & LEAVE_PAGE) {
+            c->eip = bt->tb[left & ~LEAVE_PAGE].eip;
+            bt->page_misses++;
+            t = find_tb(bt, &b);
+            if (t) {
+                host = bt->rx + t->code;
+                goto enter;
+            }
+            if (c->icount + b->n <= c->icount_stop)
+                interpret(c, b, c->seg[SEG_CS].base + c->eip);
+        } else if (left == LEAVE_STEP) {
+            interp_step(c);
+        }
+    }
+}
+
+static enum exit_reason run(struct cpu *c)
+{
+    enum exit_reason why;
+
+    if (setjmp(c->jmp))
+        interp_exception(c);
+    why = run_loop(c);
+    c->cur = &insn_none;
+    return why;
+}
+
+/* --- the engine --- */
+
+static void on_blocks_flushed(struct cpu *c)
+{
+    tcache_flush(bt_of(c));
+}
+
+static int create(struct cpu *c, const char *options)
+{
+    struct bt *bt;
+    int rc;
+
+    rc = blocks_create(c);
+    if (rc)
+        return rc;
+    bt = calloc(1, sizeof *bt);
+    if (!bt)
+        return -ENOMEM;
+    bt->c = c;
+    rc = bt_parse_options(&bt->opt, options);
+    if (c->icount_exact)
+        bt->opt.icount = true;
+    if (!rc)
+        rc = tcache_create(bt);
+    if (rc) {
+        free(bt);
+        return rc;
+    }
+    c->engine = bt;
+    c->engine_kick = kick;
+    c->blocks->killed = tcache_kill;
+    c->blocks->flushed = on_blocks_flushed;
+    c->native.site_fn = (void *)(uintptr_t)callout_site;
+    stubs_emit(bt);
+    return fault_install(bt);
+}
+
+static void destroy(struct cpu *c)
+{
+    struct bt *bt = bt_of(c);
+
+    fault_remove(bt);
+    c->engine_kick = NULL;
+    tcache_destroy(bt);
+    free(bt);
+    c->engine = NULL;
+    blocks_destroy(c);
+}
+
+const struct engine_class bt_engine = {
+    .name = "bt",
+    .text = "the binary translator: near native speed, x86-64 hosts",
+    .create = create,
+    .destroy = destroy,
+    .run = run,
+    .stats = bt_stats,
+};

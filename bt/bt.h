@@ -1,0 +1,173 @@
+/* bt.h - what the files of the binary translator share.
+ *
+ * Host registers while translated code runs:
+ *   rax rcx rdx rbx rsp rbp rsi rdi  the guest's EAX..EDI, upper halves 0
+ *   r8 r9 r10 r11                    scratch, dead between guest instructions
+ *   r12 = 12, r13 = 003ff000h        constants of the software-TLB probe
+ *   r14                              c->tlb
+ *   r15                              struct cpu
+ *   RFLAGS                           the guest's arithmetic flags; DF is 0
+ *   GS.base                          the window, if there is one
+ *
+ * A translation (struct tb) belongs to a block of decoded instructions and to a context: everything
+ * besides its bytes that its code was made for. It is entered at `check`, which sees that the page of
+ * its first byte is still seen at its linear address, or (from the same page) at `entry`.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef BT_BT_H
+#define BT_BT_H
+
+#include "bt/emit.h"
+#include "cpu/block.h"
+#include "cpu/cpu.h"
+#include "cpu/engine.h"
+#include "cpu/interp.h"
+#include "cpu/interp_int.h"
+
+#include <stddef.h>
+
+/* Values in R11 on leaving the cache: why. */
+#define LEAVE_PLAIN  0u          /* c->eip is set */
+#define LEAVE_STEP   1u          /* c->eip is set; interpret one instruction first */
+#define LEAVE_CALLOUT 2u         /* the same, and the flags are in their lazy form already */
+#define LEAVE_EXIT   0x80000000u /* | exit number: a branch that is not linked */
+#define LEAVE_PAGE   0x40000000u /* | tb number: its page is not known to be there */
+
+/* Everything a translation depends on besides its code's bytes. */
+struct ctx {
+    uint32_t key;       /* FETCH_* */
+    uint32_t cs_base;
+    uint32_t cs_limit;
+    bool direct;        /* memory operands go through the window */
+    bool used;
+    uint32_t *l1;       /* by EIP >> 16: offset of a table by EIP & FFFFh, from the arena's start */
+};
+#define CTX_MAX 512
+
+struct exit_link {
+    uint32_t tb;
+    uint32_t target;    /* EIP */
+    uint32_t patch;     /* offset of the rel32 */
+    uint32_t stub;      /* offset of what it jumps to while not linked */
+    uint32_t linked_to; /* tb number or NO_TB */
+    uint32_t next;      /* in the list of the tb it is linked to */
+};
+#define NO_TB 0xffffffffu
+#define NO_EXIT 0xffffffffu
+
+/* What must be put right when the host faults inside an instruction. */
+enum { FIX_NONE, FIX_RSI, FIX_STRING };
+
+struct tb {
+    struct block *block;
+    struct tb *next;      /* of the same block */
+    struct ctx *ctx;
+    struct insn *insns;   /* copies with fn = op_stop, one more at the end */
+    insn_fn *fns;
+    uint16_t *start;      /* [n + 1]: offset of each instruction's code; the last: of the cold part */
+    uint8_t *fix;         /* [n]: FIX_* */
+    uint32_t eip;
+    uint32_t code;        /* offset of `check` in the cache */
+    uint32_t entry;       /* offset of `entry` */
+    uint32_t size;
+    uint32_t cookie[2];   /* of its page, and of the second page of a straddling one (or 0) */
+    uint32_t incoming;    /* first exit linked to it */
+    uint32_t first_exit;
+    uint16_t exits;
+    uint8_t n;
+    bool dead;
+};
+
+/* A page of code as seen at a linear address: the unit of validity of translations' addresses. */
+struct vpage {
+    gpa_t page;
+    gla_t la;
+    uint32_t cookie;
+    uint32_t next;
+};
+
+struct bt_options {
+    unsigned cache_mb;
+    unsigned heat;
+    bool verify, chain, direct, inline_sys, native_fpu, icount, perfmap;
+};
+
+struct bt {
+    struct cpu *c;
+    struct bt_options opt;
+    /* the translation cache, seen twice */
+    int memfd;
+    uint8_t *rx, *rw;
+    uint32_t cache_size, used, stubs_end;
+    /* entries of stubs */
+    uint32_t stub_miss, stub_exit, stub_site, stub_fault_exit;
+    uint32_t (*enter)(struct cpu *c, const void *host);
+    /* arena of the lookup tables */
+    uint8_t *arena;
+    uint32_t arena_used;
+    struct ctx ctx[CTX_MAX];
+    unsigned ctx_count;
+    struct ctx *cur;
+    struct tb *tb;
+    uint32_t tb_count;
+    struct exit_link *exit;
+    uint32_t exit_count;
+    struct vpage *vpage;
+    uint32_t vpage_count;
+    uint32_t vpage_hash[4096];
+    uint32_t fetch_gen;    /* the itlb is for this generation */
+    uint8_t *meta;         /* per-tb arrays */
+    size_t meta_used;
+    bool fell;             /* op_stop was reached */
+    /* counters */
+    uint64_t translated, translated_insns, translated_bytes, translate_ns, enters, exits_unlinked,
+        page_misses, callouts, links, faults, flushes, interp_blocks, killed;
+    uint64_t callouts_by_row[1024];
+};
+
+#define META_BYTES (256ull << 20)
+#define TB_MAX (1u << 20)
+#define EXIT_MAX (1u << 21)
+#define ARENA_BYTES (1u << 30)
+#define TABLE_BYTES 0x40000u
+
+#define CPU_OFF(field) ((int32_t)offsetof(struct cpu, field))
+
+static inline struct bt *bt_of(const struct cpu *c) { return c->engine; }
+
+/* tcache.c */
+int tcache_create(struct bt *bt);
+void tcache_destroy(struct bt *bt);
+void tcache_flush(struct bt *bt);
+/* Table slot of `eip` in a context; NULL: no room left (flush). */
+uint32_t *tcache_slot(struct bt *bt, struct ctx *x, uint32_t eip);
+/* What is in the slot, 0 if nothing. */
+uint32_t tcache_lookup(const struct bt *bt, const struct ctx *x, uint32_t eip);
+struct tb *tcache_tb_at(struct bt *bt, uint32_t offset);
+void tcache_kill(struct cpu *c, struct block *b);
+void tcache_link(struct bt *bt, uint32_t exit, struct tb *to);
+uint32_t tcache_cookie(struct bt *bt, gpa_t page, gla_t la);
+void *tcache_meta(struct bt *bt, size_t bytes);
+
+/* stubs.c */
+void stubs_emit(struct bt *bt);
+
+/* translate.c: NULL if there is no room (flush and try again). */
+struct tb *translate(struct bt *bt, struct block *b, gla_t la);
+void op_stop(struct cpu *c, const struct insn *i);
+
+/* callout.c */
+uint64_t callout_site(struct cpu *c, uint32_t id);
+void flags_to_lazy(struct cpu *c);
+void flags_to_native(struct cpu *c);
+
+/* options.c: `text`: what follows -accel bt, or NULL. 0 or -EINVAL after saying why. */
+int bt_parse_options(struct bt_options *o, const char *text);
+/* stats.c */
+void bt_stats(struct cpu *c, FILE *f);
+
+/* fault.c */
+int fault_install(struct bt *bt);
+void fault_remove(struct bt *bt);
+
+#endif

@@ -1,0 +1,48 @@
+/* callout.c - what translated code calls in C: the interpreter, for one instruction.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "bt/bt.h"
+
+#define LAHF_BITS (EFLAGS_SF | EFLAGS_ZF | EFLAGS_AF | EFLAGS_PF | EFLAGS_CF)
+
+void flags_to_lazy(struct cpu *c)
+{
+    uint32_t f = c->native.flags;
+
+    lf_set_all(c, (f >> 8 & LAHF_BITS) | (f & 1) << 11);
+}
+
+void flags_to_native(struct cpu *c)
+{
+    uint32_t f = lf_get_all(c);
+
+    c->native.flags = ((f & LAHF_BITS) | EFLAGS_1) << 8 | (f >> 11 & 1);
+}
+
+/* Interpret instruction id & 31 of translation id >> 5; registers and flags are in *c. Returns 0 to go
+ * on behind it (at native.resume), 1 to leave (c->eip is set). May leave through c->jmp. */
+uint64_t callout_site(struct cpu *c, uint32_t id)
+{
+    struct bt *bt = bt_of(c);
+    struct tb *tb = &bt->tb[id >> 5];
+    unsigned k = id & 31;
+    const struct insn *i = &tb->insns[k];
+
+    bt->callouts++;
+    bt->callouts_by_row[i->row & 1023]++;
+    flags_to_lazy(c);
+    c->eip = tb->eip;
+    bt->fell = false;
+    tb->fns[k](c, i);
+    c->cur = &insn_none;
+    if (!bt->fell)
+        return 1;
+    if (tb->dead || c->fetch_gen != bt->fetch_gen) {
+        c->eip = tb->eip + i->off + i->len;
+        c->icount += i->n + 1u;
+        return 1;
+    }
+    flags_to_native(c);
+    c->native.resume = (uintptr_t)bt->rx + tb->code + tb->start[k + 1];
+    return 0;
+}

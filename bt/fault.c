@@ -1,0 +1,105 @@
+/* fault.c - host signals inside translated code: back into the state before the guest instruction.
+ *
+ * A safepoint that was made to fault leaves between instructions. Anything else that faults is left to
+ * the interpreter, which runs the instruction again from its start and raises what the guest should
+ * see. Signals are taken on a stack of their own, since RSP is the guest's ESP.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "bt/bt.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <ucontext.h>
+
+static struct bt *running; /* the translator whose cache may fault */
+static struct sigaction old_action[NSIG];
+static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+
+static void save_registers(struct cpu *c, const greg_t *g)
+{
+    static const int order[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX,
+                                  REG_RSP, REG_RBP, REG_RSI, REG_RDI };
+    uint32_t f = (uint32_t)g[REG_EFL];
+    unsigned n;
+
+    for (n = 0; n < 8; n++)
+        c->r[n] = (uint32_t)g[order[n]];
+    c->native.flags = ((f & 0xd5) | 2) << 8 | (f >> 11 & 1);
+}
+
+static bool handle(struct bt *bt, int sig, siginfo_t *info, greg_t *g)
+{
+    uintptr_t pc = (uintptr_t)g[REG_RIP];
+    struct cpu *c = bt->c;
+    struct tb *tb;
+    uint32_t off;
+    uint32_t why;
+    unsigned k;
+
+    (void)sig;
+    (void)info;
+    if (pc < (uintptr_t)bt->rx || pc >= (uintptr_t)bt->rx + bt->used)
+        return false;
+    tb = tcache_tb_at(bt, (uint32_t)(pc - (uintptr_t)bt->rx));
+    if (!tb)
+        return false;
+    off = (uint32_t)(pc - (uintptr_t)bt->rx) - tb->code;
+    save_registers(c, g);
+    if (off < tb->start[0]) {
+        c->eip = tb->eip;
+        why = LEAVE_PLAIN;
+    } else {
+        for (k = tb->n - 1u; tb->start[k] > off; k--)
+            ;
+        if (tb->fix[k] == FIX_RSI)
+            c->r[ESI] = (uint32_t)g[REG_R11];
+        c->eip = tb->eip + tb->insns[k].off;
+        if (bt->opt.icount)
+            c->icount += k;
+        bt->faults++;
+        why = LEAVE_STEP;
+    }
+    g[REG_R11] = why;
+    g[REG_RIP] = (greg_t)((uintptr_t)bt->rx + bt->stub_fault_exit);
+    return true;
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+    ucontext_t *uc = context;
+
+    if (running && handle(running, sig, info, uc->uc_mcontext.gregs))
+        return;
+    /* not ours: what would have happened without us, when the instruction runs again */
+    sigaction(sig, &old_action[sig], NULL);
+}
+
+int fault_install(struct bt *bt)
+{
+    struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+    stack_t ss = { .ss_size = 64 << 10 };
+    unsigned n;
+
+    if (running) {
+        running = bt;
+        return 0;
+    }
+    ss.ss_sp = malloc(ss.ss_size);
+    if (!ss.ss_sp)
+        return -ENOMEM;
+    if (sigaltstack(&ss, NULL) < 0)
+        return -errno;
+    sigemptyset(&sa.sa_mask);
+    for (n = 0; n < ARRAY_SIZE(signals); n++)
+        if (sigaction(signals[n], &sa, &old_action[signals[n]]) < 0)
+            return -errno;
+    running = bt;
+    return 0;
+}
+
+void fault_remove(struct bt *bt)
+{
+    if (running == bt)
+        running = NULL;
+}

@@ -1,0 +1,251 @@
+/* tcache.c - the translation cache: its memory (mapped twice, writable and executable at different
+ * addresses), finding translations by EIP and by host address, linking, and dropping them.
+ *
+ * Both the cache and the lookup tables lie below 2 GiB, so that translated code reaches them with
+ * 32-bit displacements. Memory is given out upwards only; when it is used up everything is dropped.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "bt/bt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Map `size` bytes somewhere between 256 MiB and 2 GiB. */
+static void *map_low(size_t size, int prot, int flags, int fd)
+{
+    uintptr_t at;
+
+    for (at = 0x10000000; at + size <= 0x7f000000; at += 0x1000000) {
+        void *p = mmap((void *)at, size, prot, flags | MAP_FIXED_NOREPLACE, fd, 0);
+
+        if (p == (void *)at)
+            return p;
+        if (p != MAP_FAILED)
+            munmap(p, size);
+    }
+    return NULL;
+}
+
+int tcache_create(struct bt *bt)
+{
+    bt->cache_size = bt->opt.cache_mb << 20;
+    bt->memfd = memfd_create("callgate-cache", MFD_CLOEXEC);
+    if (bt->memfd < 0 || ftruncate(bt->memfd, bt->cache_size) < 0)
+        return -errno;
+    bt->rx = map_low(bt->cache_size, PROT_READ | PROT_EXEC, MAP_SHARED, bt->memfd);
+    bt->rw = mmap(NULL, bt->cache_size, PROT_READ | PROT_WRITE, MAP_SHARED, bt->memfd, 0);
+    bt->arena = map_low(ARENA_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    bt->tb = mmap(NULL, TB_MAX * sizeof *bt->tb, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    bt->exit = mmap(NULL, EXIT_MAX * sizeof *bt->exit, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    bt->meta = mmap(NULL, META_BYTES, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    bt->vpage = mmap(NULL, sizeof *bt->vpage << 20, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (!bt->rx || bt->rw == MAP_FAILED || !bt->arena || bt->tb == MAP_FAILED ||
+        bt->exit == MAP_FAILED || bt->meta == MAP_FAILED || bt->vpage == MAP_FAILED)
+        return -ENOMEM;
+    bt->arena_used = TABLE_BYTES; /* table 0 stays empty */
+    bt->vpage_count = 1;          /* cookie 0 is none */
+    return 0;
+}
+
+void tcache_destroy(struct bt *bt)
+{
+    if (bt->rx)
+        munmap(bt->rx, bt->cache_size);
+    if (bt->rw && bt->rw != MAP_FAILED)
+        munmap(bt->rw, bt->cache_size);
+    if (bt->arena)
+        munmap(bt->arena, ARENA_BYTES);
+    if (bt->tb && bt->tb != MAP_FAILED)
+        munmap(bt->tb, TB_MAX * sizeof *bt->tb);
+    if (bt->exit && bt->exit != MAP_FAILED)
+        munmap(bt->exit, EXIT_MAX * sizeof *bt->exit);
+    if (bt->meta && bt->meta != MAP_FAILED)
+        munmap(bt->meta, META_BYTES);
+    if (bt->vpage && bt->vpage != MAP_FAILED)
+        munmap(bt->vpage, sizeof *bt->vpage << 20);
+    if (bt->memfd > 0)
+        close(bt->memfd);
+}
+
+void *tcache_meta(struct bt *bt, size_t bytes)
+{
+    void *p = bt->meta + bt->meta_used;
+
+    bytes = (bytes + 15) & ~(size_t)15;
+    if (bt->meta_used + bytes > META_BYTES)
+        return NULL;
+    bt->meta_used += bytes;
+    return p;
+}
+
+/* Drop everything but the stubs. Not while translated code runs. */
+void tcache_flush(struct bt *bt)
+{
+    uint32_t n;
+
+    for (n = 0; n < bt->tb_count; n++)
+        if (bt->tb[n].block)
+            bt->tb[n].block->engine_data = NULL;
+    madvise(bt->arena, bt->arena_used, MADV_DONTNEED);
+    madvise(bt->meta, bt->meta_used, MADV_DONTNEED);
+    bt->arena_used = TABLE_BYTES;
+    bt->used = bt->stubs_end;
+    bt->tb_count = 0;
+    bt->exit_count = 0;
+    bt->meta_used = 0;
+    bt->vpage_count = 1;
+    memset(bt->vpage_hash, 0, sizeof bt->vpage_hash);
+    memset(bt->ctx, 0, sizeof bt->ctx);
+    bt->ctx_count = 0;
+    bt->cur = NULL;
+    memset(bt->c->native.itlb, 0, sizeof bt->c->native.itlb);
+    bt->flushes++;
+}
+
+static uint32_t table_new(struct bt *bt)
+{
+    uint32_t at = bt->arena_used;
+
+    if (at + TABLE_BYTES > ARENA_BYTES)
+        return 0;
+    bt->arena_used += TABLE_BYTES;
+    return at;
+}
+
+uint32_t *tcache_slot(struct bt *bt, struct ctx *x, uint32_t eip)
+{
+    uint32_t *l1;
+
+    if (!x->l1) {
+        uint32_t at = table_new(bt);
+
+        if (!at)
+            return NULL;
+        x->l1 = (uint32_t *)(bt->arena + at);
+    }
+    l1 = &x->l1[eip >> 16];
+    if (!*l1) {
+        *l1 = table_new(bt);
+        if (!*l1)
+            return NULL;
+    }
+    return (uint32_t *)(bt->arena + *l1) + (eip & 0xffff);
+}
+
+uint32_t tcache_lookup(const struct bt *bt, const struct ctx *x, uint32_t eip)
+{
+    if (!x->l1)
+        return 0;
+    return ((uint32_t *)(bt->arena + x->l1[eip >> 16]))[eip & 0xffff];
+}
+
+struct tb *tcache_tb_at(struct bt *bt, uint32_t offset)
+{
+    uint32_t lo = 0;
+    uint32_t hi = bt->tb_count;
+
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if (bt->tb[mid].code <= offset)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (!lo || offset >= bt->tb[lo - 1].code + bt->tb[lo - 1].size)
+        return NULL;
+    return &bt->tb[lo - 1];
+}
+
+uint32_t tcache_cookie(struct bt *bt, gpa_t page, gla_t la)
+{
+    uint64_t h = ((page >> 12) * 0x9e3779b97f4a7c15ull) ^ ((la >> 12) * 0xc2b2ae3d27d4eb4full);
+    uint32_t *head = &bt->vpage_hash[h >> 40 & 4095];
+    struct vpage *v;
+    uint32_t n;
+
+    la &= PAGE_MASK;
+    for (n = *head; n; n = bt->vpage[n].next)
+        if (bt->vpage[n].page == page && bt->vpage[n].la == la)
+            return n;
+    if (bt->vpage_count >= 1u << 20)
+        return 0;
+    n = bt->vpage_count++;
+    v = &bt->vpage[n];
+    v->page = page;
+    v->la = la;
+    v->next = *head;
+    *head = n;
+    return n;
+}
+
+static void patch(struct bt *bt, uint32_t at, uint32_t target)
+{
+    e_patch32(bt->rw + at, bt->rw + target);
+}
+
+static void unlink_exit(struct bt *bt, uint32_t n)
+{
+    struct exit_link *x = &bt->exit[n];
+    uint32_t *p;
+
+    if (x->linked_to == NO_TB)
+        return;
+    for (p = &bt->tb[x->linked_to].incoming; *p != NO_EXIT; p = &bt->exit[*p].next) {
+        if (*p == n) {
+            *p = x->next;
+            break;
+        }
+    }
+    x->linked_to = NO_TB;
+    patch(bt, x->patch, x->stub);
+}
+
+/* Let an exit go straight to a translation of the same context: to `entry` inside a page, to `check`
+ * across pages. */
+void tcache_link(struct bt *bt, uint32_t exit, struct tb *to)
+{
+    struct exit_link *x = &bt->exit[exit];
+    struct tb *from = &bt->tb[x->tb];
+
+    unlink_exit(bt, exit);
+    if (from->dead || to->dead)
+        return;
+    x->linked_to = to - bt->tb;
+    x->next = to->incoming;
+    to->incoming = exit;
+    patch(bt, x->patch,
+          from->cookie[0] == to->cookie[0] && !from->cookie[1] && !to->cookie[1] ? to->entry
+                                                                                : to->code);
+    bt->links++;
+}
+
+/* A block died: no translation of it may be entered again. */
+void tcache_kill(struct cpu *c, struct block *b)
+{
+    struct bt *bt = bt_of(c);
+    struct tb *t;
+
+    for (t = b->engine_data; t; t = t->next) {
+        uint32_t *slot = tcache_slot(bt, t->ctx, t->eip);
+        unsigned n;
+
+        if (slot && *slot == t->code)
+            *slot = 0;
+        while (t->incoming != NO_EXIT)
+            unlink_exit(bt, t->incoming);
+        for (n = 0; n < t->exits; n++)
+            unlink_exit(bt, t->first_exit + n);
+        t->dead = true;
+        t->block = NULL;
+        bt->killed++;
+    }
+    b->engine_data = NULL;
+}

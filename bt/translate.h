@@ -1,0 +1,82 @@
+/* translate.h - what the files of the translator proper share: one translation under way.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef BT_TRANSLATE_H
+#define BT_TRANSLATE_H
+
+#include "bt/bt.h"
+
+/* An instruction's bytes, taken apart. */
+struct raw {
+    const uint8_t *opcode;  /* first opcode byte after prefixes and 0F */
+    const uint8_t *modrm;   /* or NULL */
+    const uint8_t *imm;     /* what follows opcode, ModRM, SIB and displacement */
+    unsigned imm_len;
+    unsigned mem_len;       /* SIB and displacement bytes */
+};
+
+/* How a memory operand is reached, after mem_prepare(). */
+enum mem_kind {
+    MEM_WINDOW_RAW, /* the instruction's own ModRM with addr32 gs: */
+    MEM_WINDOW,     /* addr32 gs:[wbase + wdisp], R8D as a rule */
+    MEM_HOST,       /* [r9 + r8] */
+};
+
+struct miss {
+    uint8_t *patch; /* rel32 */
+    unsigned k;
+};
+
+struct tr {
+    struct bt *bt;
+    struct emit e;
+    struct tb *tb;
+    struct block *b;
+    const struct ctx *x;
+    const struct insn *i;      /* the current instruction, as decoded */
+    const struct insn_row *row;
+    struct raw raw;
+    unsigned k;                /* its number */
+    uint32_t eip;              /* of the block */
+    struct miss miss[4 * BLOCK_MAX];
+    unsigned misses;
+    struct exit_link exits[BLOCK_MAX + 2];
+    unsigned exit_k[BLOCK_MAX + 2]; /* instructions done when the exit is taken */
+    unsigned exit_count;
+    bool fpu_checked;
+    bool checked_now;          /* this instruction takes the checked way even in a direct context */
+    bool ended;
+    unsigned wbase;            /* base and displacement of a MEM_WINDOW operand */
+    int32_t wdisp;
+};
+
+/* Registers as numbers, sizes in bytes. mem_prepare: work out the operand's address and make it
+ * accessible, for an access of `size` bytes; ea_stack etc. put the offset into R8 first. */
+enum mem_kind mem_prepare(struct tr *t, bool write, unsigned size);
+enum mem_kind mem_prepare_r8(struct tr *t, unsigned seg, bool write, unsigned size);
+void mem_ea_r8(struct tr *t);
+/* `size` bytes of the stack at ESP (or EBP, `reg`) + disp. */
+enum mem_kind mem_prepare_stack(struct tr *t, unsigned reg, int32_t disp, bool write,
+                                unsigned size);
+/* op with a register and the prepared operand: prefixes (0: none), map 0F or not, opcode. */
+void mem_op(struct tr *t, enum mem_kind m, unsigned p66, unsigned pmand, bool map2, unsigned op,
+            unsigned reg);
+bool mem_is_write(const struct tr *t, unsigned *size);
+
+/* The whole instruction, copied with its memory operand (if any) replaced. */
+void copy_insn(struct tr *t);
+/* Call out to the interpreter for this instruction. */
+void emit_callout(struct tr *t);
+/* c->icount += n, in modes that count exactly. */
+void emit_count(struct tr *t, unsigned n);
+/* An exit of the block by a direct branch; cc: condition code, or -1: always. */
+void emit_exit(struct tr *t, int cc, uint32_t target, unsigned done);
+
+/* These return false if it is to be called out for. */
+bool trans_control(struct tr *t);
+bool trans_stack(struct tr *t);
+bool trans_fpu(struct tr *t);
+bool trans_string(struct tr *t);
+bool trans_system(struct tr *t);
+
+#endif
