@@ -12,7 +12,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 static const uint32_t safe_word;
 
@@ -20,6 +23,21 @@ static const uint32_t safe_word;
 static void kick(struct cpu *c)
 {
     atomic_store_explicit(&c->native.safepoint, NULL, memory_order_release);
+}
+
+/* GS.base = the current window. */
+static void set_window(struct bt *bt)
+{
+    uint64_t base = window_base(bt->window);
+
+    if (bt->gs_base == base)
+        return;
+    bt->gs_base = base;
+    bt->c->native.window = base;
+    if (bt->fsgsbase)
+        __asm__ volatile("wrgsbase %0" : : "r"(base));
+    else
+        syscall(SYS_arch_prctl, 0x1001 /* ARCH_SET_GS */, base);
 }
 
 /* --- contexts --- */
@@ -34,7 +52,7 @@ static bool ctx_matches(const struct ctx *x, const struct cpu *c, bool direct)
 static void find_ctx(struct bt *bt)
 {
     struct cpu *c = bt->c;
-    bool direct = false;
+    bool direct = bt->window && (c->fetch_key & FETCH_USER) && c->tlb == &c->tlbs[TLB_USER];
     unsigned h;
     unsigned n;
 
@@ -185,8 +203,11 @@ static enum exit_reason run_loop(struct cpu *c)
 
         atomic_store_explicit(&c->native.safepoint, &safe_word, memory_order_seq_cst);
         if (unlikely(c->events)) {
+            bool user = c->cpl == 3;
+
             if (interp_events(c, &why))
                 return why;
+            adapt_tick(bt, user && c->cpl == 0);
             if (c->icount >= c->icount_stop)
                 return EXIT_ICOUNT;
             if ((c->events & EVENT_SINGLE) || cpu_shadow(c)) {
@@ -199,7 +220,10 @@ static enum exit_reason run_loop(struct cpu *c)
         if (c->fetch_gen != bt->fetch_gen) {
             memset(c->native.itlb, 0, sizeof c->native.itlb);
             bt->fetch_gen = c->fetch_gen;
+            bt->as = NULL;
         }
+        if (!bt->as && (c->fetch_key & FETCH_USER) && bt->opt.direct)
+            adapt_find(bt);
         find_ctx(bt);
         off = tcache_lookup(bt, bt->cur, c->eip);
         if (off) {
@@ -224,6 +248,8 @@ static enum exit_reason run_loop(struct cpu *c)
         c->shadow_at = UINT64_MAX;
         c->native.icount_stop = c->icount_stop < INT64_MAX ? c->icount_stop : INT64_MAX;
         flags_to_native(c);
+        if (bt->cur->direct)
+            set_window(bt);
         bt->enters++;
         left = bt->enter(c, host);
         if (left == LEAVE_CALLOUT)
@@ -291,6 +317,7 @@ static int create(struct cpu *c, const char *options)
     c->blocks->killed = tcache_kill;
     c->blocks->flushed = on_blocks_flushed;
     c->native.site_fn = (void *)(uintptr_t)callout_site;
+    bt->fsgsbase = getauxval(AT_HWCAP2) >> 1 & 1;
     stubs_emit(bt);
     return fault_install(bt);
 }

@@ -23,6 +23,7 @@
 #include "cpu/engine.h"
 #include "cpu/interp.h"
 #include "cpu/interp_int.h"
+#include "mmu/window.h"
 
 #include <stddef.h>
 
@@ -86,6 +87,16 @@ struct vpage {
     uint32_t next;
 };
 
+/* An address space, by CR3: whether it has earned a window. */
+struct aspace {
+    uint32_t cr3;
+    uint16_t heat; /* ticks seen in user mode */
+    uint16_t need; /* so many make it worth a window */
+    bool used, direct;
+};
+#define ASPACE_SIZE 256u
+#define SITE_SIZE 65536u
+
 struct bt_options {
     unsigned cache_mb;
     unsigned heat;
@@ -119,6 +130,14 @@ struct bt {
     uint8_t *meta;         /* per-tb arrays */
     size_t meta_used;
     bool fell;             /* op_stop was reached */
+    /* adaptation (adapt.c) */
+    struct aspace aspace[ASPACE_SIZE];
+    struct aspace *as;     /* of the current CR3; NULL: look it up */
+    struct window *window; /* the current window, NULL: user code takes the checked way too */
+    uint64_t gs_base;
+    bool fsgsbase;         /* WRGSBASE may be used */
+    uint8_t site[SITE_SIZE];
+    uint64_t promotions, demotions, sites_checked, window_faults;
     /* counters */
     uint64_t translated, translated_insns, translated_bytes, translate_ns, enters, exits_unlinked,
         page_misses, callouts, links, faults, flushes, interp_blocks, killed;
@@ -165,6 +184,17 @@ void flags_to_native(struct cpu *c);
 int bt_parse_options(struct bt_options *o, const char *text);
 /* stats.c */
 void bt_stats(struct cpu *c, FILE *f);
+
+/* adapt.c */
+/* CR3 may have changed: find the window of the current address space. */
+void adapt_find(struct bt *bt);
+/* An interrupt came (from user mode or not): the clock of promotion and demotion. */
+void adapt_tick(struct bt *bt, bool user);
+/* A memory operand of instruction k of *tb was trouble, so much. Retranslates it if it was too often. */
+void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight);
+/* Whether the instruction at this physical address is to take the checked way. */
+bool adapt_is_checked(const struct bt *bt, gpa_t pa);
+enum { TROUBLE_AGAIN = 1, TROUBLE_FAULT = 2, TROUBLE_SLOW = 6 };
 
 /* fault.c */
 int fault_install(struct bt *bt);

@@ -28,6 +28,33 @@ static void save_registers(struct cpu *c, const greg_t *g)
     c->native.flags = ((f & 0xd5) | 2) << 8 | (f >> 11 & 1);
 }
 
+/* A page fault at a window's address: fill it. True: try again. */
+static bool fill(struct bt *bt, struct tb *tb, unsigned k, const siginfo_t *info, const greg_t *g)
+{
+    uint64_t at = (uintptr_t)info->si_addr;
+    uint64_t base;
+
+    if (!tb->ctx->direct || !bt->window || g[REG_TRAPNO] != 14)
+        return false;
+    base = window_base(bt->window);
+    if (at < base || at - base > 0xffffffff)
+        return false;
+    bt->window_faults++;
+    switch (window_fill(bt->c, bt->window, (gla_t)(at - base), g[REG_ERR] & 2)) {
+    case WINDOW_OK:
+        return true;
+    case WINDOW_AGAIN:
+        adapt_site(bt, tb, k, TROUBLE_AGAIN);
+        return true;
+    case WINDOW_FAULT:
+        adapt_site(bt, tb, k, TROUBLE_FAULT);
+        return false;
+    default:
+        adapt_site(bt, tb, k, TROUBLE_SLOW);
+        return false;
+    }
+}
+
 static bool handle(struct bt *bt, int sig, siginfo_t *info, greg_t *g)
 {
     uintptr_t pc = (uintptr_t)g[REG_RIP];
@@ -37,21 +64,22 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, greg_t *g)
     uint32_t why;
     unsigned k;
 
-    (void)sig;
-    (void)info;
     if (pc < (uintptr_t)bt->rx || pc >= (uintptr_t)bt->rx + bt->used)
         return false;
     tb = tcache_tb_at(bt, (uint32_t)(pc - (uintptr_t)bt->rx));
     if (!tb)
         return false;
     off = (uint32_t)(pc - (uintptr_t)bt->rx) - tb->code;
-    save_registers(c, g);
     if (off < tb->start[0]) {
+        save_registers(c, g);
         c->eip = tb->eip;
         why = LEAVE_PLAIN;
     } else {
         for (k = tb->n - 1u; tb->start[k] > off; k--)
             ;
+        if (sig == SIGSEGV && fill(bt, tb, k, info, g))
+            return true;
+        save_registers(c, g);
         if (tb->fix[k] == FIX_RSI)
             c->r[ESI] = (uint32_t)g[REG_R11];
         c->eip = tb->eip + tb->insns[k].off;

@@ -32,6 +32,25 @@ static void callouts_by_kind(const struct bt *bt, FILE *f)
     }
 }
 
+static void windows(struct cpu *c, FILE *f)
+{
+    const struct window_counters *w = window_counters(c);
+
+    if (!w)
+        return;
+    line(f, "windows open", w->open);
+    line(f, "  pages mapped now", w->mapped_pages);
+    line(f, "  mappings, at most", w->vmas);
+    line(f, "  runs mapped", w->fills);
+    line(f, "  pages mapped", w->pages);
+    line(f, "  runs taken away", w->zaps);
+    line(f, "  pages taken away", w->zapped_pages);
+    line(f, "  emptied", w->resets);
+    line(f, "page tables traced", w->traces);
+    line(f, "  let go", w->untraces);
+    line(f, "  writes to them", w->pt_writes);
+}
+
 void bt_stats(struct cpu *c, FILE *f)
 {
     const struct bt *bt = bt_of(c);
@@ -53,6 +72,11 @@ void bt_stats(struct cpu *c, FILE *f)
     line(f, "exits linked", bt->links);
     line(f, "code pages looked up", bt->page_misses);
     line(f, "faults left to interpreter", bt->faults);
+    line(f, "address spaces promoted", bt->promotions);
+    line(f, "address spaces demoted", bt->demotions);
+    line(f, "instructions made checked", bt->sites_checked);
+    line(f, "hidden faults (windows)", bt->window_faults);
+    windows(c, f);
     line(f, "callouts", bt->callouts);
     callouts_by_kind(bt, f);
 }

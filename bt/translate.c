@@ -287,6 +287,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
         t.i = &b->insn[n];
         t.row = &insn_rows[t.i->row];
         t.k = n;
+        t.checked_now = t.x->direct && adapt_is_checked(bt, b->pa + t.i->off);
         tb->start[n] = offset_of(&t, start) - tb->code;
         parse_raw(&t, b->code + t.i->off);
         if (!trans_one(&t)) {

@@ -22,7 +22,7 @@ struct memmap *memmap_create(uint64_t size, uint64_t low_max)
     m->a20_mask = ~(gpa_t)0;
     m->ram = MAP_FAILED;
     m->memfd = memfd_create("callgate-ram", MFD_CLOEXEC);
-    m->watched = calloc((size >> PAGE_SHIFT) / 8 + 1, 1);
+    m->watched = calloc((size >> PAGE_SHIFT) + 1, 1);
     if (m->memfd < 0 || !m->watched || ftruncate(m->memfd, (off_t)size) < 0)
         goto fail;
     m->ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, m->memfd, 0);
@@ -207,25 +207,23 @@ static int64_t ram_page_index(const struct memmap *m, gpa_t gpa)
     return p ? (p - m->ram) >> PAGE_SHIFT : -1;
 }
 
-bool memmap_is_watched(const struct memmap *m, gpa_t gpa)
+unsigned memmap_watched(const struct memmap *m, gpa_t gpa)
 {
     int64_t n = ram_page_index(m, gpa);
 
-    if (n < 0)
-        return m->watched_other;
-    return m->watched[n >> 3] >> (n & 7) & 1;
+    return n < 0 ? m->watched_other : m->watched[n];
 }
 
-void memmap_watch(struct memmap *m, gpa_t gpa, bool on)
+void memmap_watch(struct memmap *m, gpa_t gpa, unsigned what, bool on)
 {
     int64_t n = ram_page_index(m, gpa);
 
     if (n < 0)
-        m->watched_other |= on;
+        m->watched_other |= on ? what : 0;
     else if (on)
-        m->watched[n >> 3] |= 1u << (n & 7);
+        m->watched[n] |= (uint8_t)what;
     else
-        m->watched[n >> 3] &= ~(1u << (n & 7));
+        m->watched[n] &= (uint8_t)~what;
 }
 
 static size_t page_part(gpa_t gpa, size_t len)
@@ -268,8 +266,8 @@ void memmap_write(struct memmap *m, gpa_t gpa, const void *buf, size_t len)
 
         if (p.wr) {
             memcpy(p.wr + (gpa & ~PAGE_MASK), b, n);
-            if (m->mmu && memmap_is_watched(m, gpa))
-                mmu_code_written(m->mmu, gpa, n);
+            if (m->mmu && memmap_watched(m, gpa))
+                mmu_watched_written(m->mmu, gpa, n);
         } else if (p.io) {
             for (k = 0; k < n; k++)
                 memmap_io_write(p.io, gpa + k, b[k], 1);

@@ -38,6 +38,8 @@ static void mmu_flush(struct cpu *c, bool global_too)
     flush_set(&c->tlbs[TLB_USER], global_too);
     if (global_too)
         memset(u->large_map, 0, sizeof u->large_map);
+    if (global_too && u->windows)
+        windows_drop_all(u);
     c->fetch_gen++;
 }
 
@@ -73,21 +75,23 @@ void mmu_map_changed(struct mmu *u)
         u->c->engine_flush(u->c);
 }
 
-void mmu_code_written(struct mmu *u, gpa_t gpa, size_t len)
+void mmu_watched_written(struct mmu *u, gpa_t gpa, size_t len)
 {
-    if (u->c->engine_invalidate)
+    unsigned w = memmap_watched(u->map, gpa);
+
+    if ((w & WATCH_CODE) && u->c->engine_invalidate)
         u->c->engine_invalidate(u->c, gpa, len);
+    if (w & WATCH_PT)
+        windows_pt_written(u, gpa, len);
 }
 
-/* Writes to the page must be seen from now on: no TLB entry may let them pass. */
-static void watch_code(struct cpu *c, gpa_t pa)
+void mmu_forbid_write(struct cpu *c, gpa_t pa)
 {
     struct mmu *u = mmu_of(c);
     struct phys_page p = memmap_page(u->map, pa);
     unsigned set;
     unsigned n;
 
-    memmap_watch(u->map, pa, true);
     if (!p.wr)
         return;
     for (set = TLB_SUPER; set <= TLB_USER; set++) {
@@ -98,11 +102,18 @@ static void watch_code(struct cpu *c, gpa_t pa)
                 e->wtag = tlb_none(n);
         }
     }
+    windows_forbid_write(u, pa);
+}
+
+static void watch_code(struct cpu *c, gpa_t pa)
+{
+    memmap_watch(mmu_of(c)->map, pa, WATCH_CODE, true);
+    mmu_forbid_write(c, pa);
 }
 
 static void unwatch_code(struct cpu *c, gpa_t pa)
 {
-    memmap_watch(mmu_of(c)->map, pa, false);
+    memmap_watch(mmu_of(c)->map, pa, WATCH_CODE, false);
 }
 
 /* A data breakpoint covers a byte of this page. */
@@ -132,7 +143,7 @@ static void fill(struct cpu *c, gla_t la, const struct walk *w, struct phys_page
     e->rtag = p.rd ? page : tlb_none(n);
     e->wtag = tlb_none(n);
     /* one addend serves both: PAM may send reads and writes to different places */
-    if (p.wr == host && w->writable && !memmap_is_watched(u->map, w->pa))
+    if (p.wr == host && w->writable && !memmap_watched(u->map, w->pa))
         e->wtag = page;
     e->addend = (uintptr_t)host - page;
     t->global[n] = w->global;
@@ -177,8 +188,8 @@ static void write_page(struct cpu *c, gpa_t pa, struct phys_page p, uint64_t v, 
 {
     if (p.wr) {
         store_n(p.wr + (pa & ~PAGE_MASK), v, size);
-        if (memmap_is_watched(mmu_of(c)->map, pa))
-            c->engine_invalidate(c, pa, size);
+        if (memmap_watched(mmu_of(c)->map, pa))
+            mmu_watched_written(mmu_of(c), pa, size);
     } else if (p.io) {
         memmap_io_write(p.io, pa, v, size);
     }
@@ -335,6 +346,7 @@ void mmu_destroy(struct mmu *u)
 {
     if (!u)
         return;
+    windows_destroy(u);
     u->map->mmu = NULL;
     free(u);
 }

@@ -31,8 +31,8 @@ struct memmap {
     uint8_t pam[PAM_PAGES]; /* bit 0 reads, bit 1 writes go to RAM */
     struct region region[MAX_REGIONS]; /* the last one is on top */
     unsigned count;
-    uint8_t *watched;      /* one bit a RAM page: it holds code */
-    bool watched_other;    /* some page outside RAM holds code */
+    uint8_t *watched;      /* WATCH_*, one byte a RAM page */
+    uint8_t watched_other; /* some page outside RAM is watched */
     struct mmu *mmu;       /* told of changes */
 };
 
@@ -45,8 +45,11 @@ struct phys_page {
 
 /* What answers at the page of `gpa` (A20 already applied). */
 struct phys_page memmap_page(struct memmap *m, gpa_t gpa);
-bool memmap_is_watched(const struct memmap *m, gpa_t gpa);
-void memmap_watch(struct memmap *m, gpa_t gpa, bool on);
+/* What writes to a page must be told to: the engine (it holds code), the windows (page tables). */
+#define WATCH_CODE 1u
+#define WATCH_PT   2u
+unsigned memmap_watched(const struct memmap *m, gpa_t gpa);
+void memmap_watch(struct memmap *m, gpa_t gpa, unsigned what, bool on);
 /* MMIO at an address that memmap_page said is one. */
 uint64_t memmap_io_read(const struct region *r, gpa_t gpa, unsigned size);
 void memmap_io_write(const struct region *r, gpa_t gpa, uint64_t v, unsigned size);
@@ -55,12 +58,22 @@ struct mmu {
     struct cpu *c;
     struct memmap *map;
     uint32_t large_map[32]; /* 1024 bits: a 4 MiB region with large pages in a TLB */
+    struct windows *windows;
 };
 
 /* Everything cached about physical memory is void: the map changed. */
 void mmu_map_changed(struct mmu *u);
-/* [gpa, gpa+len) was written by a device. */
-void mmu_code_written(struct mmu *u, gpa_t gpa, size_t len);
+/* [gpa, gpa+len), inside a watched page, was written. */
+void mmu_watched_written(struct mmu *u, gpa_t gpa, size_t len);
+/* No TLB entry may let writes to the page pass from now on. */
+void mmu_forbid_write(struct cpu *c, gpa_t pa);
+
+/* window.c, told by the rest of mmu/: a traced page was written; a page must not be writable; the
+ * physical map or the paging mode changed. */
+void windows_pt_written(struct mmu *u, gpa_t gpa, size_t len);
+void windows_forbid_write(struct mmu *u, gpa_t pa);
+void windows_drop_all(struct mmu *u);
+void windows_destroy(struct mmu *u);
 
 /* A translation. */
 struct walk {
@@ -68,6 +81,9 @@ struct walk {
     bool writable;   /* by this access's privilege, and D is set */
     bool global;
     bool large;
+    bool accessed;   /* A is set (now) */
+    gpa_t pde_at;    /* where the page-directory entry is; 0 with paging off */
+    gpa_t pte_at;    /* where the page-table entry is; 0: there is none */
 };
 
 enum { WALK_READ = 0, WALK_WRITE = 1, WALK_FETCH = 2 };

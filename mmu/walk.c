@@ -33,13 +33,21 @@ static uint64_t entry_read(struct memmap *m, gpa_t pa, unsigned size)
     return v;
 }
 
-/* Set bits of an entry in memory. */
+/* Set A or D bits of an entry in memory. What shadows the entry need not know: it gives no more than
+ * the entry did. But code may lie there. */
 static void entry_set(struct memmap *m, gpa_t pa, uint64_t entry, uint32_t bits)
 {
     uint32_t v = (uint32_t)entry | bits;
+    struct phys_page p;
 
-    if ((entry & bits) != bits)
-        memmap_write(m, pa & m->a20_mask, &v, 4);
+    if ((entry & bits) == bits)
+        return;
+    pa &= m->a20_mask;
+    p = memmap_page(m, pa);
+    if (p.wr && !(memmap_watched(m, pa) & WATCH_CODE))
+        store32(p.wr + (pa & ~PAGE_MASK), v);
+    else
+        memmap_write(m, pa, &v, 4);
 }
 
 struct rights {
@@ -103,6 +111,9 @@ static bool walk32(struct cpu *c, struct memmap *m, gla_t la, unsigned access, b
         w->writable = may_write(c, r, user) && (access == WALK_WRITE || (pde & PTE_D));
         w->global = (pde & PTE_G) && (c->cr4 & CR4_PGE);
         w->large = true;
+        w->accessed = !debug || (pde & PTE_A);
+        w->pde_at = pde_at;
+        w->pte_at = 0;
         return true;
     }
     pte_at = (pde & 0xfffff000) + (la >> 12 & 0x3ff) * 4;
@@ -124,6 +135,9 @@ static bool walk32(struct cpu *c, struct memmap *m, gla_t la, unsigned access, b
     w->writable = may_write(c, r, user) && (access == WALK_WRITE || (pte & PTE_D));
     w->global = (pte & PTE_G) && (c->cr4 & CR4_PGE);
     w->large = false;
+    w->accessed = !debug || (pte & PTE_A);
+    w->pde_at = pde_at;
+    w->pte_at = pte_at;
     return true;
 }
 
@@ -164,6 +178,9 @@ static bool walk_pae(struct cpu *c, struct memmap *m, gla_t la, unsigned access,
         w->writable = may_write(c, r, user) && (access == WALK_WRITE || (pde & PTE_D));
         w->global = (pde & PTE_G) && (c->cr4 & CR4_PGE);
         w->large = true;
+        w->accessed = !debug || (pde & PTE_A);
+        w->pde_at = pde_at;
+        w->pte_at = 0;
         return true;
     }
     pte_at = (pde & PAE_ADDR) + (la >> 12 & 0x1ff) * 8;
@@ -189,6 +206,9 @@ static bool walk_pae(struct cpu *c, struct memmap *m, gla_t la, unsigned access,
     w->writable = may_write(c, r, user) && (access == WALK_WRITE || (pte & PTE_D));
     w->global = (pte & PTE_G) && (c->cr4 & CR4_PGE);
     w->large = false;
+    w->accessed = !debug || (pte & PTE_A);
+    w->pde_at = pde_at;
+    w->pte_at = pte_at;
     return true;
 }
 
@@ -202,6 +222,9 @@ bool mmu_walk(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool u
         w->writable = true;
         w->global = true;
         w->large = false;
+        w->accessed = true;
+        w->pde_at = 0;
+        w->pte_at = 0;
     } else if (c->cr4 & CR4_PAE) {
         ok = walk_pae(c, m, la, access, user, debug, w, error);
     } else {

@@ -1,0 +1,85 @@
+/* adapt.c - what earns the direct way to memory, and what loses it.
+ *
+ * An address space gets a window when interrupts have found it in user mode a few times: it has run for
+ * some milliseconds. It loses the window, and needs longer for the next one, when keeping the window
+ * in step with the guest's page tables costs too much. A single instruction whose operand keeps
+ * faulting (MMIO, code pages, page tables, pages that come and go) is retranslated for the checked
+ * way.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "bt/bt.h"
+
+#define NEED_FIRST  2
+#define NEED_MAX    128
+#define COST_MAX    120u /* mappings taken away or mapped again per tick: about 0.5 ms of 4 */
+#define SITE_LIMIT  24u
+
+static struct aspace *find(struct bt *bt, uint32_t cr3)
+{
+    struct aspace *a = &bt->aspace[(cr3 >> 12 ^ cr3 >> 5) & (ASPACE_SIZE - 1)];
+
+    if (!a->used || a->cr3 != cr3)
+        *a = (struct aspace){ .cr3 = cr3, .need = NEED_FIRST, .used = true };
+    return a;
+}
+
+void adapt_find(struct bt *bt)
+{
+    struct cpu *c = bt->c;
+
+    bt->as = find(bt, c->cr3);
+    bt->window = NULL;
+    if (bt->as->direct && (c->cr0 & CR0_PG))
+        bt->window = window_open(c);
+}
+
+void adapt_tick(struct bt *bt, bool user)
+{
+    struct aspace *a = bt->as;
+
+    if (!a || a->cr3 != bt->c->cr3 || !bt->opt.direct || !(bt->c->cr0 & CR0_PG))
+        return;
+    if (a->direct) {
+        struct window *w = window_find(bt->c);
+
+        if (w && window_cost(w) > COST_MAX) {
+            window_close(bt->c, w);
+            a->direct = false;
+            a->heat = 0;
+            a->need = a->need * 4 < NEED_MAX ? a->need * 4 : NEED_MAX;
+            bt->as = NULL;
+            bt->window = NULL;
+            bt->demotions++;
+        }
+    } else if (user && ++a->heat >= a->need) {
+        a->direct = true;
+        bt->as = NULL;
+        bt->promotions++;
+    }
+}
+
+static uint8_t *site(const struct bt *bt, gpa_t pa)
+{
+    return (uint8_t *)&bt->site[(pa * 0x9e3779b97f4a7c15ull) >> 48];
+}
+
+bool adapt_is_checked(const struct bt *bt, gpa_t pa)
+{
+    return *site(bt, pa) >= SITE_LIMIT;
+}
+
+void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight)
+{
+    uint8_t *s;
+
+    if (tb->dead)
+        return;
+    s = site(bt, tb->block->pa + tb->insns[k].off);
+    if (*s >= SITE_LIMIT)
+        return;
+    *s = (uint8_t)(*s + weight);
+    if (*s >= SITE_LIMIT) {
+        bt->sites_checked++;
+        tcache_kill(bt->c, tb->block);
+    }
+}

@@ -1,0 +1,45 @@
+/* window.h - windows: 4 GiB of host address space that show one linear address space of the guest at
+ * user privilege. Shadow page tables, made of mmap.
+ *
+ * A window is filled on demand, a run of pages at a time, and never shows more than the guest's page
+ * tables allow: the pages of page tables that it was filled from are traced, and a write to an entry
+ * takes away what was mapped through it, at once.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef MMU_WINDOW_H
+#define MMU_WINDOW_H
+
+#include "mmu/mmu.h"
+
+struct window;
+
+enum window_fill {
+    WINDOW_OK,     /* mapped: try again */
+    WINDOW_AGAIN,  /* the same, and it had been mapped before and taken away */
+    WINDOW_FAULT,  /* the guest's page tables do not allow the access */
+    WINDOW_SLOW,   /* allowed, but not to be mapped: MMIO, code, page tables */
+};
+
+struct window_counters {
+    uint64_t fills, pages, zaps, zapped_pages, traces, untraces, pt_writes, resets, opened;
+    uint64_t open, mapped_pages, vmas;
+};
+
+/* The window of the current address space (CR3), opened if there is none. NULL: no address space
+ * left. May close others. */
+struct window *window_open(struct cpu *c);
+/* The window of CR3 if there is one and it is still right, else NULL. */
+struct window *window_find(struct cpu *c);
+void window_close(struct cpu *c, struct window *w);
+/* Host address of linear address 0. */
+uint64_t window_base(const struct window *w);
+/* Mappings taken away, and pages mapped again, since the last call: what keeping the window cost. */
+unsigned window_cost(struct window *w);
+
+/* Make linear address la accessible as the guest's page tables allow it at CPL 3. Sets A and D. Safe in a
+ * signal handler of the CPU's thread. */
+enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool write);
+
+const struct window_counters *window_counters(struct cpu *c);
+
+#endif
