@@ -181,11 +181,19 @@ static void follow_exit(struct bt *bt, uint32_t n)
 
 /* --- the loop --- */
 
+static void step(struct cpu *c)
+{
+    fpu_save(c);
+    interp_step(c);
+}
+
 static void interpret(struct cpu *c, struct block *b, gla_t la)
 {
     if (unlikely(log_mask & (1u << LOG_CH_exec | 1u << LOG_CH_cpu)))
         block_log_run(c, b, la);
     bt_of(c)->interp_blocks++;
+    if (b->fpu)
+        fpu_save(c);
     b->insn[0].fn(c, b->insn);
 }
 
@@ -211,7 +219,7 @@ static enum exit_reason run_loop(struct cpu *c)
             if (c->icount >= c->icount_stop)
                 return EXIT_ICOUNT;
             if ((c->events & EVENT_SINGLE) || cpu_shadow(c)) {
-                interp_step(c);
+                step(c);
                 continue;
             }
         }
@@ -234,7 +242,7 @@ static enum exit_reason run_loop(struct cpu *c)
                 if (unlikely(c->icount + b->n > c->icount_stop)) {
                     if (c->icount >= c->icount_stop)
                         return EXIT_ICOUNT;
-                    interp_step(c);
+                    step(c);
                     continue;
                 }
                 interpret(c, b, c->seg[SEG_CS].base + c->eip);
@@ -248,6 +256,7 @@ static enum exit_reason run_loop(struct cpu *c)
         c->shadow_at = UINT64_MAX;
         c->native.icount_stop = c->icount_stop < INT64_MAX ? c->icount_stop : INT64_MAX;
         flags_to_native(c);
+        fpu_gate(c);
         if (bt->cur->direct)
             set_window(bt);
         bt->enters++;
@@ -268,7 +277,7 @@ static enum exit_reason run_loop(struct cpu *c)
             if (c->icount + b->n <= c->icount_stop)
                 interpret(c, b, c->seg[SEG_CS].base + c->eip);
         } else if (left == LEAVE_STEP) {
-            interp_step(c);
+            step(c);
         }
     }
 }
@@ -280,6 +289,7 @@ static enum exit_reason run(struct cpu *c)
     if (setjmp(c->jmp))
         interp_exception(c);
     why = run_loop(c);
+    fpu_save(c);
     c->cur = &insn_none;
     return why;
 }

@@ -139,7 +139,7 @@ struct bt {
     uint8_t site[SITE_SIZE];
     uint64_t promotions, demotions, sites_checked, window_faults;
     /* counters */
-    uint64_t translated, translated_insns, translated_bytes, translate_ns, enters, exits_unlinked,
+    uint64_t translated, translated_insns, translated_bytes, translate_ns, fpu_saves, fpu_loads, enters, exits_unlinked,
         page_misses, callouts, links, faults, flushes, interp_blocks, killed;
     uint64_t callouts_by_row[1024];
 };
@@ -174,6 +174,12 @@ void stubs_emit(struct bt *bt);
 /* translate.c: NULL if there is no room (flush and try again). */
 struct tb *translate(struct bt *bt, struct block *b, gla_t la);
 void op_stop(struct cpu *c, const struct insn *i);
+
+/* fpu.c: bring struct cpu's FPU state up to date and stop using the host's registers for it; the
+ * opposite (false: the state is not one that may be live); work out native.fpu_off and sse_off. */
+void fpu_save(struct cpu *c);
+bool fpu_load(struct cpu *c);
+void fpu_gate(struct cpu *c);
 
 /* callout.c */
 uint64_t callout_site(struct cpu *c, uint32_t id);

@@ -27,17 +27,21 @@ uint64_t callout_site(struct cpu *c, uint32_t id)
     struct tb *tb = &bt->tb[id >> 5];
     unsigned k = id & 31;
     const struct insn *i = &tb->insns[k];
+    bool fpu;
 
     bt->callouts++;
     bt->callouts_by_row[i->row & 1023]++;
     flags_to_lazy(c);
     c->eip = tb->eip;
     bt->fell = false;
+    fpu = insn_rows[i->row].cls == CLS_FPU || insn_rows[i->row].cls == CLS_SIMD;
+    if (fpu)
+        fpu_save(c);
     tb->fns[k](c, i);
     c->cur = &insn_none;
     if (!bt->fell)
         return 1;
-    if (tb->dead || c->fetch_gen != bt->fetch_gen) {
+    if (tb->dead || c->fetch_gen != bt->fetch_gen || (fpu && !fpu_load(c))) {
         c->eip = tb->eip + i->off + i->len;
         c->icount += i->n + 1u;
         return 1;

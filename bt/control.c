@@ -236,4 +236,3 @@ bool trans_stack(struct tr *t)
 
 bool trans_string(struct tr *t) { (void)t; return false; }
 bool trans_system(struct tr *t) { (void)t; return false; }
-bool trans_fpu(struct tr *t) { (void)t; return false; }

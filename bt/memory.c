@@ -38,8 +38,10 @@ void mem_ea_r8(struct tr *t)
     e_movzx16(e, R8, R8);
 }
 
-static void add_miss(struct tr *t, uint8_t *patch)
+void mem_miss(struct tr *t)
 {
+    uint8_t *patch = e_jmp32(&t->e);
+
     BUG_ON(t->misses == ARRAY_SIZE(t->miss));
     t->miss[t->misses].patch = patch;
     t->miss[t->misses++].k = t->k;
@@ -67,7 +69,7 @@ static void seg_check(struct tr *t, unsigned seg, bool write)
     e_mov(e, REX_W, R11, RCX);
     e_shrx(e, REX_W, RCX, R9, R10);
     ok = e_jrcxz8(e);
-    add_miss(t, e_jmp32(e));
+    mem_miss(t);
     e_patch8(ok, e->p);
     e_mov(e, REX_W, RCX, R11);
     e_load32(e, R9, R15, at + (int32_t)offsetof(struct seg, base));
@@ -89,7 +91,7 @@ static void probe(struct tr *t, bool write, unsigned size)
     e_lea_sib(e, 0, RCX, R8, R10, 0, (int32_t)size); /* last byte - tag */
     e_shrx(e, 0, RCX, RCX, R12);
     hit = e_jrcxz8(e);
-    add_miss(t, e_jmp32(e));
+    mem_miss(t);
     e_patch8(hit, e->p);
     e_mov(e, REX_W, RCX, R11);
     e_load_sib(e, REX_W, R9, R14, R9, 3, offsetof(struct tlb_entry, addend));

@@ -283,6 +283,8 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
         uint8_t *start = t.e.p;
         unsigned misses = t.misses;
         unsigned exits = t.exit_count;
+        bool fpu_checked = t.fpu_checked;
+        bool sse_checked = t.sse_checked;
 
         t.i = &b->insn[n];
         t.row = &insn_rows[t.i->row];
@@ -294,6 +296,8 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
             t.e.p = start;
             t.misses = misses;
             t.exit_count = exits;
+            t.fpu_checked = fpu_checked;
+            t.sse_checked = sse_checked;
             emit_callout(&t);
         }
     }

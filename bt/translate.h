@@ -43,7 +43,7 @@ struct tr {
     struct exit_link exits[BLOCK_MAX + 2];
     unsigned exit_k[BLOCK_MAX + 2]; /* instructions done when the exit is taken */
     unsigned exit_count;
-    bool fpu_checked;
+    bool fpu_checked, sse_checked;
     bool checked_now;          /* this instruction takes the checked way even in a direct context */
     bool ended;
     unsigned wbase;            /* base and displacement of a MEM_WINDOW operand */
@@ -61,6 +61,8 @@ enum mem_kind mem_prepare_stack(struct tr *t, unsigned reg, int32_t disp, bool w
 /* op with a register and the prepared operand: prefixes (0: none), map 0F or not, opcode. */
 void mem_op(struct tr *t, enum mem_kind m, unsigned p66, unsigned pmand, bool map2, unsigned op,
             unsigned reg);
+/* jmp to this instruction's callout; the guest's ECX is in R11. */
+void mem_miss(struct tr *t);
 bool mem_is_write(const struct tr *t, unsigned *size);
 
 /* The whole instruction, copied with its memory operand (if any) replaced. */

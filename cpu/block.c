@@ -266,6 +266,7 @@ static bool build(struct cpu *c, struct block *b, gla_t la, gpa_t pa, const uint
     b->pa2 = NO_PAGE;
     b->engine_data = NULL;
     b->heat = 0;
+    b->fpu = false;
     b->code = host ? host + (la & ~PAGE_MASK) : NULL;
     while (n < max) {
         struct insn *i = &b->insn[n];
@@ -317,6 +318,8 @@ static bool build(struct cpu *c, struct block *b, gla_t la, gpa_t pa, const uint
         if (c->fetch_key & FETCH_FLAT)
             insn_specialize(i);
         finish_insn(i, off, n);
+        if (insn_rows[i->row].cls == CLS_FPU || insn_rows[i->row].cls == CLS_SIMD)
+            b->fpu = true;
         off += i->len;
         n++;
         if (insn_rows[i->row].attr & A_END)

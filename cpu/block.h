@@ -37,6 +37,7 @@ struct block {
     uint16_t heat;       /* for engines: times run */
     uint8_t n;
     bool dead;
+    bool fpu;            /* has x87 or SIMD instructions */
     uint8_t bytes15[15]; /* the bytes of a straddling block */
     struct insn insn[];
 };

@@ -210,7 +210,8 @@ struct native {
     uint32_t flags;      /* arithmetic flags as LAHF and SETO leave them: AH, AL */
     uint32_t tmp[2];
     uint8_t fpu_live;    /* the FPU state is in the host's registers */
-    uint8_t fpu_off;     /* not 0: an FPU or SIMD instruction needs a look first */
+    uint8_t fpu_off;     /* not 0: an x87 or MMX instruction needs a look first */
+    uint8_t sse_off;     /* the same for SSE */
     uint64_t host_sp;    /* the stack of C while translated code runs; 0 when it does not */
     uint64_t resume;     /* where to go on after a callout */
     const uint32_t *_Atomic safepoint; /* read at every block: an invalid address stops there */

@@ -1,0 +1,148 @@
+/* fpu.c - x87, MMX and SSE in translated code: copied as they are, on the guest's state in the host's
+ * registers.
+ *
+ * The state is either in struct cpu or "live" in the host. It becomes live after the first FPU or SIMD
+ * instruction that translated code comes to (which the interpreter runs), and goes back when the
+ * interpreter is to run one, or the engine returns. While C runs, XMM registers and MXCSR are saved
+ * (stubs.c) and the x87 registers stay: C code does not use them, and what does (the interpreter's x87
+ * handlers) comes after fpu_save().
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "bt/translate.h"
+
+#include "cpu/fpu_int.h"
+
+struct fxsave {
+    uint16_t cw, sw;
+    uint8_t tag, zero;
+    uint16_t fop;
+    uint64_t fip, fdp;
+    uint32_t mxcsr, mxcsr_mask;
+    struct {
+        uint64_t m;
+        uint16_t se;
+        uint8_t pad[6];
+    } st[8];
+    uint8_t rest[512 - 160];
+} __attribute__((aligned(16)));
+
+void fpu_save(struct cpu *c)
+{
+    struct fxsave f;
+    struct fpu *p = &c->fpu;
+    unsigned n;
+
+    if (!c->native.fpu_live)
+        return;
+    __asm__ volatile("fxsave64 %0\n\tfninit" : "=m"(f));
+    p->cw = f.cw;
+    p->sw = (uint16_t)((f.sw & ~SW_TOP) | (p->sw & (SW_FERR | SW_IGNNE)));
+    p->top = f.sw >> 11 & 7;
+    p->empty = (uint8_t)~f.tag;
+    for (n = 0; n < 8; n++) {
+        p->r[(p->top + n) & 7].m = f.st[n].m;
+        p->r[(p->top + n) & 7].se = f.st[n].se;
+    }
+    c->native.fpu_live = 0;
+    c->native.fpu_off = c->native.sse_off = 1;
+    bt_of(c)->fpu_saves++;
+}
+
+/* Whether an instruction could run without a look at CR0 first. */
+static bool usable(const struct cpu *c)
+{
+    return !(c->cr0 & (CR0_EM | CR0_TS)) && !(c->fpu.sw & (SW_ES | SW_IGNNE | SW_FERR));
+}
+
+bool fpu_load(struct cpu *c)
+{
+    struct fxsave f;
+    const struct fpu *p = &c->fpu;
+    unsigned n;
+
+    if (!usable(c))
+        return false;
+    memset(&f, 0, 160);
+    memset(f.rest, 0, sizeof f.rest);
+    f.cw = p->cw;
+    f.sw = (uint16_t)((p->sw & ~SW_TOP) | p->top << 11);
+    f.tag = (uint8_t)~p->empty;
+    f.mxcsr = MXCSR_INIT;
+    for (n = 0; n < 8; n++) {
+        f.st[n].m = p->r[(p->top + n) & 7].m;
+        f.st[n].se = p->r[(p->top + n) & 7].se;
+    }
+    __asm__ volatile("fxrstor64 %0" : : "m"(f));
+    c->native.fpu_live = 1;
+    fpu_gate(c);
+    bt_of(c)->fpu_loads++;
+    return true;
+}
+
+void fpu_gate(struct cpu *c)
+{
+    bool off = !c->native.fpu_live || (c->cr0 & (CR0_EM | CR0_TS));
+
+    c->native.fpu_off = off;
+    c->native.sse_off = off || !(c->cr4 & CR4_OSFXSR);
+}
+
+/* Before the first such instruction of a block: the state must be live and usable. */
+static void gate(struct tr *t, bool sse)
+{
+    struct emit *e = &t->e;
+    bool *done = sse ? &t->sse_checked : &t->fpu_checked;
+    uint8_t *ok;
+
+    if (*done)
+        return;
+    *done = true;
+    e_mov(e, REX_W, R11, RCX);
+    e_rex(e, 0, RCX, 0, R15); /* movzx ecx, byte [off] */
+    e8(e, 0x0f);
+    e8(e, 0xb6);
+    e_modrm_disp(e, RCX, R15, sse ? CPU_OFF(native.sse_off) : CPU_OFF(native.fpu_off));
+    ok = e_jrcxz8(e);
+    mem_miss(t);
+    e_patch8(ok, e->p);
+    e_mov(e, REX_W, RCX, R11);
+}
+
+static bool uses_xmm(const struct tr *t)
+{
+    unsigned n;
+
+    for (n = 0; n < 3; n++) {
+        unsigned where = opnd_info[t->row->op[n]].where;
+
+        if (where == W_V || where == W_W || where == W_U)
+            return true;
+    }
+    return t->row->map == MAP_P2 && *t->raw.opcode == 0xae;
+}
+
+bool trans_fpu(struct tr *t)
+{
+    const struct insn_row *r = t->row;
+    unsigned op = *t->raw.opcode;
+    unsigned reg = t->raw.modrm ? *t->raw.modrm >> 3 & 7 : 0;
+    bool mem = t->i->flags & IF_MEM;
+
+    if (r->attr & A_UNDOC)
+        return false;
+    if (r->map == MAP_P2) {
+        if (op == 0x18)
+            return true; /* prefetch: a hint */
+        if (op == 0xf7)
+            return false; /* MASKMOV: DS:EDI */
+        if (op == 0xae && mem && reg != 2 && reg != 3)
+            return false; /* FXSAVE FXRSTOR CLFLUSH */
+    } else if (r->op[0] == OP_Menv || r->op[0] == OP_Msave) {
+        return false; /* these show addresses of code and data */
+    } else if (op == 0xdb && !mem && (*t->raw.modrm & 0xf8) == 0xe0) {
+        return false; /* FNINIT, FNCLEX: the FERR# pin */
+    }
+    gate(t, uses_xmm(t));
+    copy_insn(t);
+    return true;
+}
