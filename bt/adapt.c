@@ -13,6 +13,9 @@
 #define NEED_MAX    128
 #define COST_MAX    120u /* mappings taken away or mapped again per tick: about 0.5 ms of 4 */
 #define SITE_LIMIT  24u
+#define LEVEL_MAX   8    /* 1024 ticks: some seconds */
+
+static void retry_sites(struct bt *bt);
 
 static struct aspace *find(struct bt *bt, uint32_t cr3)
 {
@@ -37,6 +40,8 @@ void adapt_tick(struct bt *bt, bool user)
 {
     struct aspace *a = bt->as;
 
+    bt->tick++;
+    retry_sites(bt);
     if (!a || a->cr3 != bt->c->cr3 || !bt->opt.direct || !(bt->c->cr0 & CR0_PG))
         return;
     if (a->direct) {
@@ -58,28 +63,65 @@ void adapt_tick(struct bt *bt, bool user)
     }
 }
 
-static uint8_t *site(const struct bt *bt, gpa_t pa)
+static struct site *site(const struct bt *bt, gpa_t pa)
 {
-    return (uint8_t *)&bt->site[(pa * 0x9e3779b97f4a7c15ull) >> 48];
+    return (struct site *)&bt->site[(pa * 0x9e3779b97f4a7c15ull) >> 48];
 }
 
 bool adapt_is_checked(const struct bt *bt, gpa_t pa)
 {
-    return *site(bt, pa) >= SITE_LIMIT;
+    return site(bt, pa)->count >= SITE_LIMIT;
 }
 
 void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight)
 {
-    uint8_t *s;
+    struct site *s;
 
     if (tb->dead)
         return;
     s = site(bt, tb->block->pa + tb->insns[k].off);
-    if (*s >= SITE_LIMIT)
+    if (s->count >= SITE_LIMIT || bt->checked_count == CHECKED_MAX)
         return;
-    *s = (uint8_t)(*s + weight);
-    if (*s >= SITE_LIMIT) {
-        bt->sites_checked++;
-        tcache_kill(bt->c, tb->block);
+    s->count = (uint8_t)(s->count + weight);
+    if (s->count < SITE_LIMIT)
+        return;
+    s->until = (uint16_t)(bt->tick + (4u << s->level));
+    if (s->level < LEVEL_MAX)
+        s->level++;
+    bt->sites_checked++;
+    tcache_kill(bt->c, tb->block);
+}
+
+void adapt_checked_tb(struct bt *bt, struct tb *tb)
+{
+    if (bt->checked_count < CHECKED_MAX)
+        bt->checked_tb[bt->checked_count++] = (uint32_t)(tb - bt->tb);
+}
+
+/* Instructions that have been checked for long enough get another chance. */
+static void retry_sites(struct bt *bt)
+{
+    unsigned n = 0;
+
+    while (n < bt->checked_count) {
+        struct tb *tb = &bt->tb[bt->checked_tb[n]];
+        bool due = tb->dead;
+        unsigned k;
+
+        for (k = 0; k < tb->n && !tb->dead; k++) {
+            struct site *s = site(bt, tb->block->pa + tb->insns[k].off);
+
+            if (s->count >= SITE_LIMIT && (int16_t)(bt->tick - s->until) >= 0) {
+                s->count = SITE_LIMIT * 3 / 4;
+                due = true;
+            }
+        }
+        if (!due) {
+            n++;
+            continue;
+        }
+        if (!tb->dead)
+            tcache_kill(bt->c, tb->block);
+        bt->checked_tb[n] = bt->checked_tb[--bt->checked_count];
     }
 }

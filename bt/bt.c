@@ -336,6 +336,8 @@ static void destroy(struct cpu *c)
 {
     struct bt *bt = bt_of(c);
 
+    if (bt->opt.stats)
+        bt_stats(c, stderr);
     fault_remove(bt);
     c->engine_kick = NULL;
     tcache_destroy(bt);

@@ -57,7 +57,7 @@ struct exit_link {
 #define NO_EXIT 0xffffffffu
 
 /* What must be put right when the host faults inside an instruction. */
-enum { FIX_NONE, FIX_RSI, FIX_STRING };
+enum { FIX_NONE, FIX_RSI, FIX_STRING, FIX_REP };
 
 struct tb {
     struct block *block;
@@ -96,11 +96,19 @@ struct aspace {
 };
 #define ASPACE_SIZE 256u
 #define SITE_SIZE 65536u
+#define CHECKED_MAX 4096u
+
+/* An instruction (by hash of its physical address) whose memory operand was trouble. */
+struct site {
+    uint8_t count;
+    uint8_t level;   /* how often it was made checked: it stays so for 4 << level ticks */
+    uint16_t until;  /* tick at which it is tried the direct way again */
+};
 
 struct bt_options {
     unsigned cache_mb;
     unsigned heat;
-    bool verify, chain, direct, inline_sys, native_fpu, icount, perfmap;
+    bool verify, chain, direct, inline_sys, native_fpu, icount, stats, perfmap;
 };
 
 struct bt {
@@ -136,7 +144,10 @@ struct bt {
     struct window *window; /* the current window, NULL: user code takes the checked way too */
     uint64_t gs_base;
     bool fsgsbase;         /* WRGSBASE may be used */
-    uint8_t site[SITE_SIZE];
+    struct site site[SITE_SIZE];
+    uint32_t tick;
+    uint32_t checked_tb[CHECKED_MAX]; /* translations with instructions made checked */
+    unsigned checked_count;
     uint64_t promotions, demotions, sites_checked, window_faults;
     /* counters */
     uint64_t translated, translated_insns, translated_bytes, translate_ns, fpu_saves, fpu_loads, enters, exits_unlinked,
@@ -200,7 +211,9 @@ void adapt_tick(struct bt *bt, bool user);
 void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight);
 /* Whether the instruction at this physical address is to take the checked way. */
 bool adapt_is_checked(const struct bt *bt, gpa_t pa);
-enum { TROUBLE_AGAIN = 1, TROUBLE_FAULT = 2, TROUBLE_SLOW = 6 };
+/* *tb has such instructions: remember to try them the direct way again. */
+void adapt_checked_tb(struct bt *bt, struct tb *tb);
+enum { TROUBLE_AGAIN = 1, TROUBLE_FAULT = 1, TROUBLE_SLOW = 6 };
 
 /* fault.c */
 int fault_install(struct bt *bt);

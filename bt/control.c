@@ -234,5 +234,4 @@ bool trans_stack(struct tr *t)
     return false;
 }
 
-bool trans_string(struct tr *t) { (void)t; return false; }
 bool trans_system(struct tr *t) { (void)t; return false; }

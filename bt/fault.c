@@ -82,6 +82,8 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, greg_t *g)
         save_registers(c, g);
         if (tb->fix[k] == FIX_RSI)
             c->r[ESI] = (uint32_t)g[REG_R11];
+        else if (tb->fix[k] == FIX_REP)
+            c->r[ECX] += (uint32_t)g[REG_R8];
         c->eip = tb->eip + tb->insns[k].off;
         if (bt->opt.icount)
             c->icount += k;

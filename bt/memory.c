@@ -80,12 +80,13 @@ static void seg_check(struct tr *t, unsigned seg, bool write)
 static void probe(struct tr *t, bool write, unsigned size)
 {
     struct emit *e = &t->e;
+    int32_t set = write ? offsetof(struct tlb, w) : offsetof(struct tlb, r);
     uint8_t *hit;
 
     e_pext32(e, R9, R8, R13);
     e_lea_sib(e, 0, R9, R9, R9, 0, 0);
     e_load_sib(e, 0, R10, R14, R9, 3,
-               write ? offsetof(struct tlb_entry, wtag) : offsetof(struct tlb_entry, rtag));
+               set + (int32_t)offsetof(struct tlb_entry, tag));
     e_not(e, 0, R10);
     e_mov(e, REX_W, R11, RCX);
     e_lea_sib(e, 0, RCX, R8, R10, 0, (int32_t)size); /* last byte - tag */
@@ -94,7 +95,7 @@ static void probe(struct tr *t, bool write, unsigned size)
     mem_miss(t);
     e_patch8(hit, e->p);
     e_mov(e, REX_W, RCX, R11);
-    e_load_sib(e, REX_W, R9, R14, R9, 3, offsetof(struct tlb_entry, addend));
+    e_load_sib(e, REX_W, R9, R14, R9, 3, set + (int32_t)offsetof(struct tlb_entry, addend));
 }
 
 enum mem_kind mem_prepare_r8(struct tr *t, unsigned seg, bool write, unsigned size)

@@ -18,6 +18,7 @@ static const struct {
     { "fpu", offsetof(struct bt_options, native_fpu), true },
     { "verify", offsetof(struct bt_options, verify), false },
     { "icount", offsetof(struct bt_options, icount), false },
+    { "stats", offsetof(struct bt_options, stats), false },
     { "perfmap", offsetof(struct bt_options, perfmap), false },
 };
 

@@ -105,7 +105,7 @@ void tcache_flush(struct bt *bt)
     memset(bt->ctx, 0, sizeof bt->ctx);
     bt->ctx_count = 0;
     bt->cur = NULL;
-    memset(bt->site, 0, sizeof bt->site);
+    bt->checked_count = 0;
     memset(bt->c->native.itlb, 0, sizeof bt->c->native.itlb);
     bt->flushes++;
 }

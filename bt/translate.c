@@ -245,6 +245,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
     struct tr t = { .bt = bt, .b = b, .x = bt->cur, .eip = bt->c->eip };
     uint32_t *slot = tcache_slot(bt, bt->cur, t.eip);
     struct tb *tb;
+    bool has_checked = false;
     unsigned n;
 
     if (bt->tb_count == TB_MAX || bt->exit_count + BLOCK_MAX + 2 > EXIT_MAX ||
@@ -290,6 +291,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
         t.row = &insn_rows[t.i->row];
         t.k = n;
         t.checked_now = t.x->direct && adapt_is_checked(bt, b->pa + t.i->off);
+        has_checked |= t.checked_now;
         tb->start[n] = offset_of(&t, start) - tb->code;
         parse_raw(&t, b->code + t.i->off);
         if (!trans_one(&t)) {
@@ -308,6 +310,8 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
     tb->size = offset_of(&t, t.e.p) - tb->code;
     bt->used = (bt->used + tb->size + 15) & ~15u;
     bt->tb_count++;
+    if (has_checked)
+        adapt_checked_tb(bt, tb);
     tb->next = b->engine_data;
     b->engine_data = tb;
     *slot = tb->code;

@@ -76,7 +76,7 @@ void blocks_flush(struct cpu *c)
 
 static uint32_t piece_mask(unsigned first, unsigned last)
 {
-    return (0xffffffffu >> (31 - (last >> 7))) & (0xffffffffu << (first >> 7));
+    return (0xffffffffu >> (31 - (last >> PIECE_BITS))) & (0xffffffffu << (first >> PIECE_BITS));
 }
 
 /* Enter a block in the list of its page number `which` (0, or 1 for the second). */
@@ -93,14 +93,16 @@ static bool page_add(struct cpu *c, struct block *b, gpa_t page, unsigned which,
             return false;
         p->page = page;
         p->pieces = 0;
-        p->blocks = NULL;
+        p->count = 0;
+        memset(p->blocks, 0, sizeof p->blocks);
         p->next = NULL;
         *slot = p;
         c->mem->watch_code(c, page);
     }
     p->pieces |= piece_mask(first, last);
-    b->page_next[which] = p->blocks;
-    p->blocks = b;
+    p->count++;
+    b->page_next[which] = p->blocks[first >> PIECE_BITS];
+    p->blocks[first >> PIECE_BITS] = b;
     return true;
 }
 
@@ -123,9 +125,28 @@ static void kill_block(struct cpu *c, struct block *b)
     in->invalidated++;
 }
 
+#define BLOCK_BYTES (BLOCK_MAX * 15)
+
 static unsigned block_which(const struct block *b, gpa_t page)
 {
     return (b->pa & ~(gpa_t)~PAGE_MASK) == page ? 0 : 1;
+}
+
+/* Blocks between these offsets were dropped: pieces that no block can reach any more hold no code. */
+static void clear_pieces(struct code_page *p, unsigned low, unsigned high)
+{
+    unsigned reach = (BLOCK_BYTES >> PIECE_BITS) + 1;
+    unsigned piece;
+    unsigned n;
+
+    if (high > PAGE_SIZE)
+        high = PAGE_SIZE;
+    for (piece = low >> PIECE_BITS; piece <= (high - 1) >> PIECE_BITS; piece++) {
+        for (n = piece > reach ? piece - reach : 0; n <= piece && !p->blocks[n]; n++)
+            ;
+        if (n > piece)
+            p->pieces &= ~(1u << piece);
+    }
 }
 
 static void invalidate_page(struct cpu *c, gpa_t pa, unsigned len)
@@ -135,32 +156,42 @@ static void invalidate_page(struct cpu *c, gpa_t pa, unsigned len)
     unsigned first = pa & ~PAGE_MASK;
     struct code_page **slot = page_slot(in, page);
     struct code_page *p = *slot;
-    struct block **link;
-    uint32_t pieces = 0;
+    unsigned piece;
+    unsigned low = PAGE_SIZE;
+    unsigned high = 0;
+    bool dropped = false;
 
     if (!p || !(p->pieces & piece_mask(first, first + len - 1)))
         return;
-    link = &p->blocks;
-    while (*link) {
-        struct block *b = *link;
-        unsigned which = block_which(b, page);
-        unsigned start = which ? 0 : b->pa & ~PAGE_MASK;
-        unsigned end = which ? (b->pa & ~PAGE_MASK) + b->bytes - PAGE_SIZE
-                             : (b->pa & ~PAGE_MASK) + b->bytes;
+    /* blocks that begin up to BLOCK_BYTES before the write may reach into it */
+    piece = first >= BLOCK_BYTES ? (first - BLOCK_BYTES) >> PIECE_BITS : 0;
+    for (; piece <= (first + len - 1) >> PIECE_BITS; piece++) {
+        struct block **link = &p->blocks[piece];
 
-        if (end > PAGE_SIZE)
-            end = PAGE_SIZE;
-        if (b->dead || (start < first + len && first < end)) {
-            if (!b->dead)
-                kill_block(c, b);
-            *link = b->page_next[which];
-        } else {
-            pieces |= piece_mask(start, end - 1);
-            link = &b->page_next[which];
+        while (*link) {
+            struct block *b = *link;
+            unsigned which = block_which(b, page);
+            unsigned start = which ? 0 : b->pa & ~PAGE_MASK;
+            unsigned end = which ? (b->pa & ~PAGE_MASK) + b->bytes - PAGE_SIZE
+                                 : (b->pa & ~PAGE_MASK) + b->bytes;
+
+            if (b->dead || (start < first + len && first < end)) {
+                if (!b->dead)
+                    kill_block(c, b);
+                low = start < low ? start : low;
+                high = end > high ? end : high;
+                *link = b->page_next[which];
+                p->count--;
+                dropped = true;
+            } else {
+                link = &b->page_next[which];
+            }
         }
     }
-    p->pieces = pieces;
-    if (!p->blocks) {
+    if (!dropped)
+        return;
+    clear_pieces(p, low, high);
+    if (!p->count) {
         *slot = p->next;
         c->mem->unwatch_code(c, page);
     }

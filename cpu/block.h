@@ -42,11 +42,14 @@ struct block {
     struct insn insn[];
 };
 
-/* A page that holds code: which 128-byte pieces, and its blocks. */
+/* A page that holds code: which 128-byte pieces do, and its blocks by the piece they begin in. */
+#define PIECE_BITS 7
+#define PIECES (PAGE_SIZE >> PIECE_BITS)
 struct code_page {
     gpa_t page;
     uint32_t pieces;
-    struct block *blocks;
+    uint32_t count;                /* blocks */
+    struct block *blocks[PIECES];
     struct code_page *next;
 };
 

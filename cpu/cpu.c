@@ -190,7 +190,14 @@ uint64_t mem_read_slow(struct cpu *c, const struct insn *i, gla_t la, unsigned s
 
 void mem_write_slow(struct cpu *c, const struct insn *i, gla_t la, uint64_t v, unsigned size)
 {
+    unsigned n = TLB_INDEX(la);
+
     SYNC();
+    if (((la + size - 1) & PAGE_MASK) == c->tlb->code_tag[n]) {
+        store_n((uint8_t *)(c->tlb->w[n].addend + la), v, size);
+        c->engine_invalidate(c, c->tlb->code_pa[n] | (la & ~PAGE_MASK), size);
+        return;
+    }
     c->mem->write(c, la, v, size, c->cpl == 3);
 }
 
@@ -235,10 +242,10 @@ static unsigned piece(unsigned left)
 void mem_read_bytes(struct cpu *c, const struct insn *i, void *buf, unsigned size, unsigned align)
 {
     gla_t la = bytes_linear(c, i, size, align, false);
-    const struct tlb_entry *e = TLB_ENTRY(la);
+    const struct tlb_entry *e = TLB_R(la);
     uint8_t *p = buf;
 
-    if (TLB_HIT(e->rtag, la, size)) {
+    if (TLB_HIT(e->tag, la, size)) {
         memcpy(buf, (const void *)(e->addend + la), size);
         return;
     }
@@ -257,10 +264,10 @@ void mem_write_bytes(struct cpu *c, const struct insn *i, const void *buf, unsig
                      unsigned align)
 {
     gla_t la = bytes_linear(c, i, size, align, true);
-    const struct tlb_entry *e = TLB_ENTRY(la);
+    const struct tlb_entry *e = TLB_W(la);
     const uint8_t *p = buf;
 
-    if (TLB_HIT(e->wtag, la, size)) {
+    if (TLB_HIT(e->tag, la, size)) {
         memcpy((void *)(e->addend + la), buf, size);
         return;
     }

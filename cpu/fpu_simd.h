@@ -20,10 +20,10 @@ void xmm_write_slow(struct cpu *c, const struct insn *i, const union xmm *v, boo
 static inline union xmm xmm_read(struct cpu *c, const struct insn *i, bool aligned)
 {
     gla_t la = seg_linear(c, i, i->seg, ea(c, i), 16, false);
-    const struct tlb_entry *e = TLB_ENTRY(la);
+    const struct tlb_entry *e = TLB_R(la);
     union xmm v;
 
-    if (TLB_HIT(e->rtag, la, 16) && !(aligned && (la & 15)))
+    if (TLB_HIT(e->tag, la, 16) && !(aligned && (la & 15)))
         memcpy(&v, (const void *)(e->addend + la), 16);
     else
         xmm_read_slow(c, i, &v, aligned);
@@ -33,9 +33,9 @@ static inline union xmm xmm_read(struct cpu *c, const struct insn *i, bool align
 static inline void xmm_write(struct cpu *c, const struct insn *i, const union xmm *v, bool aligned)
 {
     gla_t la = seg_linear(c, i, i->seg, ea(c, i), 16, true);
-    const struct tlb_entry *e = TLB_ENTRY(la);
+    const struct tlb_entry *e = TLB_W(la);
 
-    if (TLB_HIT(e->wtag, la, 16) && !(aligned && (la & 15)))
+    if (TLB_HIT(e->tag, la, 16) && !(aligned && (la & 15)))
         memcpy((void *)(e->addend + la), v, 16);
     else
         xmm_write_slow(c, i, v, aligned);

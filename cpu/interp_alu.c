@@ -119,9 +119,9 @@ DEF_OPS(32)
         RMW_END(p, bits / 8);                                                                \
         NEXT;                                                                                \
     }                                                                                        \
-    DEF_FLAT(op##_mr##bits, bits, wtag, *p = do_##op##bits(c, *p, REG##bits(i->reg)))        \
-    DEF_FLAT(op##_mi##bits, bits, wtag, *p = do_##op##bits(c, *p, i->imm))                   \
-    DEF_FLAT(op##_rm##bits, bits, rtag,                                                      \
+    DEF_FLAT(op##_mr##bits, bits, W, *p = do_##op##bits(c, *p, REG##bits(i->reg)))        \
+    DEF_FLAT(op##_mi##bits, bits, W, *p = do_##op##bits(c, *p, i->imm))                   \
+    DEF_FLAT(op##_rm##bits, bits, R,                                                      \
              REG##bits(i->reg) = do_##op##bits(c, REG##bits(i->reg), *p))
 
 /* Two operands, flags only. */
@@ -146,8 +146,8 @@ DEF_OPS(32)
         do_##op##bits(c, mem_read##bits(c, i), i->imm);                                      \
         NEXT;                                                                                \
     }                                                                                        \
-    DEF_FLAT(name##_mr##bits, bits, rtag, do_##op##bits(c, *p, REG##bits(i->reg)))           \
-    DEF_FLAT(name##_mi##bits, bits, rtag, do_##op##bits(c, *p, i->imm))
+    DEF_FLAT(name##_mr##bits, bits, R, do_##op##bits(c, *p, REG##bits(i->reg)))           \
+    DEF_FLAT(name##_mi##bits, bits, R, do_##op##bits(c, *p, i->imm))
 
 #define SET(name, suffix, r, m)                                                              \
     HSET(name##suffix) = { .fn = { { name##r##8, name##r##16, name##r##32 },                       \
@@ -185,7 +185,7 @@ DEF_RO_ALL(test, and)
         do_sub##bits(c, REG##bits(i->reg), mem_read##bits(c, i));                            \
         NEXT;                                                                                \
     }                                                                                        \
-    DEF_FLAT(cmp_rm##bits, bits, rtag, do_sub##bits(c, REG##bits(i->reg), *p))
+    DEF_FLAT(cmp_rm##bits, bits, R, do_sub##bits(c, REG##bits(i->reg), *p))
 DEF_CMP_GE(8)
 DEF_CMP_GE(16)
 DEF_CMP_GE(32)
@@ -205,7 +205,7 @@ SET(cmp, _GE, _rr_rev, _rm)
         RMW_END(p, bits / 8);                                                                \
         NEXT;                                                                                \
     }                                                                                        \
-    DEF_FLAT(op##_m##bits, bits, wtag, *p = do_##op##bits(c, *p))
+    DEF_FLAT(op##_m##bits, bits, W, *p = do_##op##bits(c, *p))
 #define DEF_UNARY_ALL(op)                                                                    \
     DEF_UNARY(op, 8) DEF_UNARY(op, 16) DEF_UNARY(op, 32)                                     \
     SET(op, _E, _r, _m)

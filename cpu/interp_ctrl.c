@@ -110,10 +110,10 @@ SET2(jmp_J)
 OP(call_J32_f)
 {
     gla_t la = c->r[ESP] - 4;
-    const struct tlb_entry *e = TLB_ENTRY(la);
+    const struct tlb_entry *e = TLB_W(la);
     uint32_t t = c->eip + i->imm;
 
-    if (unlikely(!TLB_HIT(e->wtag, la, 4)) || unlikely(t > c->seg[SEG_CS].limit)) {
+    if (unlikely(!TLB_HIT(e->tag, la, 4)) || unlikely(t > c->seg[SEG_CS].limit)) {
         call_J32(c, i);
         return;
     }
@@ -127,10 +127,10 @@ HSET(call_J) = { .fn = { { NULL, call_J16, call_J32 }, { NULL, NULL, NULL } },
 OP(ret32_f)
 {
     gla_t la = c->r[ESP];
-    const struct tlb_entry *e = TLB_ENTRY(la);
+    const struct tlb_entry *e = TLB_R(la);
     uint32_t t;
 
-    if (unlikely(!TLB_HIT(e->rtag, la, 4))) {
+    if (unlikely(!TLB_HIT(e->tag, la, 4))) {
         ret32(c, i);
         return;
     }

@@ -79,7 +79,9 @@ void mem_write_slow(struct cpu *c, const struct insn *i, gla_t la, uint64_t v, u
 void *mem_rmw_slow(struct cpu *c, const struct insn *i, gla_t la, unsigned size);
 void mem_rmw_commit(struct cpu *c, const struct insn *i, unsigned size);
 
-#define TLB_ENTRY(la) (&c->tlb->e[(la) >> PAGE_SHIFT & (TLB_SIZE - 1)])
+/* The entry for reading, and the one for writing. */
+#define TLB_R(la) (&c->tlb->r[TLB_INDEX(la)])
+#define TLB_W(la) (&c->tlb->w[TLB_INDEX(la)])
 /* The last byte's page must be the entry's: one compare checks presence and page crossing. */
 #define TLB_HIT(tag, la, size) likely((((la) + (size) - 1) & PAGE_MASK) == (tag))
 
@@ -87,16 +89,16 @@ void mem_rmw_commit(struct cpu *c, const struct insn *i, unsigned size);
     /* at linear address, with the current privilege */                                      \
     static inline uint##bits##_t la_read##bits(struct cpu *c, const struct insn *i, gla_t la) \
     {                                                                                        \
-        const struct tlb_entry *e = TLB_ENTRY(la);                                           \
-        if (TLB_HIT(e->rtag, la, bits / 8))                                                  \
+        const struct tlb_entry *e = TLB_R(la);                                               \
+        if (TLB_HIT(e->tag, la, bits / 8))                                                   \
             return *(const type *)(e->addend + la);                                          \
         return (uint##bits##_t)mem_read_slow(c, i, la, bits / 8);                            \
     }                                                                                        \
     static inline void la_write##bits(struct cpu *c, const struct insn *i, gla_t la,         \
                                       uint##bits##_t v)                                      \
     {                                                                                        \
-        const struct tlb_entry *e = TLB_ENTRY(la);                                           \
-        if (TLB_HIT(e->wtag, la, bits / 8))                                                  \
+        const struct tlb_entry *e = TLB_W(la);                                               \
+        if (TLB_HIT(e->tag, la, bits / 8))                                                   \
             *(type *)(e->addend + la) = v;                                                   \
         else                                                                                 \
             mem_write_slow(c, i, la, v, bits / 8);                                           \
@@ -125,8 +127,8 @@ void mem_rmw_commit(struct cpu *c, const struct insn *i, unsigned size);
     static inline type *mem_rmw##bits(struct cpu *c, const struct insn *i)                   \
     {                                                                                        \
         gla_t la = seg_linear(c, i, i->seg, ea(c, i), bits / 8, true);                       \
-        const struct tlb_entry *e = TLB_ENTRY(la);                                           \
-        if (TLB_HIT(e->wtag, la, bits / 8))                                                  \
+        const struct tlb_entry *e = TLB_W(la);                                               \
+        if (TLB_HIT(e->tag, la, bits / 8))                                                   \
             return (type *)(e->addend + la);                                                 \
         return (type *)mem_rmw_slow(c, i, la, bits / 8);                                     \
     }
@@ -141,13 +143,13 @@ DEF_MEM(64, mem64_t)
 #define MEMT32 mem32_t
 
 /* The forms of a memory handler for flat segments, name_f0 without and name_f1 with an index: the
- * whole of it when the TLB allows the access (`tag`: rtag or wtag), with *p the operand; anything
+ * whole of it when the TLB allows the access (`set`: R or W), with *p the operand; anything
  * else is left to the general handler. */
-#define DEF_FLAT_FORM(name, form, bits, tag, address, ...)                                   \
+#define DEF_FLAT_FORM(name, form, bits, set, address, ...)                                   \
     OP(name##form)                                                                           \
     {                                                                                        \
         gla_t la_ = (address);                                                               \
-        const struct tlb_entry *e_ = TLB_ENTRY(la_);                                         \
+        const struct tlb_entry *e_ = TLB_##set(la_);                                         \
         MEMT##bits *p;                                                                       \
         if (unlikely(!TLB_HIT(e_->tag, la_, bits / 8))) {                                    \
             name(c, i);                                                                      \
@@ -157,9 +159,9 @@ DEF_MEM(64, mem64_t)
         __VA_ARGS__;                                                                         \
         NEXT;                                                                                \
     }
-#define DEF_FLAT(name, bits, tag, ...)                                                       \
-    DEF_FLAT_FORM(name, _f0, bits, tag, c->r[i->base] + i->disp, __VA_ARGS__)                \
-    DEF_FLAT_FORM(name, _f1, bits, tag,                                                      \
+#define DEF_FLAT(name, bits, set, ...)                                                       \
+    DEF_FLAT_FORM(name, _f0, bits, set, c->r[i->base] + i->disp, __VA_ARGS__)                \
+    DEF_FLAT_FORM(name, _f1, bits, set,                                                      \
                   c->r[i->base] + (c->r[i->index] << i->scale) + i->disp, __VA_ARGS__)
 /* The part of an hset that names them: m is the general memory handler without its size. */
 #define FLAT3(m)                                                                             \

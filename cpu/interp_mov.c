@@ -43,9 +43,9 @@
         mem_write##bits(c, i, i->imm);                                                       \
         NEXT;                                                                                \
     }                                                                                        \
-    DEF_FLAT(mov_mr##bits, bits, wtag, *p = REG##bits(i->reg))                               \
-    DEF_FLAT(mov_mi##bits, bits, wtag, *p = i->imm)                                          \
-    DEF_FLAT(mov_rm##bits, bits, rtag, REG##bits(i->reg) = *p)                               \
+    DEF_FLAT(mov_mr##bits, bits, W, *p = REG##bits(i->reg))                               \
+    DEF_FLAT(mov_mi##bits, bits, W, *p = i->imm)                                          \
+    DEF_FLAT(mov_rm##bits, bits, R, REG##bits(i->reg) = *p)                               \
     OP(xchg_rr##bits)                                                                        \
     {                                                                                        \
         uint##bits##_t t = REG##bits(i->rm);                                                 \
@@ -129,7 +129,7 @@ SET3(xadd_EG, xadd_rr, xadd_mr)
         REG##to(i->reg) = (stype)mem_read##from(c, i);                                       \
         NEXT;                                                                                \
     }                                                                                        \
-    DEF_FLAT(name##_m##to, from, rtag, REG##to(i->reg) = (stype)*p)
+    DEF_FLAT(name##_m##to, from, R, REG##to(i->reg) = (stype)*p)
 DEF_EXTEND(movzx_b, 16, 8, uint8_t)
 DEF_EXTEND(movzx_b, 32, 8, uint8_t)
 DEF_EXTEND(movzx_w, 16, 16, uint16_t)
@@ -181,9 +181,9 @@ SET2_FLAT(movsx_w, movsx_w_r, movsx_w_m)
         mem_write8(c, i, lf_cond(c, cc));                                                    \
         NEXT;                                                                                \
     }                                                                                        \
-    DEF_FLAT(cmov_##name##_m16, 16, rtag,                                                    \
+    DEF_FLAT(cmov_##name##_m16, 16, R,                                                    \
              if (lf_cond(c, cc)) REG16(i->reg) = *p)                                         \
-    DEF_FLAT(cmov_##name##_m32, 32, rtag,                                                    \
+    DEF_FLAT(cmov_##name##_m32, 32, R,                                                    \
              if (lf_cond(c, cc)) REG32(i->reg) = *p)                                         \
     SET2_FLAT(cmov_##name, cmov_##name##_r, cmov_##name##_m)                                      \
     HSET(set_##name) = HSET_RM(set_##name##_r, set_##name##_m);

@@ -8,8 +8,8 @@
     OP(name##_f)                                                                             \
     {                                                                                        \
         gla_t la = c->r[ESP] - 4;                                                            \
-        const struct tlb_entry *e = TLB_ENTRY(la);                                           \
-        if (unlikely(!TLB_HIT(e->wtag, la, 4))) {                                            \
+        const struct tlb_entry *e = TLB_W(la);                                               \
+        if (unlikely(!TLB_HIT(e->tag, la, 4))) {                                             \
             name(c, i);                                                                      \
             return;                                                                          \
         }                                                                                    \
@@ -51,9 +51,9 @@ OP(pop_r32)
 OP(pop_r32_f)
 {
     gla_t la = c->r[ESP];
-    const struct tlb_entry *e = TLB_ENTRY(la);
+    const struct tlb_entry *e = TLB_R(la);
 
-    if (unlikely(!TLB_HIT(e->rtag, la, 4))) {
+    if (unlikely(!TLB_HIT(e->tag, la, 4))) {
         pop_r32(c, i);
         return;
     }

@@ -53,11 +53,11 @@ static void *run_host(struct cpu *c, unsigned seg, uint32_t off, uint32_t bytes,
 {
     const struct seg *s = &c->seg[seg];
     gla_t la = s->base + off;
-    const struct tlb_entry *e = TLB_ENTRY(la);
+    const struct tlb_entry *e = write ? TLB_W(la) : TLB_R(la);
 
     if (off + (uint64_t)bytes > (write ? s->wlim : s->rlim))
         return NULL;
-    if ((write ? e->wtag : e->rtag) != (la & PAGE_MASK))
+    if (e->tag != (la & PAGE_MASK))
         return NULL;
     return (void *)(e->addend + la);
 }
@@ -156,7 +156,7 @@ static uint32_t stos_run(struct cpu *c, const struct insn *i, unsigned size)
             NEXT;                                                                            \
         }                                                                                    \
         while (count_get(c, i)) {                                                            \
-            uint32_t n = unlikely(c->events & EVENT_SINGLE) ? 0 : movs_run(c, i, bits / 8);  \
+            uint32_t n = unlikely(c->step || c->db_bp_active) ? 0 : movs_run(c, i, bits / 8);  \
             if (n) {                                                                         \
                 add_masked(c, i, ESI, n * (bits / 8));                                       \
                 add_masked(c, i, EDI, n * (bits / 8));                                       \
@@ -177,7 +177,7 @@ static uint32_t stos_run(struct cpu *c, const struct insn *i, unsigned size)
             NEXT;                                                                            \
         }                                                                                    \
         while (count_get(c, i)) {                                                            \
-            uint32_t n = unlikely(c->events & EVENT_SINGLE) ? 0 : stos_run(c, i, bits / 8);  \
+            uint32_t n = unlikely(c->step || c->db_bp_active) ? 0 : stos_run(c, i, bits / 8);  \
             if (n) {                                                                         \
                 add_masked(c, i, EDI, n * (bits / 8));                                       \
                 add_masked(c, i, ECX, -n);                                                   \
@@ -228,8 +228,8 @@ static uint32_t stos_run(struct cpu *c, const struct insn *i, unsigned size)
     static inline void ins_one##bits(struct cpu *c, const struct insn *i)                    \
     {                                                                                        \
         gla_t la = seg_linear(c, i, SEG_ES, DI_OFF, bits / 8, true);                         \
-        const struct tlb_entry *e = TLB_ENTRY(la);                                           \
-        if (!TLB_HIT(e->wtag, la, bits / 8))                                                 \
+        const struct tlb_entry *e = TLB_W(la);                                               \
+        if (!TLB_HIT(e->tag, la, bits / 8))                                                  \
             c->mem->probe_write(c, la, bits / 8, c->cpl == 3);                               \
         la_write##bits(c, i, la, c->bus->in(c->bus_opaque, c->r[EDX], bits / 8));            \
         add_masked(c, i, EDI, STEP(bits / 8));                                               \

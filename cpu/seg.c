@@ -9,15 +9,15 @@
 #define DEF_SYS(bits)                                                                        \
     uint##bits##_t sys_read##bits(struct cpu *c, gla_t la)                                   \
     {                                                                                        \
-        const struct tlb_entry *e = &c->tlbs[TLB_SUPER].e[la >> PAGE_SHIFT & (TLB_SIZE - 1)]; \
-        if (TLB_HIT(e->rtag, la, bits / 8))                                                  \
+        const struct tlb_entry *e = &c->tlbs[TLB_SUPER].r[TLB_INDEX(la)];                    \
+        if (TLB_HIT(e->tag, la, bits / 8))                                                   \
             return load_n((const void *)(e->addend + la), bits / 8);                         \
         return c->mem->read(c, la, bits / 8, false);                                         \
     }                                                                                        \
     void sys_write##bits(struct cpu *c, gla_t la, uint##bits##_t v)                          \
     {                                                                                        \
-        const struct tlb_entry *e = &c->tlbs[TLB_SUPER].e[la >> PAGE_SHIFT & (TLB_SIZE - 1)]; \
-        if (TLB_HIT(e->wtag, la, bits / 8))                                                  \
+        const struct tlb_entry *e = &c->tlbs[TLB_SUPER].w[TLB_INDEX(la)];                    \
+        if (TLB_HIT(e->tag, la, bits / 8))                                                   \
             store_n((void *)(e->addend + la), v, bits / 8);                                  \
         else                                                                                 \
             c->mem->write(c, la, v, bits / 8, false);                                        \

@@ -18,15 +18,21 @@ static struct mmu *mmu_of(struct cpu *c)
 
 /* --- TLB upkeep --- */
 
+static void drop_write(struct tlb *t, unsigned n)
+{
+    t->w[n].tag = tlb_none(n);
+    t->code_tag[n] = TLB_NOT_CODE;
+}
+
 static void flush_set(struct tlb *t, bool global_too)
 {
     unsigned n;
 
     for (n = 0; n < TLB_SIZE; n++) {
-        if (global_too || !t->global[n]) {
-            t->e[n].rtag = tlb_none(n);
-            t->e[n].wtag = tlb_none(n);
-        }
+        if (global_too || !t->r_global[n])
+            t->r[n].tag = tlb_none(n);
+        if (global_too || !t->w_global[n])
+            drop_write(t, n);
     }
 }
 
@@ -56,15 +62,15 @@ static void mmu_invlpg(struct cpu *c, gla_t la)
         if (u->large_map[la >> 27] >> (la >> 22 & 31) & 1) {
             /* 4 KiB pieces of a large page: drop all of its region */
             for (n = 0; n < TLB_SIZE; n++) {
-                if ((t->e[n].rtag ^ la) >> 22 == 0 || (t->e[n].wtag ^ la) >> 22 == 0) {
-                    t->e[n].rtag = tlb_none(n);
-                    t->e[n].wtag = tlb_none(n);
-                }
+                if ((t->r[n].tag ^ la) >> 22 == 0)
+                    t->r[n].tag = tlb_none(n);
+                if ((t->w[n].tag ^ la) >> 22 == 0 || (t->code_tag[n] ^ la) >> 22 == 0)
+                    drop_write(t, n);
             }
         }
-        n = la >> PAGE_SHIFT & (TLB_SIZE - 1);
-        t->e[n].rtag = tlb_none(n);
-        t->e[n].wtag = tlb_none(n);
+        n = TLB_INDEX(la);
+        t->r[n].tag = tlb_none(n);
+        drop_write(t, n);
     }
 }
 
@@ -96,10 +102,12 @@ void mmu_forbid_write(struct cpu *c, gpa_t pa)
         return;
     for (set = TLB_SUPER; set <= TLB_USER; set++) {
         for (n = 0; n < TLB_SIZE; n++) {
-            struct tlb_entry *e = &c->tlbs[set].e[n];
+            struct tlb *t = &c->tlbs[set];
 
-            if (e->wtag != tlb_none(n) && e->addend + e->wtag == (uintptr_t)p.wr)
-                e->wtag = tlb_none(n);
+            if (t->w[n].tag != tlb_none(n) && t->w[n].addend + t->w[n].tag == (uintptr_t)p.wr)
+                drop_write(t, n);
+            if (t->code_tag[n] != TLB_NOT_CODE && t->code_pa[n] == (pa & ~(gpa_t)~PAGE_MASK))
+                drop_write(t, n);
         }
     }
     windows_forbid_write(u, pa);
@@ -134,19 +142,28 @@ static void fill(struct cpu *c, gla_t la, const struct walk *w, struct phys_page
     struct mmu *u = mmu_of(c);
     struct tlb *t = &c->tlbs[user ? TLB_USER : TLB_SUPER];
     unsigned n = TLB_INDEX(la);
-    struct tlb_entry *e = &t->e[n];
     gla_t page = la & PAGE_MASK;
-    uint8_t *host = p.rd ? p.rd : p.wr;
 
-    if (!host || page_has_watch(c, page))
+    if (page_has_watch(c, page))
         return;
-    e->rtag = p.rd ? page : tlb_none(n);
-    e->wtag = tlb_none(n);
-    /* one addend serves both: PAM may send reads and writes to different places */
-    if (p.wr == host && w->writable && !memmap_watched(u->map, w->pa))
-        e->wtag = page;
-    e->addend = (uintptr_t)host - page;
-    t->global[n] = w->global;
+    if (p.rd) {
+        t->r[n].tag = page;
+        t->r[n].addend = (uintptr_t)p.rd - page;
+        t->r_global[n] = w->global;
+    }
+    if (p.wr && w->writable) {
+        unsigned watched = memmap_watched(u->map, w->pa);
+
+        drop_write(t, n);
+        if (!watched) {
+            t->w[n].tag = page;
+        } else if (watched == WATCH_CODE) {
+            t->code_tag[n] = page;
+            t->code_pa[n] = w->pa & ~(gpa_t)~PAGE_MASK;
+        }
+        t->w[n].addend = (uintptr_t)p.wr - page;
+        t->w_global[n] = w->global;
+    }
     if (w->large)
         u->large_map[la >> 27] |= 1u << (la >> 22 & 31);
 }
@@ -359,17 +376,17 @@ void mmu_dump_tlb(struct cpu *c, FILE *f)
 
     for (set = TLB_SUPER; set <= TLB_USER; set++) {
         for (n = 0; n < TLB_SIZE; n++) {
-            const struct tlb_entry *e = &c->tlbs[set].e[n];
-            bool r = e->rtag != tlb_none(n);
-            bool w = e->wtag != tlb_none(n);
-            gla_t page = r ? e->rtag : e->wtag;
+            const struct tlb *t = &c->tlbs[set];
+            bool r = t->r[n].tag != tlb_none(n);
+            bool w = t->w[n].tag != tlb_none(n);
+            gla_t page = r ? t->r[n].tag : t->w[n].tag;
             gpa_t pa;
 
             if ((!r && !w) || !mmu_debug_translate(c, page, &pa))
                 continue;
             fprintf(f, "%s %08x -> %09llx %c%c%c\n", names[set], page, (unsigned long long)pa,
                     r ? 'r' : '-', w ? 'w' : '-',
-                    c->tlbs[set].global[n] ? 'g' : '-');
+                    (r ? t->r_global[n] : t->w_global[n]) ? 'g' : '-');
         }
     }
 }

@@ -199,7 +199,6 @@ static unsigned zap(struct windows *ws, struct window *w, gla_t first, gla_t las
             forget_page(ws, w, p);
         hide(w, start << PAGE_SHIFT, (uint64_t)(p - start) << PAGE_SHIFT);
         ws->n.zaps++;
-        w->cost++;
         total += p - start;
     }
     return total;

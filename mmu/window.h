@@ -33,7 +33,7 @@ struct window *window_find(struct cpu *c);
 void window_close(struct cpu *c, struct window *w);
 /* Host address of linear address 0. */
 uint64_t window_base(const struct window *w);
-/* Mappings taken away, and pages mapped again, since the last call: what keeping the window cost. */
+/* Pages mapped again since the last call: what keeping the window in step has cost. */
 unsigned window_cost(struct window *w);
 
 /* Make linear address la accessible as the guest's page tables allow it at CPL 3. Sets A and D. Safe in a

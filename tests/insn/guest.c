@@ -116,15 +116,15 @@ void guest_use_tlb(struct cpu *c, bool fill)
     unsigned n;
 
     for (n = 0; n < TLB_COUNT; n++)
-        for (m = 0; m < TLB_SIZE && !c->tlbs[n].e[m].rtag; m++)
-            c->tlbs[n].e[m].rtag = c->tlbs[n].e[m].wtag = tlb_none(m);
+        for (m = 0; m < TLB_SIZE && !c->tlbs[n].r[m].tag; m++)
+            c->tlbs[n].r[m].tag = c->tlbs[n].w[m].tag = tlb_none(m);
     for (m = 0; m < map_count; m++) {
         for (n = 0; n < maps[m].size; n += PAGE_SIZE) {
             gla_t la = maps[m].la + n;
-            struct tlb_entry *e = &t->e[la >> PAGE_SHIFT & (TLB_SIZE - 1)];
+            unsigned k = TLB_INDEX(la);
 
-            e->rtag = e->wtag = fill ? la : tlb_none(TLB_INDEX(la));
-            e->addend = 0;
+            t->r[k].tag = t->w[k].tag = fill ? la : tlb_none(k);
+            t->r[k].addend = t->w[k].addend = 0;
         }
     }
 }
