@@ -27,6 +27,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(TEST_DIR)/fpu_host -n $(CASES)" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
               "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+              "$(srcdir)/tests/boot/nanobench.py $(O)/callgate" \
               "$(BOOT) demo"
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(BOOT) installer" "$(BOOT) media" \
               "$(BOOT) floppies"
