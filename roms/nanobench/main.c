@@ -1,12 +1,13 @@
 /* main.c - the nanobenchmark guest: tables, the clock, what is measured, and the lines it prints.
  *
  * On COM1, one line each: "nano tsc_khz N"; "nano NAME CYCLES", the time stamp counter's ticks for one
- * operation; "nano NAME absent" if the CPU lacks it; "nano done". The word `quick` on the command line makes it
- * content with fewer samples.
+ * operation; "nano NAME absent" if the CPU lacks it; "nano done". The word `quick` on the command line
+ * makes it content with fewer samples.
  *
- * An operation is timed by the median of many samples, each long enough for any clock and short enough that most
- * are not interrupted by the host, less the median of the same rounds of the empty loop. Where a pass over a page table changes it, the entries are put
- * back before each pass outside the time taken. Interrupts stay masked at the PIC throughout.
+ * An operation is timed by the median of many samples, each long enough for any clock and short enough
+ * that most are not interrupted by the host, less the median of the same rounds of the empty loop. Where
+ * a pass over a page table changes it, the entries are put back before each pass outside the time taken.
+ * Interrupts stay masked at the PIC throughout.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "nanobench.h"

@@ -15,17 +15,27 @@ BOOT_RAM = 256  # and of one that runs the busybox commands
 QUIET = 0.97    # a native run that had less of the processor was disturbed
 
 
+def children(pid):
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+            return [int(n) for n in f.read().split()]
+    except OSError:
+        return []
+
+
 def leaf(pid):
     """The process at the end of a chain of wrappers."""
-    while True:
-        try:
-            with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-                children = f.read().split()
-        except OSError:
-            return pid
-        if not children:
-            return pid
-        pid = int(children[-1])
+    while children(pid):
+        pid = children(pid)[-1]
+    return pid
+
+
+def started(pid):
+    """When a process was made, by the monotonic clock."""
+    with open("/proc/%d/stat" % pid) as f:
+        ticks = int(f.read().rpartition(")")[2].split()[19])
+    since_boot = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.monotonic() - since_boot
 
 
 def own_memory(pid, ram):
@@ -53,26 +63,33 @@ def waiting(pid):
 
 
 class Watch(threading.Thread):
-    """Looks at a process while it runs: the most memory it held, and how long it has waited for the CPU."""
+    """Looks at a process while it runs: the most memory it held, and how long it has waited for the CPU. If the
+    stamps of its output come from a wrapper, their zero is when that started the process."""
 
-    def __init__(self, pid, ram):
+    def __init__(self, pid, ram, wrapped):
         super().__init__(daemon=True)
-        self.pid, self.ram, self.peak = pid, ram, 0
+        self.pid, self.ram, self.wrapped, self.peak = pid, ram, wrapped, 0
+        self.zero = None if wrapped else time.monotonic()
         self.waits = [(0.0, 0.0)]
-        self.began = time.monotonic()
         self.over = threading.Event()
         self.start()
 
     def run(self):
         n = 0
-        while not self.over.wait(0.05):
-            n += 1
+        while not self.over.wait(0.02):
             try:
+                if self.zero is None:
+                    if not children(self.pid):
+                        continue
+                    self.zero = started(children(self.pid)[0])
                 pid = leaf(self.pid)
-                self.waits.append((time.monotonic() - self.began, waiting(pid)))
-                if n % 40 == 0:
+                if self.wrapped and pid == self.pid:
+                    continue
+                self.waits.append((time.monotonic() - self.zero, waiting(pid)))
+                if n % 100 == 0:
                     self.peak = max(self.peak, own_memory(pid, self.ram))
-            except (OSError, KeyError, ValueError):
+                n += 1
+            except (OSError, KeyError, ValueError, IndexError):
                 pass  # it has just ended
 
     def stop(self):
@@ -107,7 +124,7 @@ def suite_run(folder, log, emulator, args, limit):
     for _ in range(3 if emulator == "native" else 1):
         p = subprocess.Popen([os.path.join(folder, "run"), part, emulator] + args, env=env,
                              stdin=subprocess.DEVNULL)
-        watch = Watch(p.pid, RAM)
+        watch = Watch(p.pid, RAM, True)
         p.wait()
         watch.stop()
         if not os.path.exists(part):
@@ -141,7 +158,7 @@ def plain_run(log, command, limit, ram=0):
         return str(e)
     timer = threading.Timer(limit, p.kill)
     timer.start()
-    watch = Watch(p.pid, ram) if ram else None
+    watch = Watch(p.pid, ram, False) if ram else None
     lines = ["%10.4f %s" % (time.monotonic() - start, raw.decode("utf-8", "replace").rstrip())
              for raw in p.stdout]
     p.wait()
