@@ -73,6 +73,8 @@ class Bench:
             if why[name]:
                 say("not compared with %s: %s" % (name, why[name]))
                 del self.emulators[name]
+        if self.suite and "bochs" in self.emulators and bochs.has_debugger():
+            say("this Bochs has its debugger built in, and may need more than an hour for a run; BOCHS names another")
         if ENV.get("ONLY"):
             self.emulators = {k: v for k, v in self.emulators.items() if k in ENV["ONLY"].split()}
         self.had = {name: glob.glob(os.path.join(self.logs, name + "-*.log")) for name in ("qemu", "bochs")}

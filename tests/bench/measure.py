@@ -202,7 +202,7 @@ def version(command):
                               stderr=subprocess.STDOUT, errors="replace").stdout
     except OSError:
         return None
-    m = re.search(r"(?:version|Emulator) v?(\d[\w.]*)", text)
+    m = re.search(r"version (\d+\.\d+\.\d+)", text)
     return m[1] if m else None
 
 
@@ -219,7 +219,6 @@ def describe_host(logs):
     # the month is enough
     host = {"cpu": cpu[1] if cpu else platform.machine(), "cpus": os.cpu_count(),
             "memory": round(memory / 2**20), "system": system, "kernel": platform.release().split("-")[0],
-            "date": time.strftime("%Y-%m"), "qemu": version(["qemu-system-i386", "--version"]),
-            "bochs": version([os.environ.get("BOCHS") or "bochs", "--help", "features"])}
+            "date": time.strftime("%Y-%m"), "qemu": version(["qemu-system-i386", "--version"])}
     with open(os.path.join(logs, "host.json"), "w") as f:
         json.dump(host, f, indent=1)

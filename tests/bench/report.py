@@ -64,7 +64,7 @@ class Suite:
     def __init__(self, paths, native=False):
         rows, boots, own = {}, [], []
         self.runs = len(paths)
-        self.checks, self.command = {}, ""
+        self.checks, self.command, self.version = {}, "", None
         for path in paths:
             start, ready = {}, 0.0
             with open(path, errors="replace") as f:
@@ -87,6 +87,9 @@ class Suite:
                 elif kind == "GB-MARK" and what == "boot":
                     boots.append(t - ready)
             own += [int(n) / 1024 for n in re.findall(r"^# own_kb (\d+)", text, re.M)]
+            m = re.search(r"Bochs x86 Emulator (\S+)", text)
+            if m:
+                self.version = "Bochs " + m[1] + " with its debugger built in" * ("Next at t=" in text)
             self.command = (re.findall(r"^# cmd (.*)", text, re.M) or [""])[-1]
         self.rows = median_of(rows)
         self.boot = statistics.median(boots) if boots else None
@@ -98,6 +101,7 @@ class Recorded:
 
     def __init__(self, name, text):
         self.ratios, self.own, self.checks, self.command, self.runs = {}, None, {}, "", 0
+        self.version = None
         column = None
         for line in text.splitlines():
             cells = [c.strip() for c in line.strip().strip("|").split("|")]
@@ -308,7 +312,8 @@ class Report:
         h = self.host
         if not h:
             return ""
-        peers = ["QEMU " + h["qemu"]] * bool(h.get("qemu")) + ["Bochs " + h["bochs"]] * bool(h.get("bochs"))
+        peers = ["QEMU %s" % h.get("qemu")] * bool(h.get("qemu"))
+        peers += [p.version for p in self.peers.values() if p.version]
         return "Host: %s, %d processors, %d GiB, %s, Linux %s. %s. Measured %s." % (
             h["cpu"], h["cpus"], h["memory"], h["system"], h["kernel"], ", ".join(peers), h["date"])
 
