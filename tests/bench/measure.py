@@ -40,15 +40,15 @@ def started(pid):
 
 def own_memory(pid, ram):
     """KiB that a process holds besides the guest's RAM of `ram` MiB, its page tables included. Guest RAM is
-    shared memory, or one anonymous mapping of about that size."""
+    shared memory, or an anonymous mapping of that size or a little more."""
     with open("/proc/%d/status" % pid) as f:
         field = dict(re.findall(r"(\w+):\s+(\d+) kB", f.read()))
     size = int(field["RssAnon"]) + int(field["RssFile"]) + int(field["VmPTE"])
-    if int(field["RssShmem"]):
+    if int(field["RssShmem"]) > 8192:
         return size
     with open("/proc/%d/smaps" % pid) as f:
-        for m in re.finditer(r"^Size:\s+(\d+) kB\n(?:.*\n)*?Rss:\s+(\d+) kB", f.read(), re.M):
-            if ram << 10 <= int(m[1]) <= (ram + 16) << 10:
+        for m in re.finditer(r" 00:00 0 *\nSize:\s+(\d+) kB\n(?:\w+: .*\n)*?Rss:\s+(\d+) kB", f.read(), re.M):
+            if ram << 10 <= int(m[1]) <= (ram << 10) * 5 // 4:
                 size -= int(m[2])
     return size
 
