@@ -4,7 +4,7 @@ ROM_OUT = $(O)/roms
 OPTROMS     = $(ROM_OUT)/linuxboot.bin $(ROM_OUT)/multiboot.bin
 ROM_INSTALL = $(ROM_OUT)/demo.img
 
-roms: $(OPTROMS) $(ROM_INSTALL) demo.img $(ROM_OUT)/testrom.elf
+roms: $(OPTROMS) $(ROM_INSTALL) demo.img $(ROM_OUT)/testrom.elf $(ROM_OUT)/nanobench.elf
 
 # Code for guests: 32-bit, nothing of the host's. It is the same whatever compiles the emulator: gcc.
 ROM_CC = gcc
@@ -69,3 +69,19 @@ $(ROM_OUT)/testrom/%.o: roms/testrom/%.c roms/testrom/testrom.h
 $(ROM_OUT)/testrom.elf: $(TESTROM_OBJ) roms/testrom/testrom.ld
 	@echo "  ROM   $@"
 	@ld -m elf_i386 --no-warn-rwx-segments -T $(srcdir)/roms/testrom/testrom.ld -o $@ $(TESTROM_OBJ)
+
+# --- the nanobenchmark guest: a Multiboot kernel too ---
+
+NANO_OBJ = $(patsubst %,$(ROM_OUT)/nanobench/%.o,start ops main)
+
+$(ROM_OUT)/nanobench/%.o: roms/nanobench/%.S roms/nanobench/nanobench.h
+	@mkdir -p $(ROM_OUT)/nanobench
+	@$(ROM_CC) $(GUEST_CFLAGS) -c -o $@ $<
+
+$(ROM_OUT)/nanobench/%.o: roms/nanobench/%.c roms/nanobench/nanobench.h
+	@mkdir -p $(ROM_OUT)/nanobench
+	@$(ROM_CC) $(GUEST_CFLAGS) -march=i586 -c -o $@ $<
+
+$(ROM_OUT)/nanobench.elf: $(NANO_OBJ) roms/nanobench/nanobench.ld
+	@echo "  ROM   $@"
+	@ld -m elf_i386 --no-warn-rwx-segments -T $(srcdir)/roms/nanobench/nanobench.ld -o $@ $(NANO_OBJ)

@@ -27,6 +27,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(TEST_DIR)/fpu_host -n $(CASES)" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
               "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+              "$(srcdir)/tests/boot/nanobench.py $(O)/callgate" \
               "$(BOOT) demo"
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(BOOT) installer" "$(BOOT) media" \
               "$(BOOT) floppies"
@@ -40,7 +41,12 @@ check: check-programs
 	sh $(srcdir)/tests/guests/get >/dev/null || true
 	$(RUN) $(SUITES_BOOT) $(SUITES_FAST)
 
-bench: all
+# What a process can do of the nanobenchmarks, for the native column; nothing on hosts of another kind.
+$(TEST_DIR)/nano_native: tests/bench/nano_native.c
+	@mkdir -p $(TEST_DIR)
+	@case "$$($(CC) -dumpmachine)" in x86_64*) $(CC) -O2 $(WARN) -o $@ $< ;; esac
+
+bench: all $(TEST_DIR)/nano_native
 	python3 $(srcdir)/tests/bench/bench.py $(O)/callgate -w
 
 .PHONY: check-programs
