@@ -11,6 +11,7 @@
 
 #define NEED_FIRST  2
 #define NEED_MAX    128
+#define NEED_SUPER  30  /* ticks of supervisor code before it gets the global window */
 #define COST_MAX    120u /* mappings taken away or mapped again per tick: about 0.5 ms of 4 */
 #define SITE_LIMIT  24u
 #define LEVEL_MAX   8    /* 1024 ticks: some seconds */
@@ -26,14 +27,34 @@ static struct aspace *find(struct bt *bt, uint32_t cr3)
     return a;
 }
 
+/* Whether supervisor code may use the global window at all. */
+static bool global_possible(const struct cpu *c)
+{
+    return !(c->cr0 & CR0_PG) || (c->cr4 & CR4_PGE);
+}
+
 void adapt_find(struct bt *bt)
 {
     struct cpu *c = bt->c;
 
     bt->as = find(bt, c->cr3);
-    bt->window = NULL;
+    bt->user_window = NULL;
+    bt->global_window = NULL;
     if (bt->as->direct && (c->cr0 & CR0_PG))
-        bt->window = window_open(c);
+        bt->user_window = window_open(c, WINDOW_USER);
+    if (bt->super_ticks >= NEED_SUPER && global_possible(c))
+        bt->global_window = window_open(c, WINDOW_GLOBAL);
+}
+
+static void demote(struct bt *bt, struct aspace *a, struct window *w)
+{
+    window_close(bt->c, w);
+    a->direct = false;
+    a->heat = 0;
+    a->need = a->need * 4 < NEED_MAX ? a->need * 4 : NEED_MAX;
+    bt->as = NULL;
+    bt->user_window = NULL;
+    bt->demotions++;
 }
 
 void adapt_tick(struct bt *bt, bool user)
@@ -42,20 +63,17 @@ void adapt_tick(struct bt *bt, bool user)
 
     bt->tick++;
     retry_sites(bt);
-    if (!a || a->cr3 != bt->c->cr3 || !bt->opt.direct || !(bt->c->cr0 & CR0_PG))
+    if (!bt->opt.direct)
+        return;
+    if (!user && global_possible(bt->c) && ++bt->super_ticks == NEED_SUPER)
+        bt->as = NULL;
+    if (!a || a->cr3 != bt->c->cr3 || !(bt->c->cr0 & CR0_PG))
         return;
     if (a->direct) {
-        struct window *w = window_find(bt->c);
+        struct window *w = window_find(bt->c, WINDOW_USER);
 
-        if (w && window_cost(w) > COST_MAX) {
-            window_close(bt->c, w);
-            a->direct = false;
-            a->heat = 0;
-            a->need = a->need * 4 < NEED_MAX ? a->need * 4 : NEED_MAX;
-            bt->as = NULL;
-            bt->window = NULL;
-            bt->demotions++;
-        }
+        if (w && window_cost(w) > COST_MAX)
+            demote(bt, a, w);
     } else if (user && ++a->heat >= a->need) {
         a->direct = true;
         bt->as = NULL;

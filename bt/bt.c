@@ -28,7 +28,7 @@ static void kick(struct cpu *c)
 /* GS.base = the current window. */
 static void set_window(struct bt *bt)
 {
-    uint64_t base = window_base(bt->window);
+    uint64_t base = window_base(bt->cur->key & FETCH_USER ? bt->user_window : bt->global_window);
 
     if (bt->gs_base == base)
         return;
@@ -52,7 +52,8 @@ static bool ctx_matches(const struct ctx *x, const struct cpu *c, bool direct)
 static void find_ctx(struct bt *bt)
 {
     struct cpu *c = bt->c;
-    bool direct = bt->window && (c->fetch_key & FETCH_USER) && c->tlb == &c->tlbs[TLB_USER];
+    bool direct = c->fetch_key & FETCH_USER ? bt->user_window && c->tlb == &c->tlbs[TLB_USER]
+                                            : bt->global_window != NULL;
     unsigned h;
     unsigned n;
 
@@ -179,6 +180,27 @@ static void follow_exit(struct bt *bt, uint32_t n)
         tcache_link(bt, n, tcache_tb_at(bt, off));
 }
 
+bool bt_try_resume(struct bt *bt)
+{
+    struct cpu *c = bt->c;
+    uint32_t off;
+
+    if (atomic_load_explicit(&c->events, memory_order_acquire) || c->icount >= c->icount_stop ||
+        c->blocks->flush_wanted || c->fetch_gen != bt->fetch_gen || (!bt->as && bt->opt.direct))
+        return false;
+    find_ctx(bt);
+    off = tcache_lookup(bt, bt->cur, c->eip);
+    if (!off)
+        return false;
+    c->shadow_at = UINT64_MAX;
+    flags_to_native(c);
+    fpu_gate(c);
+    if (bt->cur->direct)
+        set_window(bt);
+    c->native.resume = (uintptr_t)bt->rx + off;
+    return true;
+}
+
 /* --- the loop --- */
 
 static void step(struct cpu *c)
@@ -209,7 +231,8 @@ static enum exit_reason run_loop(struct cpu *c)
         const void *host;
         uint32_t off;
 
-        atomic_store_explicit(&c->native.safepoint, &safe_word, memory_order_seq_cst);
+        if (!atomic_load_explicit(&c->native.safepoint, memory_order_relaxed))
+            atomic_store_explicit(&c->native.safepoint, &safe_word, memory_order_seq_cst);
         if (unlikely(c->events)) {
             bool user = c->cpl == 3;
 
@@ -230,7 +253,7 @@ static enum exit_reason run_loop(struct cpu *c)
             bt->fetch_gen = c->fetch_gen;
             bt->as = NULL;
         }
-        if (!bt->as && (c->fetch_key & FETCH_USER) && bt->opt.direct)
+        if (!bt->as && bt->opt.direct)
             adapt_find(bt);
         find_ctx(bt);
         off = tcache_lookup(bt, bt->cur, c->eip);
@@ -326,6 +349,7 @@ static int create(struct cpu *c, const char *options)
     c->engine_kick = kick;
     c->blocks->killed = tcache_kill;
     c->blocks->flushed = on_blocks_flushed;
+    atomic_store(&c->native.safepoint, &safe_word);
     c->native.site_fn = (void *)(uintptr_t)callout_site;
     bt->fsgsbase = getauxval(AT_HWCAP2) >> 1 & 1;
     stubs_emit(bt);

@@ -141,7 +141,9 @@ struct bt {
     /* adaptation (adapt.c) */
     struct aspace aspace[ASPACE_SIZE];
     struct aspace *as;     /* of the current CR3; NULL: look it up */
-    struct window *window; /* the current window, NULL: user code takes the checked way too */
+    struct window *user_window;   /* of the current CR3; NULL: user code takes the checked way too */
+    struct window *global_window; /* the same for supervisor code */
+    uint32_t super_ticks;
     uint64_t gs_base;
     bool fsgsbase;         /* WRGSBASE may be used */
     struct site site[SITE_SIZE];
@@ -199,6 +201,8 @@ void flags_to_native(struct cpu *c);
 
 /* options.c: `text`: what follows -accel bt, or NULL. 0 or -EINVAL after saying why. */
 int bt_parse_options(struct bt_options *o, const char *text);
+/* bt.c: go on with translated code at CS:EIP, from a callout: sets native.resume. False: leave. */
+bool bt_try_resume(struct bt *bt);
 /* stats.c */
 void bt_stats(struct cpu *c, FILE *f);
 

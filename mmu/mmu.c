@@ -56,6 +56,8 @@ static void mmu_invlpg(struct cpu *c, gla_t la)
     unsigned n;
 
     c->fetch_gen++;
+    if (u->windows)
+        windows_invlpg(u, la, u->large_map[la >> 27] >> (la >> 22 & 31) & 1);
     for (set = TLB_SUPER; set <= TLB_USER; set++) {
         struct tlb *t = &c->tlbs[set];
 
