@@ -39,10 +39,14 @@ void adapt_find(struct bt *bt)
 
     bt->as = find(bt, c->cr3);
     bt->user_window = NULL;
-    bt->global_window = NULL;
-    if (bt->as->direct && (c->cr0 & CR0_PG))
-        bt->user_window = window_open(c, WINDOW_USER);
-    if (bt->super_ticks >= NEED_SUPER && global_possible(c))
+    if (bt->as->direct && (c->cr0 & CR0_PG)) {
+        if (!window_valid(c, bt->as->window, WINDOW_USER))
+            bt->as->window = window_open(c, WINDOW_USER);
+        bt->user_window = bt->as->window;
+    }
+    if (bt->super_ticks < NEED_SUPER || !global_possible(c))
+        bt->global_window = NULL;
+    else if (!window_valid(c, bt->global_window, WINDOW_GLOBAL))
         bt->global_window = window_open(c, WINDOW_GLOBAL);
 }
 

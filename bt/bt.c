@@ -84,6 +84,38 @@ static void find_ctx(struct bt *bt)
     }
 }
 
+/* --- the pages of code --- */
+
+/* Linear addresses may translate differently: forget what the itlb cannot know any more. */
+static void follow_flush(struct bt *bt)
+{
+    struct cpu *c = bt->c;
+    uint32_t n = c->invlpg_count - bt->invlpg_count;
+
+    if (c->global_gen != bt->global_gen || n > INVLPG_RING || bt->opt.icount) {
+        memset(c->native.itlb, 0, sizeof c->native.itlb);
+        bt->super_local = false;
+    } else if (c->flush_gen != bt->flush_gen) {
+        memset(c->native.itlb[1], 0, sizeof c->native.itlb[1]);
+        if (bt->super_local) {
+            memset(c->native.itlb[0], 0, sizeof c->native.itlb[0]);
+            bt->super_local = false;
+        }
+    }
+    for (; n && n <= INVLPG_RING; n--) {
+        uint32_t page = c->invlpg_la[(c->invlpg_count - n) % INVLPG_RING] >> PAGE_SHIFT;
+
+        c->native.itlb[0][page & (ITLB_SIZE - 1)] = 0;
+        c->native.itlb[1][page & (ITLB_SIZE - 1)] = 0;
+    }
+    bt->fetch_gen = c->fetch_gen;
+    if (c->flush_gen != bt->flush_gen)
+        bt->as = NULL; /* CR3 may be another */
+    bt->flush_gen = c->flush_gen;
+    bt->global_gen = c->global_gen;
+    bt->invlpg_count = c->invlpg_count;
+}
+
 /* --- finding translations --- */
 
 static uint64_t nanoseconds(void)
@@ -111,6 +143,8 @@ static void learn_pages(struct bt *bt, const struct tb *t, gla_t la)
     unsigned user = (bt->cur->key & FETCH_USER) != 0;
     unsigned n;
 
+    if (!user && !c->blocks->fetch[la >> PAGE_SHIFT & (FETCH_TLB - 1)].global)
+        bt->super_local = true;
     for (n = 0; n < 2 && t->cookie[n]; n++)
         c->native.itlb[user][((la >> PAGE_SHIFT) + n) & (ITLB_SIZE - 1)] = t->cookie[n];
 }
@@ -163,6 +197,22 @@ static struct tb *find_tb(struct bt *bt, struct block **b)
     }
     learn_pages(bt, t, la);
     return t;
+}
+
+/* The page of a translation was not in the itlb: if it is what it was, all is well. Raises #PF. */
+static bool same_page(struct bt *bt, const struct tb *t)
+{
+    struct cpu *c = bt->c;
+    gla_t la = c->seg[SEG_CS].base + t->eip;
+    const struct fetch_entry *e;
+
+    if (t->cookie[1] || t->dead)
+        return false;
+    e = block_fetch_page(c, la);
+    if (e->page != bt->vpage[t->cookie[0]].page)
+        return false;
+    learn_pages(bt, t, la);
+    return true;
 }
 
 /* Follow up on an exit that was not linked: link it if there is something to link it to. */
@@ -248,11 +298,8 @@ static enum exit_reason run_loop(struct cpu *c)
         }
         if (unlikely(c->blocks->flush_wanted))
             blocks_flush(c);
-        if (c->fetch_gen != bt->fetch_gen) {
-            memset(c->native.itlb, 0, sizeof c->native.itlb);
-            bt->fetch_gen = c->fetch_gen;
-            bt->as = NULL;
-        }
+        if (c->fetch_gen != bt->fetch_gen)
+            follow_flush(bt);
         if (!bt->as && bt->opt.direct)
             adapt_find(bt);
         find_ctx(bt);
@@ -290,9 +337,11 @@ static enum exit_reason run_loop(struct cpu *c)
         if (left & LEAVE_EXIT) {
             follow_exit(bt, left & ~LEAVE_EXIT);
         } else if (left & LEAVE_PAGE) {
-            c->eip = bt->tb[left & ~LEAVE_PAGE].eip;
+            t = &bt->tb[left & ~LEAVE_PAGE];
+            c->eip = t->eip;
             bt->page_misses++;
-            t = find_tb(bt, &b);
+            if (!same_page(bt, t))
+                t = find_tb(bt, &b);
             if (t) {
                 host = bt->rx + t->code;
                 goto enter;

@@ -93,6 +93,7 @@ struct aspace {
     uint16_t heat; /* ticks seen in user mode */
     uint16_t need; /* so many make it worth a window */
     bool used, direct;
+    struct window *window;
 };
 #define ASPACE_SIZE 256u
 #define SITE_SIZE 65536u
@@ -134,7 +135,9 @@ struct bt {
     struct vpage *vpage;
     uint32_t vpage_count;
     uint32_t vpage_hash[4096];
-    uint32_t fetch_gen;    /* the itlb is for this generation */
+    uint32_t fetch_gen;    /* the itlb is for these generations */
+    uint32_t flush_gen, global_gen, invlpg_count;
+    bool super_local;      /* itlb[0] knows pages that do not survive a CR3 load */
     uint8_t *meta;         /* per-tb arrays */
     size_t meta_used;
     bool fell;             /* op_stop was reached */

@@ -383,6 +383,11 @@ static bool still_right(const struct window *w, const struct cpu *c, enum window
             (!(c->cr4 & CR4_PAE) || !memcmp(w->pdpte, c->pdpte, sizeof w->pdpte)));
 }
 
+bool window_valid(const struct cpu *c, const struct window *w, enum window_kind kind)
+{
+    return w && still_right(w, c, kind);
+}
+
 struct window *window_find(struct cpu *c, enum window_kind kind)
 {
     struct windows *ws = windows_of(c);
