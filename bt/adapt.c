@@ -116,8 +116,10 @@ void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight)
 
 void adapt_checked_tb(struct bt *bt, struct tb *tb)
 {
-    if (bt->checked_count < CHECKED_MAX)
-        bt->checked_tb[bt->checked_count++] = (uint32_t)(tb - bt->tb);
+    if (bt->checked_count == CHECKED_MAX)
+        return;
+    bt->checked_tb[bt->checked_count].tb = (uint32_t)(tb - bt->tb);
+    bt->checked_tb[bt->checked_count++].due = bt->tick + 4;
 }
 
 /* Instructions that have been checked for long enough get another chance. */
@@ -126,20 +128,31 @@ static void retry_sites(struct bt *bt)
     unsigned n = 0;
 
     while (n < bt->checked_count) {
-        struct tb *tb = &bt->tb[bt->checked_tb[n]];
+        struct tb *tb = &bt->tb[bt->checked_tb[n].tb];
+        uint32_t next = bt->tick + 1024;
         bool due = tb->dead;
         unsigned k;
 
+        if ((int32_t)(bt->tick - bt->checked_tb[n].due) < 0) {
+            n++;
+            continue;
+        }
         for (k = 0; k < tb->n && !tb->dead; k++) {
             struct site *s = site(bt, tb->block->pa + tb->insns[k].off);
 
-            if (s->count >= SITE_LIMIT && (int16_t)(bt->tick - s->until) >= 0) {
+            int16_t left = (int16_t)(s->until - bt->tick);
+
+            if (s->count < SITE_LIMIT)
+                continue;
+            if (left <= 0) {
                 s->count = SITE_LIMIT * 3 / 4;
                 due = true;
+            } else if (bt->tick + (uint32_t)left < next) {
+                next = bt->tick + (uint32_t)left;
             }
         }
         if (!due) {
-            n++;
+            bt->checked_tb[n++].due = next;
             continue;
         }
         if (!tb->dead)

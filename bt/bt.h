@@ -151,7 +151,7 @@ struct bt {
     bool fsgsbase;         /* WRGSBASE may be used */
     struct site site[SITE_SIZE];
     uint32_t tick;
-    uint32_t checked_tb[CHECKED_MAX]; /* translations with instructions made checked */
+    struct { uint32_t tb, due; } checked_tb[CHECKED_MAX]; /* translations with such instructions */
     unsigned checked_count;
     uint64_t promotions, demotions, sites_checked, window_faults;
     /* counters */
