@@ -156,7 +156,7 @@ struct bt {
     uint64_t promotions, demotions, sites_checked, window_faults;
     /* counters */
     uint64_t translated, translated_insns, translated_bytes, translate_ns, fpu_saves, fpu_loads, enters, exits_unlinked,
-        page_misses, callouts, links, faults, flushes, interp_blocks, killed;
+        page_misses, callouts, links, faults, verified, flushes, interp_blocks, killed;
     uint64_t callouts_by_row[1024];
 };
 
