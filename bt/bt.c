@@ -93,20 +93,21 @@ static void follow_flush(struct bt *bt)
     uint32_t n = c->invlpg_count - bt->invlpg_count;
 
     if (c->global_gen != bt->global_gen || n > INVLPG_RING || bt->opt.icount) {
-        memset(c->native.itlb, 0, sizeof c->native.itlb);
+        memset(c->native.itlb_super, 0, sizeof c->native.itlb_super);
+        memset(c->native.itlb_user, 0, sizeof c->native.itlb_user);
         bt->super_local = false;
     } else if (c->flush_gen != bt->flush_gen) {
-        memset(c->native.itlb[1], 0, sizeof c->native.itlb[1]);
+        memset(c->native.itlb_user, 0, sizeof c->native.itlb_user);
         if (bt->super_local) {
-            memset(c->native.itlb[0], 0, sizeof c->native.itlb[0]);
+            memset(c->native.itlb_super, 0, sizeof c->native.itlb_super);
             bt->super_local = false;
         }
     }
     for (; n && n <= INVLPG_RING; n--) {
-        uint32_t page = c->invlpg_la[(c->invlpg_count - n) % INVLPG_RING] >> PAGE_SHIFT;
+        gla_t la = c->invlpg_la[(c->invlpg_count - n) % INVLPG_RING];
 
-        c->native.itlb[0][page & (ITLB_SIZE - 1)] = 0;
-        c->native.itlb[1][page & (ITLB_SIZE - 1)] = 0;
+        *itlb_slot(c, 0, la) = 0;
+        *itlb_slot(c, FETCH_USER, la) = 0;
     }
     bt->fetch_gen = c->fetch_gen;
     if (c->flush_gen != bt->flush_gen)
@@ -146,7 +147,7 @@ static void learn_pages(struct bt *bt, const struct tb *t, gla_t la)
     if (!user && !c->blocks->fetch[la >> PAGE_SHIFT & (FETCH_TLB - 1)].global)
         bt->super_local = true;
     for (n = 0; n < 2 && t->cookie[n]; n++)
-        c->native.itlb[user][((la >> PAGE_SHIFT) + n) & (ITLB_SIZE - 1)] = t->cookie[n];
+        *itlb_slot(c, bt->cur->key, la + n * PAGE_SIZE) = t->cookie[n];
 }
 
 /* The translation at CS:EIP, made now if its block is hot; NULL: interpret *b. */
@@ -285,10 +286,12 @@ static enum exit_reason run_loop(struct cpu *c)
             atomic_store_explicit(&c->native.safepoint, &safe_word, memory_order_seq_cst);
         if (unlikely(c->events)) {
             bool user = c->cpl == 3;
+            bool may = c->eflags & EFLAGS_IF;
 
             if (interp_events(c, &why))
                 return why;
-            adapt_tick(bt, user && c->cpl == 0);
+            if (may && !(c->eflags & EFLAGS_IF)) /* an interrupt was taken */
+                adapt_tick(bt, user);
             if (c->icount >= c->icount_stop)
                 return EXIT_ICOUNT;
             if ((c->events & EVENT_SINGLE) || cpu_shadow(c)) {

@@ -137,7 +137,7 @@ struct bt {
     uint32_t vpage_hash[4096];
     uint32_t fetch_gen;    /* the itlb is for these generations */
     uint32_t flush_gen, global_gen, invlpg_count;
-    bool super_local;      /* itlb[0] knows pages that do not survive a CR3 load */
+    bool super_local;      /* itlb_super knows pages that do not survive a CR3 load */
     uint8_t *meta;         /* per-tb arrays */
     size_t meta_used;
     bool fell;             /* op_stop was reached */
@@ -167,6 +167,13 @@ struct bt {
 #define TABLE_BYTES 0x40000u
 
 #define CPU_OFF(field) ((int32_t)offsetof(struct cpu, field))
+
+/* The itlb slot of a linear address, in code of this key. */
+static inline uint32_t *itlb_slot(struct cpu *c, uint32_t key, gla_t la)
+{
+    return key & FETCH_USER ? &c->native.itlb_user[la >> PAGE_SHIFT & (ITLB_USER - 1)]
+                            : &c->native.itlb_super[la >> PAGE_SHIFT & (ITLB_SUPER - 1)];
+}
 
 static inline struct bt *bt_of(const struct cpu *c) { return c->engine; }
 

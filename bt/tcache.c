@@ -106,7 +106,8 @@ void tcache_flush(struct bt *bt)
     bt->ctx_count = 0;
     bt->cur = NULL;
     bt->checked_count = 0;
-    memset(bt->c->native.itlb, 0, sizeof bt->c->native.itlb);
+    memset(bt->c->native.itlb_super, 0, sizeof bt->c->native.itlb_super);
+    memset(bt->c->native.itlb_user, 0, sizeof bt->c->native.itlb_user);
     bt->flushes++;
 }
 

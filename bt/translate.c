@@ -97,7 +97,6 @@ static void emit_head(struct tr *t)
     struct emit *e = &t->e;
     struct tb *tb = t->tb;
     uint32_t id = (uint32_t)(tb - t->bt->tb);
-    unsigned user = (t->x->key & FETCH_USER) != 0;
     unsigned n;
     uint8_t *ok;
 
@@ -107,8 +106,7 @@ static void emit_head(struct tr *t)
 
         e_mov(e, REX_W, R11, RCX);
         e_load32(e, RCX, R15,
-                 CPU_OFF(native.itlb) +
-                     (int32_t)((user * ITLB_SIZE + (page >> PAGE_SHIFT & (ITLB_SIZE - 1))) * 4));
+                 (int32_t)((char *)itlb_slot(t->bt->c, t->x->key, page) - (char *)t->bt->c));
         e_lea32(e, RCX, RCX, -(int32_t)tb->cookie[n]);
         ok = e_jrcxz8(e);
         e_mov(e, REX_W, RCX, R11);

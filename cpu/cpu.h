@@ -211,7 +211,8 @@ struct insn;
 struct cpu;
 
 /* What translated code keeps beside the architectural state (see bt/). */
-#define ITLB_SIZE 512u
+#define ITLB_SUPER 4096u
+#define ITLB_USER 512u
 #define INVLPG_RING 8u
 struct native {
     uint32_t flags;      /* arithmetic flags as LAHF and SETO leave them: AH, AL */
@@ -225,7 +226,9 @@ struct native {
     uint64_t icount_stop;
     void *site_fn;
     uint64_t window;     /* base of the window that GS.base points to */
-    uint32_t itlb[2][ITLB_SIZE]; /* [CPL 3][linear page]: cookie of the page seen there */
+    /* by linear page: cookie of the page of code seen there, at CPL 0-2 and at CPL 3 */
+    uint32_t itlb_super[ITLB_SUPER];
+    uint32_t itlb_user[ITLB_USER];
 };
 
 /* What else than its bytes decides how code is decoded and found. */

@@ -237,17 +237,35 @@ static gla_t stk_linear(struct cpu *c, const struct stk *s, uint32_t off, unsign
     return s->ss.base + off;
 }
 
+static bool align_checked(const struct cpu *c, const struct stk *s)
+{
+    return s->user && c->tlb == &c->tlbs[TLB_CHECK];
+}
+
 void stk_push(struct cpu *c, struct stk *s, uint32_t v)
 {
+    const struct tlb_entry *e;
+    gla_t la;
+
     s->sp = (s->sp & ~s->mask) | ((s->sp - s->size) & s->mask);
-    c->mem->write(c, stk_linear(c, s, s->sp & s->mask, s->size),
-                  s->size == 2 ? v & 0xffff : v, s->size, s->user);
+    la = stk_linear(c, s, s->sp & s->mask, s->size);
+    e = &c->tlbs[s->user ? TLB_USER : TLB_SUPER].w[TLB_INDEX(la)];
+    if (s->size == 4 && TLB_HIT(e->tag, la, 4) && !align_checked(c, s))
+        store32((uint8_t *)(e->addend + la), v);
+    else
+        c->mem->write(c, la, s->size == 2 ? v & 0xffff : v, s->size, s->user);
 }
 
 uint32_t stk_pop(struct cpu *c, struct stk *s)
 {
-    uint32_t v = c->mem->read(c, stk_linear(c, s, s->sp & s->mask, s->size), s->size, s->user);
+    gla_t la = stk_linear(c, s, s->sp & s->mask, s->size);
+    const struct tlb_entry *e = &c->tlbs[s->user ? TLB_USER : TLB_SUPER].r[TLB_INDEX(la)];
+    uint32_t v;
 
+    if (s->size == 4 && TLB_HIT(e->tag, la, 4) && !align_checked(c, s))
+        v = load32((const uint8_t *)(e->addend + la));
+    else
+        v = (uint32_t)c->mem->read(c, la, s->size, s->user);
     s->sp = (s->sp & ~s->mask) | ((s->sp + s->size) & s->mask);
     return v;
 }
