@@ -333,6 +333,7 @@ static enum exit_reason run_loop(struct cpu *c)
         if (bt->cur->direct)
             set_window(bt);
         bt->enters++;
+        bt->recent[bt->recent_next++ % RECENT] = c->eip;
         left = bt->enter(c, host);
         if (left == LEAVE_CALLOUT)
             continue;
@@ -376,11 +377,21 @@ static void on_blocks_flushed(struct cpu *c)
     tcache_flush(bt_of(c));
 }
 
+/* Flags are left alone with BMI2's PEXT, PDEP, SHRX and RORX, and saved with LAHF. */
+static bool available(void)
+{
+    return __builtin_cpu_supports("bmi2");
+}
+
 static int create(struct cpu *c, const char *options)
 {
     struct bt *bt;
     int rc;
 
+    if (!available()) {
+        fprintf(stderr, "callgate: -accel bt needs a host CPU with BMI2; use -accel interp\n");
+        return -ENOTSUP;
+    }
     rc = blocks_create(c);
     if (rc)
         return rc;
@@ -393,6 +404,8 @@ static int create(struct cpu *c, const char *options)
         bt->opt.icount = true;
     if (!rc)
         rc = tcache_create(bt);
+    if (!rc && bt->opt.perfmap)
+        rc = perfmap_open(bt);
     if (rc) {
         free(bt);
         return rc;
@@ -416,6 +429,8 @@ static void destroy(struct cpu *c)
         bt_stats(c, stderr);
     fault_remove(bt);
     c->engine_kick = NULL;
+    if (bt->perfmap)
+        fclose(bt->perfmap);
     tcache_destroy(bt);
     free(bt);
     c->engine = NULL;
@@ -428,5 +443,8 @@ const struct engine_class bt_engine = {
     .create = create,
     .destroy = destroy,
     .run = run,
+    .available = available,
+    .sync = fpu_save,
+    .dump_code = bt_dump_code,
     .stats = bt_stats,
 };

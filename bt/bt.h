@@ -67,6 +67,7 @@ struct tb {
     insn_fn *fns;
     uint16_t *start;      /* [n + 1]: offset of each instruction's code; the last: of the cold part */
     uint8_t *fix;         /* [n]: FIX_* */
+    uint32_t *hits;       /* [n]: callouts and faults, for the report */
     uint32_t eip;
     uint32_t code;        /* offset of `check` in the cache */
     uint32_t entry;       /* offset of `entry` */
@@ -112,6 +113,7 @@ struct bt_options {
     bool verify, chain, direct, inline_sys, native_fpu, icount, stats, perfmap;
 };
 
+#define RECENT 16
 struct bt {
     struct cpu *c;
     struct bt_options opt;
@@ -154,6 +156,9 @@ struct bt {
     struct { uint32_t tb, due; } checked_tb[CHECKED_MAX]; /* translations with such instructions */
     unsigned checked_count;
     uint64_t promotions, demotions, sites_checked, window_faults;
+    uint32_t recent[RECENT]; /* EIP of the last entries into the cache */
+    unsigned recent_next;
+    FILE *perfmap;
     /* counters */
     uint64_t translated, translated_insns, translated_bytes, translate_ns, fpu_saves, fpu_loads, enters, exits_unlinked,
         page_misses, callouts, links, faults, verified, flushes, interp_blocks, killed;
@@ -215,6 +220,12 @@ int bt_parse_options(struct bt_options *o, const char *text);
 bool bt_try_resume(struct bt *bt);
 /* stats.c */
 void bt_stats(struct cpu *c, FILE *f);
+void bt_dump_code(struct cpu *c, gla_t la, FILE *f);
+/* Our own bug: registers, last exceptions, last blocks. */
+void bt_post_mortem(struct bt *bt, FILE *f);
+/* perf's map of code that is not in a file: /tmp/perf-PID.map. */
+int perfmap_open(struct bt *bt);
+void perfmap_add(struct bt *bt, const struct tb *tb);
 
 /* adapt.c */
 /* CR3 may have changed: find the window of the current address space. */

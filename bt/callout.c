@@ -31,6 +31,7 @@ uint64_t callout_site(struct cpu *c, uint32_t id)
 
     bt->callouts++;
     bt->callouts_by_row[i->row & 1023]++;
+    tb->hits[k]++;
     flags_to_lazy(c);
     c->eip = tb->eip;
     bt->fell = false;

@@ -13,6 +13,7 @@
 #include <ucontext.h>
 
 static struct bt *running; /* the translator whose cache may fault */
+static bool dying;
 static struct sigaction old_action[NSIG];
 static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };
 
@@ -41,6 +42,7 @@ static bool fill(struct bt *bt, struct tb *tb, unsigned k, const siginfo_t *info
     if (at < base || at - base > 0xffffffff)
         return false;
     bt->window_faults++;
+    tb->hits[k] += 40; /* a signal costs as much as so many callouts */
     switch (window_fill(bt->c, w, (gla_t)(at - base), g[REG_ERR] & 2)) {
     case WINDOW_OK:
         return true;
@@ -102,6 +104,12 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 
     if (running && handle(running, sig, info, uc->uc_mcontext.gregs))
         return;
+    if (running && !dying) {
+        dying = true;
+        fprintf(stderr, "callgate: signal %d at host address %p, data address %p: a bug of ours\n", sig,
+                (void *)uc->uc_mcontext.gregs[REG_RIP], info->si_addr);
+        bt_post_mortem(running, stderr);
+    }
     /* not ours: what would have happened without us, when the instruction runs again */
     sigaction(sig, &old_action[sig], NULL);
 }

@@ -3,6 +3,9 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 static void line(FILE *f, const char *what, uint64_t v)
 {
     fprintf(f, "%-28s %llu\n", what, (unsigned long long)v);
@@ -51,6 +54,85 @@ static void windows(struct cpu *c, FILE *f)
     line(f, "  writes to them", w->pt_writes);
 }
 
+/* The instructions that cost most besides running: callouts, and hidden faults at their price. */
+static void why_slow(const struct bt *bt, FILE *f)
+{
+    enum { TOP = 12 };
+    struct { const struct tb *tb; unsigned k; } top[TOP] = { { NULL, 0 } };
+    uint32_t n;
+    unsigned k;
+    unsigned m;
+
+    for (n = 0; n < bt->tb_count; n++) {
+        const struct tb *tb = &bt->tb[n];
+
+        for (k = 0; k < tb->n; k++) {
+            if (!tb->hits[k] || (top[TOP - 1].tb && tb->hits[k] <= top[TOP - 1].tb->hits[top[TOP - 1].k]))
+                continue;
+            for (m = TOP - 1; m && (!top[m - 1].tb || top[m - 1].tb->hits[top[m - 1].k] < tb->hits[k]); m--)
+                top[m] = top[m - 1];
+            top[m].tb = tb;
+            top[m].k = k;
+        }
+    }
+    fprintf(f, "why slow: instructions called out for or faulting most, in callouts\n");
+    for (m = 0; m < TOP && top[m].tb; m++)
+        fprintf(f, "  %08x %-10s %-7s %-7s %12u\n", top[m].tb->eip + top[m].tb->insns[top[m].k].off,
+                insn_rows[top[m].tb->insns[top[m].k].row].mnemonic,
+                top[m].tb->ctx->key & FETCH_USER ? "user" : "super",
+                top[m].tb->ctx->direct ? "direct" : "checked", top[m].tb->hits[top[m].k]);
+}
+
+void bt_post_mortem(struct bt *bt, FILE *f)
+{
+    unsigned n;
+
+    cpu_dump(bt->c, f);
+    cpu_dump_exceptions(bt->c, f);
+    fprintf(f, "last entries into translated code, oldest first:");
+    for (n = 0; n < RECENT; n++)
+        fprintf(f, " %08x", bt->recent[(bt->recent_next + n) % RECENT]);
+    fprintf(f, "\n");
+}
+
+void bt_dump_code(struct cpu *c, gla_t la, FILE *f)
+{
+    struct bt *bt = bt_of(c);
+    uint32_t off = bt->cur ? tcache_lookup(bt, bt->cur, la - bt->cur->cs_base) : 0;
+    const struct tb *tb = off ? tcache_tb_at(bt, off) : NULL;
+    uint32_t n;
+
+    if (!tb) {
+        fprintf(f, "no translation at %08x\n", la);
+        return;
+    }
+    fprintf(f, "translation of %08x, %u instructions, at %p:", la, tb->n, (void *)(bt->rx + tb->code));
+    for (n = 0; n < tb->size; n++)
+        fprintf(f, "%s%02x", n % 32 ? " " : "\n  ", bt->rw[tb->code + n]);
+    fprintf(f, "\n");
+}
+
+int perfmap_open(struct bt *bt)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "/tmp/perf-%d.map", (int)getpid());
+    bt->perfmap = fopen(name, "w");
+    if (!bt->perfmap) {
+        fprintf(stderr, "callgate: cannot write %s: %s\n", name, strerror(errno));
+        return -errno;
+    }
+    setvbuf(bt->perfmap, NULL, _IOLBF, 0);
+    return 0;
+}
+
+void perfmap_add(struct bt *bt, const struct tb *tb)
+{
+    if (bt->perfmap)
+        fprintf(bt->perfmap, "%lx %x guest_%08x_%s\n", (unsigned long)(uintptr_t)(bt->rx + tb->code),
+                tb->size, tb->eip, tb->ctx->key & FETCH_USER ? "user" : "super");
+}
+
 void bt_stats(struct cpu *c, FILE *f)
 {
     const struct bt *bt = bt_of(c);
@@ -80,4 +162,5 @@ void bt_stats(struct cpu *c, FILE *f)
     windows(c, f);
     line(f, "callouts", bt->callouts);
     callouts_by_kind(bt, f);
+    why_slow(bt, f);
 }

@@ -257,6 +257,7 @@ static void must_verify(struct bt *bt, const struct tb *tb)
     for (n = 0; n < tb->size; n++)
         fprintf(stderr, "%02x%s", bt->rw[tb->code + n], n + 1 == offset ? " | " : " ");
     fprintf(stderr, "\n");
+    bt_post_mortem(bt, stderr);
     abort();
 }
 
@@ -277,7 +278,8 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
     tb->fns = tcache_meta(bt, b->n * sizeof *tb->fns);
     tb->start = tcache_meta(bt, (b->n + 1u) * sizeof *tb->start);
     tb->fix = tcache_meta(bt, b->n);
-    if (!tb->insns || !tb->fns || !tb->start || !tb->fix)
+    tb->hits = tcache_meta(bt, b->n * sizeof *tb->hits);
+    if (!tb->hits || !tb->insns || !tb->fns || !tb->start || !tb->fix)
         return NULL;
     tb->cookie[0] = tcache_cookie(bt, b->pa & ~(gpa_t)~PAGE_MASK, la);
     if (b->pa2 != NO_PAGE)
@@ -291,6 +293,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
     tb->incoming = NO_EXIT;
     memcpy(tb->insns, b->insn, (b->n + 1u) * sizeof *tb->insns);
     memset(tb->fix, 0, b->n);
+    memset(tb->hits, 0, b->n * sizeof *tb->hits);
     for (n = 0; n <= b->n; n++) {
         if (n < b->n)
             tb->fns[n] = b->insn[n].fn;
@@ -337,6 +340,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
     tb->next = b->engine_data;
     b->engine_data = tb;
     *slot = tb->code;
+    perfmap_add(bt, tb);
     bt->translated++;
     bt->translated_insns += b->n;
     bt->translated_bytes += tb->size;

@@ -22,6 +22,12 @@ struct engine_class {
     void (*destroy)(struct cpu *c);
     /* Run until there is a reason not to. */
     enum exit_reason (*run)(struct cpu *c);
+    /* Whether this host can run it; NULL: every host can. */
+    bool (*available)(void);
+    /* Bring *c up to date where the engine keeps state elsewhere while it does not run; NULL: never. */
+    void (*sync)(struct cpu *c);
+    /* Print the engine's code for what is at linear address la; NULL: it has none. */
+    void (*dump_code)(struct cpu *c, gla_t la, FILE *f);
     /* Print counters (`info jit`). */
     void (*stats)(struct cpu *c, FILE *f);
 };

@@ -502,12 +502,15 @@ static int apply(struct options *o, enum option_id id, const char *name, const c
 
 int options_parse(struct options *o, int argc, char **argv)
 {
+    unsigned n;
     int k;
 
     memset(o, 0, sizeof *o);
     o->ram_size = 128 << 20;
     o->cpu = cpu_model_find("max");
-    o->engine = engines[0];
+    for (n = 0; n + 1 < ARRAY_SIZE(engines) && engines[n]->available && !engines[n]->available(); n++)
+        ;
+    o->engine = engines[n];
     o->vga = true;
     o->icount_shift = -1;
     for (k = 1; k < argc; k++) {
