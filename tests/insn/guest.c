@@ -115,9 +115,12 @@ void guest_use_tlb(struct cpu *c, bool fill)
     unsigned m;
     unsigned n;
 
-    for (n = 0; n < TLB_COUNT; n++)
-        for (m = 0; m < TLB_SIZE && !c->tlbs[n].r[m].tag; m++)
+    for (n = 0; n < TLB_COUNT; n++) {
+        for (m = 0; m < TLB_SIZE && !c->tlbs[n].code_tag[m]; m++) {
             c->tlbs[n].r[m].tag = c->tlbs[n].w[m].tag = tlb_none(m);
+            c->tlbs[n].code_tag[m] = TLB_NOT_CODE;
+        }
+    }
     for (m = 0; m < map_count; m++) {
         for (n = 0; n < maps[m].size; n += PAGE_SIZE) {
             gla_t la = maps[m].la + n;
