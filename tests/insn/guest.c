@@ -5,6 +5,8 @@
 
 #include "cpu/interp_int.h"
 
+#include <cpuid.h>
+
 #define MAPS 8
 
 uint8_t guest_sys[GUEST_SYS_SIZE];
@@ -152,6 +154,17 @@ int guest_step(struct cpu *c, struct insn *i)
         return c->exc.vector;
     i->fn(c, i);
     return -1;
+}
+
+bool host_is_amd(void)
+{
+    static int known = -1;
+    unsigned a, b, c, d;
+
+    if (known < 0) /* CPUID is slow in a virtual machine */
+        known = __get_cpuid(0, &a, &b, &c, &d) &&
+                (c == signature_AMD_ecx || c == 0x656e6975); /* AuthenticAMD, HygonGenuine */
+    return known;
 }
 
 static uint64_t rng = 88172645463325252u;
