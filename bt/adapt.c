@@ -11,6 +11,7 @@
 
 #define NEED_FIRST  2
 #define NEED_MAX    128
+#define NEED_SUPER  30  /* ticks of supervisor code before it gets the global window */
 #define COST_MAX    120u /* mappings taken away or mapped again per tick: about 0.5 ms of 4 */
 #define SITE_LIMIT  24u
 #define LEVEL_MAX   8    /* 1024 ticks: some seconds */
@@ -26,14 +27,38 @@ static struct aspace *find(struct bt *bt, uint32_t cr3)
     return a;
 }
 
+/* Whether supervisor code may use the global window at all. */
+static bool global_possible(const struct cpu *c)
+{
+    return !(c->cr0 & CR0_PG) || (c->cr4 & CR4_PGE);
+}
+
 void adapt_find(struct bt *bt)
 {
     struct cpu *c = bt->c;
 
     bt->as = find(bt, c->cr3);
-    bt->window = NULL;
-    if (bt->as->direct && (c->cr0 & CR0_PG))
-        bt->window = window_open(c);
+    bt->user_window = NULL;
+    if (bt->as->direct && (c->cr0 & CR0_PG)) {
+        if (!window_valid(c, bt->as->window, WINDOW_USER))
+            bt->as->window = window_open(c, WINDOW_USER);
+        bt->user_window = bt->as->window;
+    }
+    if (bt->super_ticks < NEED_SUPER || !global_possible(c))
+        bt->global_window = NULL;
+    else if (!window_valid(c, bt->global_window, WINDOW_GLOBAL))
+        bt->global_window = window_open(c, WINDOW_GLOBAL);
+}
+
+static void demote(struct bt *bt, struct aspace *a, struct window *w)
+{
+    window_close(bt->c, w);
+    a->direct = false;
+    a->heat = 0;
+    a->need = a->need * 4 < NEED_MAX ? a->need * 4 : NEED_MAX;
+    bt->as = NULL;
+    bt->user_window = NULL;
+    bt->demotions++;
 }
 
 void adapt_tick(struct bt *bt, bool user)
@@ -42,20 +67,17 @@ void adapt_tick(struct bt *bt, bool user)
 
     bt->tick++;
     retry_sites(bt);
-    if (!a || a->cr3 != bt->c->cr3 || !bt->opt.direct || !(bt->c->cr0 & CR0_PG))
+    if (!bt->opt.direct)
+        return;
+    if (!user && global_possible(bt->c) && ++bt->super_ticks == NEED_SUPER)
+        bt->as = NULL;
+    if (!a || a->cr3 != bt->c->cr3 || !(bt->c->cr0 & CR0_PG))
         return;
     if (a->direct) {
-        struct window *w = window_find(bt->c);
+        struct window *w = window_find(bt->c, WINDOW_USER);
 
-        if (w && window_cost(w) > COST_MAX) {
-            window_close(bt->c, w);
-            a->direct = false;
-            a->heat = 0;
-            a->need = a->need * 4 < NEED_MAX ? a->need * 4 : NEED_MAX;
-            bt->as = NULL;
-            bt->window = NULL;
-            bt->demotions++;
-        }
+        if (w && window_cost(w) > COST_MAX)
+            demote(bt, a, w);
     } else if (user && ++a->heat >= a->need) {
         a->direct = true;
         bt->as = NULL;
@@ -94,8 +116,10 @@ void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight)
 
 void adapt_checked_tb(struct bt *bt, struct tb *tb)
 {
-    if (bt->checked_count < CHECKED_MAX)
-        bt->checked_tb[bt->checked_count++] = (uint32_t)(tb - bt->tb);
+    if (bt->checked_count == CHECKED_MAX)
+        return;
+    bt->checked_tb[bt->checked_count].tb = (uint32_t)(tb - bt->tb);
+    bt->checked_tb[bt->checked_count++].due = bt->tick + 4;
 }
 
 /* Instructions that have been checked for long enough get another chance. */
@@ -104,20 +128,31 @@ static void retry_sites(struct bt *bt)
     unsigned n = 0;
 
     while (n < bt->checked_count) {
-        struct tb *tb = &bt->tb[bt->checked_tb[n]];
+        struct tb *tb = &bt->tb[bt->checked_tb[n].tb];
+        uint32_t next = bt->tick + 1024;
         bool due = tb->dead;
         unsigned k;
 
+        if ((int32_t)(bt->tick - bt->checked_tb[n].due) < 0) {
+            n++;
+            continue;
+        }
         for (k = 0; k < tb->n && !tb->dead; k++) {
             struct site *s = site(bt, tb->block->pa + tb->insns[k].off);
 
-            if (s->count >= SITE_LIMIT && (int16_t)(bt->tick - s->until) >= 0) {
+            int16_t left = (int16_t)(s->until - bt->tick);
+
+            if (s->count < SITE_LIMIT)
+                continue;
+            if (left <= 0) {
                 s->count = SITE_LIMIT * 3 / 4;
                 due = true;
+            } else if (bt->tick + (uint32_t)left < next) {
+                next = bt->tick + (uint32_t)left;
             }
         }
         if (!due) {
-            n++;
+            bt->checked_tb[n++].due = next;
             continue;
         }
         if (!tb->dead)

@@ -28,7 +28,7 @@ static void kick(struct cpu *c)
 /* GS.base = the current window. */
 static void set_window(struct bt *bt)
 {
-    uint64_t base = window_base(bt->window);
+    uint64_t base = window_base(bt->cur->key & FETCH_USER ? bt->user_window : bt->global_window);
 
     if (bt->gs_base == base)
         return;
@@ -52,7 +52,8 @@ static bool ctx_matches(const struct ctx *x, const struct cpu *c, bool direct)
 static void find_ctx(struct bt *bt)
 {
     struct cpu *c = bt->c;
-    bool direct = bt->window && (c->fetch_key & FETCH_USER) && c->tlb == &c->tlbs[TLB_USER];
+    bool direct = c->fetch_key & FETCH_USER ? bt->user_window && c->tlb == &c->tlbs[TLB_USER]
+                                            : bt->global_window != NULL;
     unsigned h;
     unsigned n;
 
@@ -83,6 +84,38 @@ static void find_ctx(struct bt *bt)
     }
 }
 
+/* --- the pages of code --- */
+
+/* Linear addresses may translate differently: forget what the itlb cannot know any more. */
+static void follow_flush(struct bt *bt)
+{
+    struct cpu *c = bt->c;
+    uint32_t n = c->invlpg_count - bt->invlpg_count;
+
+    if (c->global_gen != bt->global_gen || n > INVLPG_RING || bt->opt.icount) {
+        memset(c->native.itlb, 0, sizeof c->native.itlb);
+        bt->super_local = false;
+    } else if (c->flush_gen != bt->flush_gen) {
+        memset(c->native.itlb[1], 0, sizeof c->native.itlb[1]);
+        if (bt->super_local) {
+            memset(c->native.itlb[0], 0, sizeof c->native.itlb[0]);
+            bt->super_local = false;
+        }
+    }
+    for (; n && n <= INVLPG_RING; n--) {
+        uint32_t page = c->invlpg_la[(c->invlpg_count - n) % INVLPG_RING] >> PAGE_SHIFT;
+
+        c->native.itlb[0][page & (ITLB_SIZE - 1)] = 0;
+        c->native.itlb[1][page & (ITLB_SIZE - 1)] = 0;
+    }
+    bt->fetch_gen = c->fetch_gen;
+    if (c->flush_gen != bt->flush_gen)
+        bt->as = NULL; /* CR3 may be another */
+    bt->flush_gen = c->flush_gen;
+    bt->global_gen = c->global_gen;
+    bt->invlpg_count = c->invlpg_count;
+}
+
 /* --- finding translations --- */
 
 static uint64_t nanoseconds(void)
@@ -110,6 +143,8 @@ static void learn_pages(struct bt *bt, const struct tb *t, gla_t la)
     unsigned user = (bt->cur->key & FETCH_USER) != 0;
     unsigned n;
 
+    if (!user && !c->blocks->fetch[la >> PAGE_SHIFT & (FETCH_TLB - 1)].global)
+        bt->super_local = true;
     for (n = 0; n < 2 && t->cookie[n]; n++)
         c->native.itlb[user][((la >> PAGE_SHIFT) + n) & (ITLB_SIZE - 1)] = t->cookie[n];
 }
@@ -164,6 +199,22 @@ static struct tb *find_tb(struct bt *bt, struct block **b)
     return t;
 }
 
+/* The page of a translation was not in the itlb: if it is what it was, all is well. Raises #PF. */
+static bool same_page(struct bt *bt, const struct tb *t)
+{
+    struct cpu *c = bt->c;
+    gla_t la = c->seg[SEG_CS].base + t->eip;
+    const struct fetch_entry *e;
+
+    if (t->cookie[1] || t->dead)
+        return false;
+    e = block_fetch_page(c, la);
+    if (e->page != bt->vpage[t->cookie[0]].page)
+        return false;
+    learn_pages(bt, t, la);
+    return true;
+}
+
 /* Follow up on an exit that was not linked: link it if there is something to link it to. */
 static void follow_exit(struct bt *bt, uint32_t n)
 {
@@ -177,6 +228,27 @@ static void follow_exit(struct bt *bt, uint32_t n)
     off = tcache_lookup(bt, bt->tb[x->tb].ctx, x->target);
     if (off)
         tcache_link(bt, n, tcache_tb_at(bt, off));
+}
+
+bool bt_try_resume(struct bt *bt)
+{
+    struct cpu *c = bt->c;
+    uint32_t off;
+
+    if (atomic_load_explicit(&c->events, memory_order_acquire) || c->icount >= c->icount_stop ||
+        c->blocks->flush_wanted || c->fetch_gen != bt->fetch_gen || (!bt->as && bt->opt.direct))
+        return false;
+    find_ctx(bt);
+    off = tcache_lookup(bt, bt->cur, c->eip);
+    if (!off)
+        return false;
+    c->shadow_at = UINT64_MAX;
+    flags_to_native(c);
+    fpu_gate(c);
+    if (bt->cur->direct)
+        set_window(bt);
+    c->native.resume = (uintptr_t)bt->rx + off;
+    return true;
 }
 
 /* --- the loop --- */
@@ -209,7 +281,8 @@ static enum exit_reason run_loop(struct cpu *c)
         const void *host;
         uint32_t off;
 
-        atomic_store_explicit(&c->native.safepoint, &safe_word, memory_order_seq_cst);
+        if (!atomic_load_explicit(&c->native.safepoint, memory_order_relaxed))
+            atomic_store_explicit(&c->native.safepoint, &safe_word, memory_order_seq_cst);
         if (unlikely(c->events)) {
             bool user = c->cpl == 3;
 
@@ -225,12 +298,9 @@ static enum exit_reason run_loop(struct cpu *c)
         }
         if (unlikely(c->blocks->flush_wanted))
             blocks_flush(c);
-        if (c->fetch_gen != bt->fetch_gen) {
-            memset(c->native.itlb, 0, sizeof c->native.itlb);
-            bt->fetch_gen = c->fetch_gen;
-            bt->as = NULL;
-        }
-        if (!bt->as && (c->fetch_key & FETCH_USER) && bt->opt.direct)
+        if (c->fetch_gen != bt->fetch_gen)
+            follow_flush(bt);
+        if (!bt->as && bt->opt.direct)
             adapt_find(bt);
         find_ctx(bt);
         off = tcache_lookup(bt, bt->cur, c->eip);
@@ -267,9 +337,11 @@ static enum exit_reason run_loop(struct cpu *c)
         if (left & LEAVE_EXIT) {
             follow_exit(bt, left & ~LEAVE_EXIT);
         } else if (left & LEAVE_PAGE) {
-            c->eip = bt->tb[left & ~LEAVE_PAGE].eip;
+            t = &bt->tb[left & ~LEAVE_PAGE];
+            c->eip = t->eip;
             bt->page_misses++;
-            t = find_tb(bt, &b);
+            if (!same_page(bt, t))
+                t = find_tb(bt, &b);
             if (t) {
                 host = bt->rx + t->code;
                 goto enter;
@@ -326,6 +398,7 @@ static int create(struct cpu *c, const char *options)
     c->engine_kick = kick;
     c->blocks->killed = tcache_kill;
     c->blocks->flushed = on_blocks_flushed;
+    atomic_store(&c->native.safepoint, &safe_word);
     c->native.site_fn = (void *)(uintptr_t)callout_site;
     bt->fsgsbase = getauxval(AT_HWCAP2) >> 1 & 1;
     stubs_emit(bt);

@@ -93,6 +93,7 @@ struct aspace {
     uint16_t heat; /* ticks seen in user mode */
     uint16_t need; /* so many make it worth a window */
     bool used, direct;
+    struct window *window;
 };
 #define ASPACE_SIZE 256u
 #define SITE_SIZE 65536u
@@ -134,24 +135,28 @@ struct bt {
     struct vpage *vpage;
     uint32_t vpage_count;
     uint32_t vpage_hash[4096];
-    uint32_t fetch_gen;    /* the itlb is for this generation */
+    uint32_t fetch_gen;    /* the itlb is for these generations */
+    uint32_t flush_gen, global_gen, invlpg_count;
+    bool super_local;      /* itlb[0] knows pages that do not survive a CR3 load */
     uint8_t *meta;         /* per-tb arrays */
     size_t meta_used;
     bool fell;             /* op_stop was reached */
     /* adaptation (adapt.c) */
     struct aspace aspace[ASPACE_SIZE];
     struct aspace *as;     /* of the current CR3; NULL: look it up */
-    struct window *window; /* the current window, NULL: user code takes the checked way too */
+    struct window *user_window;   /* of the current CR3; NULL: user code takes the checked way too */
+    struct window *global_window; /* the same for supervisor code */
+    uint32_t super_ticks;
     uint64_t gs_base;
     bool fsgsbase;         /* WRGSBASE may be used */
     struct site site[SITE_SIZE];
     uint32_t tick;
-    uint32_t checked_tb[CHECKED_MAX]; /* translations with instructions made checked */
+    struct { uint32_t tb, due; } checked_tb[CHECKED_MAX]; /* translations with such instructions */
     unsigned checked_count;
     uint64_t promotions, demotions, sites_checked, window_faults;
     /* counters */
     uint64_t translated, translated_insns, translated_bytes, translate_ns, fpu_saves, fpu_loads, enters, exits_unlinked,
-        page_misses, callouts, links, faults, flushes, interp_blocks, killed;
+        page_misses, callouts, links, faults, verified, flushes, interp_blocks, killed;
     uint64_t callouts_by_row[1024];
 };
 
@@ -199,6 +204,8 @@ void flags_to_native(struct cpu *c);
 
 /* options.c: `text`: what follows -accel bt, or NULL. 0 or -EINVAL after saying why. */
 int bt_parse_options(struct bt_options *o, const char *text);
+/* bt.c: go on with translated code at CS:EIP, from a callout: sets native.resume. False: leave. */
+bool bt_try_resume(struct bt *bt);
 /* stats.c */
 void bt_stats(struct cpu *c, FILE *f);
 

@@ -40,7 +40,7 @@ uint64_t callout_site(struct cpu *c, uint32_t id)
     tb->fns[k](c, i);
     c->cur = &insn_none;
     if (!bt->fell)
-        return 1;
+        return !bt_try_resume(bt);
     if (tb->dead || c->fetch_gen != bt->fetch_gen || (fpu && !fpu_load(c))) {
         c->eip = tb->eip + i->off + i->len;
         c->icount += i->n + 1u;

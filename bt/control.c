@@ -28,19 +28,21 @@ static void emit_indirect(struct tr *t)
     t->ended = true;
 }
 
-/* ESP += n, 32 or 16 bits by SS.B. */
-static void add_esp(struct tr *t, int32_t n)
+static void add_sp(struct tr *t, int32_t n, unsigned scratch)
 {
     struct emit *e = &t->e;
 
     if (t->x->key & FETCH_SS32) {
         e_lea32(e, RSP, RSP, n);
     } else {
-        e_lea32(e, R8, RSP, n);
+        e_lea32(e, scratch, RSP, n);
         e8(e, 0x66);
-        e_mov(e, 0, RSP, R8);
+        e_mov(e, 0, RSP, scratch);
     }
 }
+
+void stack_add(struct tr *t, int32_t n) { add_sp(t, n, R8); }
+void stack_add_keep_r8(struct tr *t, int32_t n) { add_sp(t, n, R9); }
 
 static unsigned osize(const struct tr *t)
 {
@@ -52,7 +54,7 @@ static void push_reg(struct tr *t, unsigned reg)
     enum mem_kind m = mem_prepare_stack(t, RSP, -(int32_t)osize(t), true, osize(t));
 
     mem_op(t, m, osize(t) == 2 ? 0x66 : 0, 0, false, 0x89, reg);
-    add_esp(t, -(int32_t)osize(t));
+    stack_add(t, -(int32_t)osize(t));
 }
 
 static void push_imm(struct tr *t, uint32_t v)
@@ -64,7 +66,7 @@ static void push_imm(struct tr *t, uint32_t v)
         e16(&t->e, v);
     else
         e32(&t->e, v);
-    add_esp(t, -(int32_t)osize(t));
+    stack_add(t, -(int32_t)osize(t));
 }
 
 /* reg = the operand in memory, zero-extended; reg may be R8 or R10. */
@@ -106,7 +108,7 @@ static bool trans_indirect(struct tr *t)
         return false;
     if (op == 0xc3 || op == 0xc2) {
         load_operand(t, mem_prepare_stack(t, RSP, 0, false, osize(t)), R10);
-        add_esp(t, (int32_t)(osize(t) + (op == 0xc2 ? t->i->imm & 0xffff : 0)));
+        stack_add(t, (int32_t)(osize(t) + (op == 0xc2 ? t->i->imm & 0xffff : 0)));
         e_mov(e, 0, R8, R10);
         emit_indirect(t);
         return true;
@@ -201,7 +203,7 @@ bool trans_stack(struct tr *t)
             return false;
         mem_op(t, m, p66, 0, false, 0x8b, op & 7);
         if ((op & 7) != ESP)
-            add_esp(t, (int32_t)osize(t));
+            stack_add(t, (int32_t)osize(t));
         return true;
     }
     switch (op) {
@@ -220,7 +222,7 @@ bool trans_stack(struct tr *t)
 
             e_load32(e, R10, R15, CPU_OFF(native.tmp));
             mem_op(t, m, p66, 0, false, 0x89, R10);
-            add_esp(t, -(int32_t)osize(t));
+            stack_add(t, -(int32_t)osize(t));
         }
         return true;
     case 0xc9:
@@ -234,4 +236,3 @@ bool trans_stack(struct tr *t)
     return false;
 }
 
-bool trans_system(struct tr *t) { (void)t; return false; }

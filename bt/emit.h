@@ -148,6 +148,8 @@ static inline void e_vex(struct emit *e, unsigned map, unsigned pp, unsigned w, 
 }
 /* dst = bits of src that mask selects, packed */
 #define e_pext32(e, dst, src, mask) e_vex(e, 2, 2, 0, 0xf5, dst, src, mask)
+/* dst = low bits of src deposited where mask selects */
+#define e_pdep32(e, dst, src, mask) e_vex(e, 2, 3, 0, 0xf5, dst, src, mask)
 /* dst = src >> count */
 #define e_shrx(e, w, dst, src, count) e_vex(e, 2, 3, w, 0xf7, dst, count, src)
 static inline void e_rorx32(struct emit *e, unsigned dst, unsigned src, unsigned n)

@@ -32,15 +32,16 @@ static void save_registers(struct cpu *c, const greg_t *g)
 static bool fill(struct bt *bt, struct tb *tb, unsigned k, const siginfo_t *info, const greg_t *g)
 {
     uint64_t at = (uintptr_t)info->si_addr;
+    struct window *w = tb->ctx->key & FETCH_USER ? bt->user_window : bt->global_window;
     uint64_t base;
 
-    if (!tb->ctx->direct || !bt->window || g[REG_TRAPNO] != 14)
+    if (!tb->ctx->direct || !w || g[REG_TRAPNO] != 14)
         return false;
-    base = window_base(bt->window);
+    base = window_base(w);
     if (at < base || at - base > 0xffffffff)
         return false;
     bt->window_faults++;
-    switch (window_fill(bt->c, bt->window, (gla_t)(at - base), g[REG_ERR] & 2)) {
+    switch (window_fill(bt->c, w, (gla_t)(at - base), g[REG_ERR] & 2)) {
     case WINDOW_OK:
         return true;
     case WINDOW_AGAIN:

@@ -63,6 +63,7 @@ void bt_stats(struct cpu *c, FILE *f)
     line(f, "  bytes of host code", bt->translated_bytes);
     line(f, "  ns per guest instruction",
          bt->translated_insns ? bt->translate_ns / bt->translated_insns : 0);
+    line(f, "blocks verified", bt->verified);
     line(f, "translations dropped", bt->killed);
     line(f, "cache bytes used", bt->used);
     line(f, "cache flushes", bt->flushes);

@@ -9,6 +9,10 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/translate.h"
 
+#include "bt/verify.h"
+
+#include <stdlib.h>
+
 /* Follows each instruction that is called out for: it fell through. */
 void op_stop(struct cpu *c, const struct insn *i)
 {
@@ -240,6 +244,24 @@ static void emit_cold(struct tr *t)
     bt->exit_count += t->exit_count;
 }
 
+/* Code that is not proved to be contained is our own bug: show it and stop. */
+static void must_verify(struct bt *bt, const struct tb *tb)
+{
+    uint32_t offset;
+    const char *wrong = verify_tb(bt, tb, &offset);
+    uint32_t n;
+
+    bt->verified++;
+    if (!wrong)
+        return;
+    fprintf(stderr, "callgate: translation of %08x, offset %u (%p): %s\n", tb->eip, offset,
+            (void *)(bt->rx + tb->code + offset), wrong);
+    for (n = 0; n < tb->size; n++)
+        fprintf(stderr, "%02x%s", bt->rw[tb->code + n], n + 1 == offset ? " | " : " ");
+    fprintf(stderr, "\n");
+    abort();
+}
+
 struct tb *translate(struct bt *bt, struct block *b, gla_t la)
 {
     struct tr t = { .bt = bt, .b = b, .x = bt->cur, .eip = bt->c->eip };
@@ -308,6 +330,8 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
         emit_exit(&t, -1, t.eip + b->bytes, b->n);
     emit_cold(&t);
     tb->size = offset_of(&t, t.e.p) - tb->code;
+    if (bt->opt.verify)
+        must_verify(bt, tb);
     bt->used = (bt->used + tb->size + 15) & ~15u;
     bt->tb_count++;
     if (has_checked)

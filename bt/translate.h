@@ -74,6 +74,10 @@ void emit_count(struct tr *t, unsigned n);
 /* An exit of the block by a direct branch; cc: condition code, or -1: always. */
 void emit_exit(struct tr *t, int cc, uint32_t target, unsigned done);
 
+/* ESP += n, 32 or 16 bits by SS.B; the second leaves R8 alone (and uses R9). */
+void stack_add(struct tr *t, int32_t n);
+void stack_add_keep_r8(struct tr *t, int32_t n);
+
 /* These return false if it is to be called out for. */
 bool trans_control(struct tr *t);
 bool trans_stack(struct tr *t);

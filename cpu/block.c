@@ -216,6 +216,7 @@ static void flush_later(struct cpu *c)
 
     in->flush_wanted = true;
     c->fetch_gen++;
+    c->global_gen++;
 }
 
 /* --- fetching --- */
@@ -233,6 +234,7 @@ const struct fetch_entry *block_fetch_page(struct cpu *c, gla_t la)
         e->tag = tag;
         e->page = pa;
         e->host = host;
+        e->global = c->fetch_global;
     }
     return e;
 }

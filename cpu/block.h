@@ -59,6 +59,7 @@ struct fetch_entry {
     uint64_t tag; /* linear page | generation << 32 */
     gpa_t page;
     const uint8_t *host;
+    bool global;  /* survives a CR3 load */
 };
 
 struct block_cache {

@@ -212,6 +212,7 @@ struct cpu;
 
 /* What translated code keeps beside the architectural state (see bt/). */
 #define ITLB_SIZE 512u
+#define INVLPG_RING 8u
 struct native {
     uint32_t flags;      /* arithmetic flags as LAHF and SETO leave them: AH, AL */
     uint32_t tmp[2];
@@ -293,7 +294,12 @@ struct cpu {
     _Atomic uint32_t events;
     struct tlb *tlb;    /* derived: the set for this privilege */
     uint32_t fetch_key; /* derived: FETCH_* of the code that runs */
-    uint32_t fetch_gen; /* moves on when linear addresses may translate differently */
+    uint32_t fetch_gen; /* moves on when linear addresses may translate differently: */
+    uint32_t flush_gen; /* because the TLB was flushed, but for global pages, */
+    uint32_t global_gen; /* or flushed whole, */
+    uint32_t invlpg_count; /* or by INVLPG of these addresses (the last ones) */
+    gla_t invlpg_la[INVLPG_RING];
+    bool fetch_global;  /* the page that mem_ops.fetch found last survives a CR3 load */
     struct seg seg[SEG_COUNT];
     uint64_t icount;    /* instructions executed, up to the block that runs now */
     const struct insn *cur; /* instruction that may raise (set by slow paths before they can) */

@@ -47,6 +47,8 @@ static void mmu_flush(struct cpu *c, bool global_too)
     if (global_too && u->windows)
         windows_drop_all(u);
     c->fetch_gen++;
+    c->flush_gen++;
+    c->global_gen += global_too;
 }
 
 static void mmu_invlpg(struct cpu *c, gla_t la)
@@ -56,6 +58,11 @@ static void mmu_invlpg(struct cpu *c, gla_t la)
     unsigned n;
 
     c->fetch_gen++;
+    if (u->large_map[la >> 27] >> (la >> 22 & 31) & 1)
+        c->global_gen++; /* more than one page */
+    c->invlpg_la[c->invlpg_count++ % INVLPG_RING] = la;
+    if (u->windows)
+        windows_invlpg(u, la, u->large_map[la >> 27] >> (la >> 22 & 31) & 1);
     for (set = TLB_SUPER; set <= TLB_USER; set++) {
         struct tlb *t = &c->tlbs[set];
 
@@ -182,6 +189,8 @@ static gpa_t translate(struct cpu *c, gla_t la, unsigned access, bool user, stru
     *p = memmap_page(u->map, w.pa);
     if (access != WALK_FETCH)
         fill(c, la, &w, *p, user);
+    else
+        c->fetch_global = w.global;
     return w.pa;
 }
 

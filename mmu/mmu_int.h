@@ -73,6 +73,7 @@ void mmu_forbid_write(struct cpu *c, gpa_t pa);
 void windows_pt_written(struct mmu *u, gpa_t gpa, size_t len);
 void windows_forbid_write(struct mmu *u, gpa_t pa);
 void windows_drop_all(struct mmu *u);
+void windows_invlpg(struct mmu *u, gla_t la, bool large);
 void windows_destroy(struct mmu *u);
 
 /* A translation. */

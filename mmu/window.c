@@ -19,6 +19,7 @@
 #define GUARD_BYTES  (1ull << 35) /* a REP that runs away: ECX * 4 bytes */
 #define VMA_BUDGET   40000
 #define RUN_MAX      16
+#define RUN_MAX_LARGE 256 /* inside large pages */
 #define NODE_MAX     (1u << 20)
 #define TRACE_MAX    (1u << 16)
 #define TRACE_HASH   4096
@@ -33,6 +34,7 @@ struct window {
     uint32_t cr3;
     uint64_t pdpte[4];
     bool open;
+    enum window_kind kind;
     uint32_t *page;       /* [1 << 20] */
     uint16_t count[1024]; /* mapped pages by 4 MiB */
     uint32_t mapped;
@@ -282,9 +284,27 @@ again:
         uint32_t page = ws->node[n].at & 0xfffff;
 
         if (w->page[page] & SHOWN_W) {
-            zap(ws, w, page << PAGE_SHIFT, page << PAGE_SHIFT);
+            w->page[page] &= ~SHOWN_W;
+            w->vmas += 2;
+            if (mprotect(w->base + ((uint64_t)page << PAGE_SHIFT), PAGE_SIZE, PROT_READ) < 0)
+                reset(u, w);
+            ws->n.zaps++;
             goto again;
         }
+    }
+}
+
+void windows_invlpg(struct mmu *u, gla_t la, bool large)
+{
+    struct windows *ws = u->windows;
+    unsigned n;
+
+    for (n = 0; n < WINDOW_MAX; n++) {
+        struct window *w = &ws->w[n];
+
+        if (w->open && w->kind == WINDOW_GLOBAL)
+            zap(ws, w, large ? la & 0xffc00000 : la & PAGE_MASK,
+                large ? la | 0x3fffff : la | ~PAGE_MASK);
     }
 }
 
@@ -355,13 +375,20 @@ void windows_pt_written(struct mmu *u, gpa_t gpa, size_t len)
 
 /* --- opening --- */
 
-static bool still_right(const struct window *w, const struct cpu *c)
+static bool still_right(const struct window *w, const struct cpu *c, enum window_kind kind)
 {
-    return w->open && w->cr3 == c->cr3 &&
-           (!(c->cr4 & CR4_PAE) || !memcmp(w->pdpte, c->pdpte, sizeof w->pdpte));
+    if (!w->open || w->kind != kind)
+        return false;
+    return kind == WINDOW_GLOBAL || (w->cr3 == c->cr3 &&
+            (!(c->cr4 & CR4_PAE) || !memcmp(w->pdpte, c->pdpte, sizeof w->pdpte)));
 }
 
-struct window *window_find(struct cpu *c)
+bool window_valid(const struct cpu *c, const struct window *w, enum window_kind kind)
+{
+    return w && still_right(w, c, kind);
+}
+
+struct window *window_find(struct cpu *c, enum window_kind kind)
 {
     struct windows *ws = windows_of(c);
     unsigned n;
@@ -369,7 +396,7 @@ struct window *window_find(struct cpu *c)
     if (!ws)
         return NULL;
     for (n = 0; n < WINDOW_MAX; n++) {
-        if (still_right(&ws->w[n], c)) {
+        if (still_right(&ws->w[n], c, kind)) {
             ws->w[n].used = ++ws->stamp;
             return &ws->w[n];
         }
@@ -377,10 +404,10 @@ struct window *window_find(struct cpu *c)
     return NULL;
 }
 
-struct window *window_open(struct cpu *c)
+struct window *window_open(struct cpu *c, enum window_kind kind)
 {
     struct mmu *u = c->mem_opaque;
-    struct window *w = window_find(c);
+    struct window *w = window_find(c, kind);
     unsigned n;
 
     if (w)
@@ -393,7 +420,7 @@ struct window *window_open(struct cpu *c)
     for (n = 0; n < WINDOW_MAX; n++) {
         struct window *k = &u->windows->w[n];
 
-        if (k->open && k->cr3 == c->cr3) {
+        if (k->open && k->kind == kind && (kind == WINDOW_GLOBAL || k->cr3 == c->cr3)) {
             w = k;
             break;
         }
@@ -420,6 +447,7 @@ struct window *window_open(struct cpu *c)
         reset(u, w);
     }
     w->open = true;
+    w->kind = kind;
     w->cr3 = c->cr3;
     memcpy(w->pdpte, c->pdpte, sizeof w->pdpte);
     w->used = ++u->windows->stamp;
@@ -481,22 +509,31 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
     struct walk k;
     uint32_t error;
     uint32_t pfn;
+    bool user = w->kind == WINDOW_USER;
     bool writable;
+    unsigned run_max;
     unsigned run;
     bool again;
 
-    if (!mmu_walk(c, m, la, write ? WALK_WRITE : WALK_READ, true, false, &k, &error))
+    if (!mmu_walk(c, m, la, write ? WALK_WRITE : WALK_READ, user, false, &k, &error))
         return WINDOW_FAULT;
+    if (!user && !k.global)
+        return WINDOW_SLOW;
     p = memmap_page(m, k.pa);
     if (!p.rd || p.rd < m->ram || p.rd >= m->ram + m->ram_size)
         return WINDOW_SLOW;
     writable = k.writable && p.wr == p.rd && !memmap_watched(m, k.pa);
     if (write && !writable)
         return WINDOW_SLOW;
-    if (k.pde_at) {
+    if (k.large)
+        u->large_map[la >> 27] |= 1u << (la >> 22 & 31);
+    run_max = k.large || !k.pde_at ? RUN_MAX_LARGE : RUN_MAX;
+    if (k.pde_at && (user || k.pte_at)) {
         bool pae = c->cr4 & CR4_PAE;
 
-        if (!trace_page(c, u, w, k.pde_at, pae ? la & 0xc0000000 : 0, pae ? 2u << 20 : 4u << 20))
+        /* page directories come and go with CR3: for the global window INVLPG must do there */
+        if (user && !trace_page(c, u, w, k.pde_at, pae ? la & 0xc0000000 : 0,
+                                pae ? 2u << 20 : 4u << 20))
             return WINDOW_SLOW;
         if (k.pte_at && !trace_page(c, u, w, k.pte_at, la & (pae ? 0xffe00000 : 0xffc00000),
                                     PAGE_SIZE))
@@ -514,15 +551,15 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
     if (w->page[page] & SHOWN_PFN)
         forget_page(ws, w, page);
     /* as long a run as is contiguous and has the same rights */
-    for (run = 0; run < RUN_MAX; run++) {
+    for (run = 0; run < run_max; run++) {
         if (run) {
             struct phys_page q;
 
             if (page + run >= 1u << 20 || (w->page[page + run] & SHOWN_PFN) ||
-                ((page + run) & 511) == 0 || pfn + run >= ws->rmap_pages)
+                ((page + run) & (run_max == RUN_MAX ? 511 : RUN_MAX_LARGE - 1)) == 0 || pfn + run >= ws->rmap_pages)
                 break;
-            if (!mmu_walk(c, m, la + run * PAGE_SIZE, WALK_READ, true, true, &k, &error) ||
-                !k.accessed)
+            if (!mmu_walk(c, m, la + run * PAGE_SIZE, WALK_READ, user, true, &k, &error) ||
+                !k.accessed || (!user && !k.global))
                 break;
             q = memmap_page(m, k.pa);
             if (q.rd != p.rd + run * PAGE_SIZE ||
@@ -538,7 +575,8 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
     if (!run)
         return WINDOW_SLOW;
     if (mmap(w->base + ((uint64_t)page << PAGE_SHIFT), (size_t)run << PAGE_SHIFT,
-             PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+             PROT_READ | (writable ? PROT_WRITE : 0),
+             MAP_SHARED | MAP_FIXED | (run <= RUN_MAX ? MAP_POPULATE : 0),
              m->memfd, (off_t)pfn << PAGE_SHIFT) == MAP_FAILED) {
         unsigned n;
 

@@ -1,5 +1,8 @@
 /* window.h - windows: 4 GiB of host address space that show one linear address space of the guest at
- * user privilege. Shadow page tables, made of mmap.
+ * one privilege. Shadow page tables, made of mmap.
+ *
+ * A user window shows what CPL 3 sees under one CR3. The global window shows what CPL 0 sees of pages
+ * that survive a CR3 load (global ones, or all while paging is off), and serves every CR3.
  *
  * A window is filled on demand, a run of pages at a time, and never shows more than the guest's page
  * tables allow: the pages of page tables that it was filled from are traced, and a write to an entry
@@ -12,6 +15,8 @@
 #include "mmu/mmu.h"
 
 struct window;
+
+enum window_kind { WINDOW_USER, WINDOW_GLOBAL };
 
 enum window_fill {
     WINDOW_OK,     /* mapped: try again */
@@ -27,16 +32,18 @@ struct window_counters {
 
 /* The window of the current address space (CR3), opened if there is none. NULL: no address space
  * left. May close others. */
-struct window *window_open(struct cpu *c);
+struct window *window_open(struct cpu *c, enum window_kind kind);
 /* The window of CR3 if there is one and it is still right, else NULL. */
-struct window *window_find(struct cpu *c);
+struct window *window_find(struct cpu *c, enum window_kind kind);
+/* Whether *w is that window: a cheap check of what window_open() returned before. */
+bool window_valid(const struct cpu *c, const struct window *w, enum window_kind kind);
 void window_close(struct cpu *c, struct window *w);
 /* Host address of linear address 0. */
 uint64_t window_base(const struct window *w);
 /* Pages mapped again since the last call: what keeping the window in step has cost. */
 unsigned window_cost(struct window *w);
 
-/* Make linear address la accessible as the guest's page tables allow it at CPL 3. Sets A and D. Safe in a
+/* Make linear address la accessible as the guest's page tables allow it at its privilege. Sets A and D. Safe in a
  * signal handler of the CPU's thread. */
 enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool write);
 

@@ -1,0 +1,493 @@
+/* verify.c - the containment verifier: reads emitted code with Capstone and proves that it cannot get
+ * out. It shares nothing with the emitter but struct tb and the addresses of stubs and tables.
+ *
+ * For every translation, before it can run:
+ *   - it decodes from end to end, and direct branches go to instruction starts inside it, or to the
+ *     stubs that leave or call out;
+ *   - the only indirect branch is the lookup of an EIP in the context's tables, in full;
+ *   - a memory operand is (a) gs: with 32-bit address size, in a direct context; (b) a listed field of
+ *     struct cpu, or a slot of the tables at their constant addresses; (c) [r9 + r8] right after a
+ *     complete software-TLB probe that allows this size and direction, with no way in between;
+ *     (d) a string instruction right after the window's base was added to its registers; (e) the
+ *     safepoint;
+ *   - R12..R15 are never written, R8 and the guest's registers get 64-bit values only where (c) and (d)
+ *     allow for it;
+ *   - every instruction is on the list of harmless ones.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "bt/verify.h"
+
+#include <capstone/capstone.h>
+#include <stdlib.h>
+
+#define MAX_INSNS 2048
+
+struct checker {
+    const struct bt *bt;
+    const struct tb *tb;
+    cs_insn *in;
+    size_t count;
+    uint64_t start, end;
+    const char *wrong;
+    size_t at;
+    uint8_t target[16384]; /* offset is a branch target */
+};
+
+static csh handle;
+
+static bool fail(struct checker *v, size_t at, const char *why)
+{
+    if (!v->wrong) {
+        v->wrong = why;
+        v->at = at;
+    }
+    return false;
+}
+
+static const cs_x86 *x86_of(const struct checker *v, size_t n)
+{
+    return &v->in[n].detail->x86;
+}
+
+/* The text of instruction n is exactly this: the clearest way to ask for one known instruction. */
+static bool is(const struct checker *v, size_t n, const char *mnemonic, const char *operands)
+{
+    return n < v->count && !strcmp(v->in[n].mnemonic, mnemonic) && !strcmp(v->in[n].op_str, operands);
+}
+
+static bool is_branch(const cs_insn *i)
+{
+    return (i->id >= X86_INS_JAE && i->id <= X86_INS_JS) || i->id == X86_INS_JMP;
+}
+
+/* --- listed monitor data --- */
+
+struct field {
+    size_t at, size;
+    bool write;
+};
+#define FIELD(f, w) { offsetof(struct cpu, f), sizeof ((struct cpu *)0)->f, w }
+
+static const struct field fields[] = {
+    FIELD(eip, true), FIELD(icount, true), FIELD(eflags, true), FIELD(native.tmp, true),
+    FIELD(cpl, false), FIELD(events, false), FIELD(seg, false), FIELD(native.fpu_off, false),
+    FIELD(native.sse_off, false), FIELD(native.safepoint, false), FIELD(native.icount_stop, false),
+    FIELD(native.window, false), FIELD(native.itlb, false),
+};
+
+static bool listed_field(int64_t disp, unsigned size, bool write)
+{
+    unsigned n;
+
+    for (n = 0; n < ARRAY_SIZE(fields); n++)
+        if (disp >= (int64_t)fields[n].at &&
+            disp + size <= (int64_t)(fields[n].at + fields[n].size) && (!write || fields[n].write))
+            return true;
+    return false;
+}
+
+/* --- the known sequences --- */
+
+/* The probe of the software TLB that ends right before instruction n: its access size and whether it
+ * allows writing. The guest registers it lends are back. */
+static bool probe_before(struct checker *v, size_t n, unsigned *size, bool *write)
+{
+    char want[64];
+    const cs_x86 *x;
+    size_t first;
+    size_t k;
+    int64_t tag;
+    int64_t addend;
+
+    if (n < 11)
+        return false;
+    first = n - 11;
+    if (!is(v, first, "pext", "r9d, r8d, r13d") || !is(v, first + 1, "lea", "r9d, [r9 + r9]"))
+        return false;
+    x = x86_of(v, first + 2);
+    if (v->in[first + 2].id != X86_INS_MOV || x->op_count != 2 || x->operands[0].reg != X86_REG_R10D ||
+        x->operands[1].type != X86_OP_MEM || x->operands[1].mem.base != X86_REG_R14 ||
+        x->operands[1].mem.index != X86_REG_R9 || x->operands[1].mem.scale != 8)
+        return false;
+    tag = x->operands[1].mem.disp;
+    if (!is(v, first + 3, "not", "r10d") || !is(v, first + 4, "mov", "r11, rcx"))
+        return false;
+    x = x86_of(v, first + 5);
+    if (v->in[first + 5].id != X86_INS_LEA || x->operands[0].reg != X86_REG_ECX ||
+        x->operands[1].mem.base != X86_REG_R8 || x->operands[1].mem.index != X86_REG_R10 ||
+        x->operands[1].mem.scale != 1 || x->operands[1].mem.disp < 1 || x->operands[1].mem.disp > 511)
+        return false;
+    *size = (unsigned)x->operands[1].mem.disp;
+    if (!is(v, first + 6, "shrx", "ecx, ecx, r12d") || v->in[first + 7].id != X86_INS_JRCXZ ||
+        v->in[first + 8].id != X86_INS_JMP || !is(v, first + 9, "mov", "rcx, r11"))
+        return false;
+    snprintf(want, sizeof want, "0x%llx", (unsigned long long)v->in[first + 9].address);
+    if (strcmp(v->in[first + 7].op_str, want))
+        return false;
+    x = x86_of(v, first + 10);
+    if (v->in[first + 10].id != X86_INS_MOV || x->operands[0].reg != X86_REG_R9 ||
+        x->operands[1].type != X86_OP_MEM || x->operands[1].mem.base != X86_REG_R14 ||
+        x->operands[1].mem.index != X86_REG_R9 || x->operands[1].mem.scale != 8)
+        return false;
+    addend = x->operands[1].mem.disp;
+    if (tag == (int64_t)(offsetof(struct tlb, w) + offsetof(struct tlb_entry, tag)) &&
+        addend == (int64_t)(offsetof(struct tlb, w) + offsetof(struct tlb_entry, addend)))
+        *write = true;
+    else if (tag == (int64_t)(offsetof(struct tlb, r) + offsetof(struct tlb_entry, tag)) &&
+             addend == (int64_t)(offsetof(struct tlb, r) + offsetof(struct tlb_entry, addend)))
+        *write = false;
+    else
+        return false;
+    /* nobody jumps into it but its own hit */
+    for (k = first + 1; k <= n; k++)
+        if (k != first + 9 && v->target[v->in[k].address - v->start])
+            return false;
+    return true;
+}
+
+/* Part of a probe: its loads from the TLB itself. Found by looking for the rest around it. */
+static bool tlb_load(struct checker *v, size_t n)
+{
+    unsigned size;
+    bool write;
+
+    return (n >= 2 && probe_before(v, n + 9, &size, &write)) ||
+           (n >= 10 && probe_before(v, n + 1, &size, &write));
+}
+
+static bool lookup_at(struct checker *v, size_t n, bool *first)
+{
+    /* n: either of the two loads of the EIP lookup; checked with all that surrounds them */
+    char l1[64];
+    char l2[64];
+    char cache[64];
+    size_t k;
+
+    snprintf(l1, sizeof l1, "r9d, dword ptr [r9*4 + 0x%x]",
+             (unsigned)(uintptr_t)v->tb->ctx->l1);
+    snprintf(l2, sizeof l2, "r9d, dword ptr [r9 + r10*4 + 0x%x]", (unsigned)(uintptr_t)v->bt->arena);
+    snprintf(cache, sizeof cache, "r9d, [r9 + 0x%x]", (unsigned)(uintptr_t)v->bt->rx);
+    *first = is(v, n, "mov", l1);
+    if (!*first) {
+        if (!n)
+            return false;
+        n--;
+    }
+    if (n < 3 || !is(v, n - 3, "movzx", "r10d, r8w") || !is(v, n - 2, "rorx", "r9d, r8d, 0x10") ||
+        !is(v, n - 1, "movzx", "r9d, r9w") || !is(v, n, "mov", l1) || !is(v, n + 1, "mov", l2) ||
+        !is(v, n + 2, "lea", cache) || !is(v, n + 3, "jmp", "r9"))
+        return false;
+    for (k = n - 2; k <= n + 3; k++)
+        if (v->target[v->in[k].address - v->start])
+            return false;
+    return true;
+}
+
+static bool loads_field(struct checker *v, size_t n, unsigned reg, size_t at)
+{
+    const cs_x86 *x;
+
+    if (n >= v->count || v->in[n].id != X86_INS_MOV)
+        return false;
+    x = x86_of(v, n);
+    return x->op_count == 2 && x->operands[0].type == X86_OP_REG && x->operands[0].reg == reg &&
+           x->operands[1].type == X86_OP_MEM && x->operands[1].mem.base == X86_REG_R15 &&
+           x->operands[1].mem.index == X86_REG_INVALID && x->operands[1].mem.disp == (int64_t)at;
+}
+
+/* A string instruction: the window's base was just added. */
+static bool string_ok(struct checker *v, size_t n, bool si, bool di)
+{
+    size_t k = n;
+
+    if (!v->tb->ctx->direct)
+        return false;
+    if (di && (!k || !is(v, --k, "lea", "rdi, [rdi + r10]")))
+        return false;
+    if (si && (!k || !is(v, --k, "lea", "rsi, [rsi + r10]")))
+        return false;
+    if (!k || !loads_field(v, k - 1, X86_REG_R10, offsetof(struct cpu, native.window)))
+        return false;
+    for (; k <= n; k++)
+        if (v->target[v->in[k].address - v->start])
+            return false;
+    /* truncated again at once */
+    k = n + 1;
+    if (si && !is(v, k++, "mov", "esi, esi"))
+        return false;
+    return !di || is(v, k, "mov", "edi, edi");
+}
+
+static bool string_registers(unsigned id, bool *si, bool *di)
+{
+    switch (id) {
+    case X86_INS_MOVSB: case X86_INS_MOVSW: case X86_INS_MOVSD:
+    case X86_INS_CMPSB: case X86_INS_CMPSW: case X86_INS_CMPSD:
+        *si = *di = true;
+        return true;
+    case X86_INS_STOSB: case X86_INS_STOSW: case X86_INS_STOSD:
+    case X86_INS_SCASB: case X86_INS_SCASW: case X86_INS_SCASD:
+        *si = false;
+        *di = true;
+        return true;
+    case X86_INS_LODSB: case X86_INS_LODSW: case X86_INS_LODSD:
+        *si = true;
+        *di = false;
+        return true;
+    }
+    return false;
+}
+
+/* --- memory operands --- */
+
+/* Capstone takes TEST for a write of its first operand. */
+static bool writes(const struct checker *v, size_t n, const cs_x86_op *op)
+{
+    return (op->access & CS_AC_WRITE) && v->in[n].id != X86_INS_TEST && v->in[n].id != X86_INS_CMP &&
+           v->in[n].id != X86_INS_BT;
+}
+
+static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
+{
+    const cs_x86 *x = x86_of(v, n);
+    const x86_op_mem *m = &op->mem;
+    unsigned size;
+    bool write;
+    bool first;
+
+    if (v->in[n].id == X86_INS_LEA)
+        return true; /* no access */
+    if (m->segment == X86_REG_GS)
+        return v->tb->ctx->direct && x->addr_size == 4 ? true
+                                                       : fail(v, n, "gs: without a 32-bit address");
+    if (m->segment != X86_REG_INVALID)
+        return fail(v, n, "segment override");
+    if (x->addr_size != 8)
+        return fail(v, n, "address size");
+    if (m->base == X86_REG_R15 && m->index == X86_REG_INVALID)
+        return listed_field(m->disp, op->size, writes(v, n, op))
+                   ? true : fail(v, n, "field of struct cpu that is not listed");
+    if (m->base == X86_REG_R14)
+        return tlb_load(v, n) ? true : fail(v, n, "TLB access outside a probe");
+    if (m->base == X86_REG_R9 && m->index == X86_REG_R8 && m->scale == 1 && m->disp == 0) {
+        size_t k = n;
+
+        /* what was prepared before the access: a value brought to R10 */
+        if (k && (loads_field(v, k - 1, X86_REG_R10, offsetof(struct cpu, native.tmp)) ||
+                  is(v, k - 1, "movzx", "r10d, r10w")))
+            k--;
+        if (k && v->in[k - 1].id == X86_INS_MOV && x86_of(v, k - 1)->operands[0].reg == X86_REG_R10D)
+            k--;
+        if (!probe_before(v, k, &size, &write))
+            return fail(v, n, "[r9 + r8] without a probe");
+        for (; k <= n; k++)
+            if (k > 0 && v->target[v->in[k].address - v->start])
+                return fail(v, n, "a way around the probe");
+        if (op->size > size || (writes(v, n, op) && !write))
+            return fail(v, n, "more than the probe allows");
+        return true;
+    }
+    if (m->base == X86_REG_RSI && m->index == X86_REG_INVALID && m->disp == 0) {
+        /* ESI lent as the base for AH..BH */
+        if (n < 2 || !is(v, n - 1, "lea", "rsi, [r9 + r8]") || !is(v, n - 2, "mov", "r11, rsi") ||
+            !is(v, n + 1, "mov", "rsi, r11") || !probe_before(v, n - 2, &size, &write) ||
+            op->size > size || (writes(v, n, op) && !write))
+            return fail(v, n, "[rsi] that was not lent");
+        return true;
+    }
+    if ((m->base == X86_REG_R11 || m->base == X86_REG_R10) && m->index == X86_REG_INVALID &&
+        m->disp == 0) {
+        if (n && loads_field(v, n - 1, m->base, offsetof(struct cpu, native.safepoint)) &&
+            v->in[n].id == X86_INS_MOV && !writes(v, n, op) && op->size == 4)
+            return true;
+        return fail(v, n, "not the safepoint");
+    }
+    if (lookup_at(v, n, &first))
+        return true;
+    return fail(v, n, "memory operand of no known kind");
+}
+
+/* --- registers --- */
+
+static bool check_registers(struct checker *v, size_t n)
+{
+    const cs_x86 *x = x86_of(v, n);
+    cs_regs read;
+    cs_regs written;
+    uint8_t nr;
+    uint8_t nw;
+    unsigned k;
+
+    if (cs_regs_access(handle, &v->in[n], read, &nr, written, &nw))
+        return fail(v, n, "unknown effect on registers");
+    for (k = 0; k < nw; k++) {
+        switch (written[k]) {
+        case X86_REG_R12: case X86_REG_R12D: case X86_REG_R12W: case X86_REG_R12B:
+        case X86_REG_R13: case X86_REG_R13D: case X86_REG_R13W: case X86_REG_R13B:
+        case X86_REG_R14: case X86_REG_R14D: case X86_REG_R14W: case X86_REG_R14B:
+        case X86_REG_R15: case X86_REG_R15D: case X86_REG_R15W: case X86_REG_R15B:
+        case X86_REG_GS: case X86_REG_FS: case X86_REG_DS: case X86_REG_ES: case X86_REG_SS:
+            return fail(v, n, "writes a register of the monitor");
+        case X86_REG_R8:
+            if (v->in[n].address - v->start >= v->tb->start[0])
+                return fail(v, n, "64-bit value in R8");
+            break;
+        case X86_REG_RAX: case X86_REG_RDX: case X86_REG_RBX: case X86_REG_RSP: case X86_REG_RBP:
+        case X86_REG_RSI: case X86_REG_RDI: case X86_REG_RCX:
+            if (x->op_count < 1 || x->operands[0].type != X86_OP_REG ||
+                x->operands[0].reg != written[k])
+                break; /* implied (CDQ, MUL, string instructions): their 32-bit forms clear the top */
+            if (v->in[n].id == X86_INS_MOV && x->operands[1].type == X86_OP_REG &&
+                (x->operands[1].reg == X86_REG_R11 || x->operands[1].reg == X86_REG_R10))
+                break; /* given back, or on the way into JRCXZ */
+            if (v->in[n].id == X86_INS_SHRX || is(v, n, "lea", "rcx, [r8 + r10]") ||
+                is(v, n, "lea", "rsi, [rsi + r10]") || is(v, n, "lea", "rdi, [rdi + r10]") ||
+                is(v, n, "lea", "rsi, [r9 + r8]"))
+                break;
+            return fail(v, n, "64-bit value in a guest register");
+        }
+    }
+    return true;
+}
+
+/* --- what may appear at all --- */
+
+static bool harmless_integer(unsigned id)
+{
+    static const uint16_t ids[] = {
+        X86_INS_ADD, X86_INS_OR, X86_INS_ADC, X86_INS_SBB, X86_INS_AND, X86_INS_SUB, X86_INS_XOR,
+        X86_INS_CMP, X86_INS_TEST, X86_INS_XCHG, X86_INS_MOV, X86_INS_LEA, X86_INS_NOP,
+        X86_INS_PAUSE, X86_INS_INC, X86_INS_DEC, X86_INS_NOT, X86_INS_NEG, X86_INS_MUL, X86_INS_IMUL,
+        X86_INS_DIV, X86_INS_IDIV, X86_INS_ROL, X86_INS_ROR, X86_INS_RCL, X86_INS_RCR, X86_INS_SHL,
+        X86_INS_SAL, X86_INS_SHR, X86_INS_SAR, X86_INS_SHLD, X86_INS_SHRD, X86_INS_BT, X86_INS_BTS,
+        X86_INS_BTR, X86_INS_BTC, X86_INS_BSF, X86_INS_BSR, X86_INS_BSWAP, X86_INS_MOVZX,
+        X86_INS_MOVSX, X86_INS_CMPXCHG, X86_INS_CMPXCHG8B, X86_INS_XADD, X86_INS_CBW, X86_INS_CWDE,
+        X86_INS_CWD, X86_INS_CDQ, X86_INS_CLC, X86_INS_STC, X86_INS_CMC, X86_INS_LAHF, X86_INS_SAHF,
+        X86_INS_PEXT, X86_INS_PDEP, X86_INS_SHRX, X86_INS_RORX, X86_INS_MOVNTI, X86_INS_WAIT,
+        X86_INS_LFENCE, X86_INS_MFENCE, X86_INS_SFENCE, X86_INS_EMMS, X86_INS_FNSTSW,
+    };
+    unsigned n;
+
+    for (n = 0; n < ARRAY_SIZE(ids); n++)
+        if (ids[n] == id)
+            return true;
+    return (id >= X86_INS_SETAE && id <= X86_INS_SETS) ||
+           (id >= X86_INS_CMOVA && id <= X86_INS_CMOVS);
+}
+
+/* x87, MMX, SSE, SSE2: opcode bytes decide, not the disassembler's groups. */
+static bool harmless_fpu(const cs_insn *i)
+{
+    const cs_x86 *x = &i->detail->x86;
+    unsigned op = x->opcode[0];
+
+    if (op >= 0xd8 && op <= 0xdf) {
+        unsigned reg = x->modrm >> 3 & 7;
+
+        if (x->modrm < 0xc0) /* FLDENV FNSTENV FRSTOR FNSAVE are not copied */
+            return !(op == 0xd9 && (reg == 4 || reg == 6)) && !(op == 0xdd && (reg == 4 || reg == 6));
+        return true;
+    }
+    if (op != 0x0f)
+        return false;
+    op = x->opcode[1];
+    if (op == 0xae) /* LDMXCSR, STMXCSR and fences only */
+        return (x->modrm < 0xc0 && ((x->modrm >> 3 & 7) == 2 || (x->modrm >> 3 & 7) == 3)) ||
+               x->modrm >= 0xe8;
+    return (op >= 0x10 && op <= 0x17) || (op >= 0x28 && op <= 0x2f) || (op >= 0x50 && op <= 0x7f) ||
+           op == 0xc2 || op == 0xc3 || (op >= 0xc4 && op <= 0xc6) || (op >= 0xd0 && op != 0xf7);
+}
+
+/* --- the whole --- */
+
+static bool check_branch(struct checker *v, size_t n)
+{
+    const cs_x86 *x = x86_of(v, n);
+    uint64_t to;
+    bool first;
+
+    if (x->op_count != 1 || x->operands[0].type != X86_OP_IMM) {
+        if (v->in[n].id == X86_INS_JMP && n >= 2 && lookup_at(v, n - 2, &first) && !first)
+            return true;
+        return fail(v, n, "indirect branch that is not the lookup");
+    }
+    to = (uint64_t)x->operands[0].imm;
+    if (to >= v->start && to < v->end) {
+        v->target[to - v->start] |= 1;
+        return true;
+    }
+    to -= (uintptr_t)v->bt->rx;
+    if (to == v->bt->stub_exit || to == v->bt->stub_site)
+        return true;
+    return fail(v, n, "branch to somewhere else");
+}
+
+static bool check_insn(struct checker *v, size_t n)
+{
+    const cs_insn *i = &v->in[n];
+    const cs_x86 *x = x86_of(v, n);
+    bool si;
+    bool di;
+    unsigned k;
+
+    if (is_branch(i))
+        return true;
+    if (string_registers(i->id, &si, &di) && x->opcode[0] >= 0xa4 && x->opcode[0] <= 0xaf)
+        return string_ok(v, n, si, di) ? true : fail(v, n, "string instruction outside the window");
+    if (!harmless_integer(i->id) && !harmless_fpu(i))
+        return fail(v, n, "instruction that is not listed");
+    for (k = 0; k < x->op_count; k++)
+        if (x->operands[k].type == X86_OP_MEM && !check_memory(v, n, &x->operands[k]))
+            return false;
+    return check_registers(v, n);
+}
+
+const char *verify_tb(const struct bt *bt, const struct tb *tb, uint32_t *offset)
+{
+    static struct checker v;
+    uint8_t starts[sizeof v.target] = { 0 };
+    size_t n;
+
+    if (!handle) {
+        if (cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK)
+            return "Capstone cannot be opened";
+        cs_option(handle, CS_OPT_DETAIL, CS_OPT_ON);
+    }
+    memset(&v, 0, sizeof v);
+    v.bt = bt;
+    v.tb = tb;
+    v.start = (uintptr_t)bt->rx + tb->code;
+    v.end = v.start + tb->size;
+    *offset = 0;
+    if (tb->size >= sizeof v.target)
+        return "too long";
+    v.count = cs_disasm(handle, bt->rx + tb->code, tb->size, v.start, 0, &v.in);
+    if (!v.count)
+        return "cannot be decoded";
+    if (v.in[v.count - 1].address + v.in[v.count - 1].size != v.end) {
+        *offset = (uint32_t)(v.in[v.count - 1].address + v.in[v.count - 1].size - v.start);
+        cs_free(v.in, v.count);
+        return "cannot be decoded";
+    }
+    for (n = 0; n < v.count; n++) {
+        starts[v.in[n].address - v.start] = 1;
+        if (is_branch(&v.in[n]) || v.in[n].id == X86_INS_JRCXZ)
+            check_branch(&v, n);
+    }
+    for (n = 0; n < tb->size && !v.wrong; n++)
+        if (v.target[n] && !starts[n])
+            fail(&v, 0, "branch into an instruction");
+    for (n = 0; n < v.count && !v.wrong; n++)
+        check_insn(&v, n);
+    if (v.wrong) {
+        static char text[256];
+
+        *offset = (uint32_t)(v.in[v.at].address - v.start);
+        snprintf(text, sizeof text, "%s: %s %s", v.wrong, v.in[v.at].mnemonic, v.in[v.at].op_str);
+        v.wrong = text;
+    } else if (v.in[v.count - 1].id != X86_INS_JMP) {
+        fail(&v, v.count - 1, "does not end with a jump");
+    }
+    cs_free(v.in, v.count);
+    return v.wrong;
+}

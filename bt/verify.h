@@ -1,0 +1,12 @@
+/* verify.h - proof of each translation that it cannot get out of its container.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#ifndef BT_VERIFY_H
+#define BT_VERIFY_H
+
+#include "bt/bt.h"
+
+/* Read the code of *tb. NULL: it is confined; else what is wrong, and *offset: where. */
+const char *verify_tb(const struct bt *bt, const struct tb *tb, uint32_t *offset);
+
+#endif
