@@ -442,8 +442,20 @@ static struct departure {
 } departures[] = {
 #define DEPARTURE(diff, bits, map, first, last, mod, regno, prefixes, when, names, why) \
     { diff, bits, map, first, last, mod, regno, prefixes, when, names, why, 0 },
+#define ON_AMD(what, why)
 #include "departures.def"
 #undef DEPARTURE
+#undef ON_AMD
+};
+
+static const struct {
+    const char *what, *why;
+} on_amd[] = {
+#define DEPARTURE(...)
+#define ON_AMD(what, why) { what, why },
+#include "departures.def"
+#undef DEPARTURE
+#undef ON_AMD
 };
 
 static bool name_listed(const char *list, const char *name)
@@ -789,6 +801,13 @@ static void print_markdown(void)
                d->diff & D_OPERANDS ? "operands" : "",
                d->names ? d->names : "", d->why);
     }
+    printf("\n# Where CPUs of AMD are allowed to answer otherwise than Intel's\n\n"
+           "The interpreter does what Intel's CPUs do. When the host is one of AMD, `host` and\n"
+           "`fpu_host` take these for granted (host_amd.c); all else must agree.\n\n"
+           "| instruction | difference |\n"
+           "|---|---|\n");
+    for (n = 0; n < ARRAY_SIZE(on_amd); n++)
+        printf("| %s | %s |\n", on_amd[n].what, on_amd[n].why);
 }
 
 int main(int argc, char **argv)

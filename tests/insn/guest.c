@@ -5,6 +5,8 @@
 
 #include "cpu/interp_int.h"
 
+#include <cpuid.h>
+
 #define MAPS 8
 
 uint8_t guest_sys[GUEST_SYS_SIZE];
@@ -115,9 +117,12 @@ void guest_use_tlb(struct cpu *c, bool fill)
     unsigned m;
     unsigned n;
 
-    for (n = 0; n < TLB_COUNT; n++)
-        for (m = 0; m < TLB_SIZE && !c->tlbs[n].r[m].tag; m++)
+    for (n = 0; n < TLB_COUNT; n++) {
+        for (m = 0; m < TLB_SIZE && !c->tlbs[n].code_tag[m]; m++) {
             c->tlbs[n].r[m].tag = c->tlbs[n].w[m].tag = tlb_none(m);
+            c->tlbs[n].code_tag[m] = TLB_NOT_CODE;
+        }
+    }
     for (m = 0; m < map_count; m++) {
         for (n = 0; n < maps[m].size; n += PAGE_SIZE) {
             gla_t la = maps[m].la + n;
@@ -149,6 +154,17 @@ int guest_step(struct cpu *c, struct insn *i)
         return c->exc.vector;
     i->fn(c, i);
     return -1;
+}
+
+bool host_is_amd(void)
+{
+    static int known = -1;
+    unsigned a, b, c, d;
+
+    if (known < 0) /* CPUID is slow in a virtual machine */
+        known = __get_cpuid(0, &a, &b, &c, &d) &&
+                (c == signature_AMD_ecx || c == 0x656e6975); /* AuthenticAMD, HygonGenuine */
+    return known;
 }
 
 static uint64_t rng = 88172645463325252u;

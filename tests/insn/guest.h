@@ -25,6 +25,9 @@ void guest_use_tlb(struct cpu *c, bool fill);
  * raised, or -1; c->exc has the error code. */
 int guest_step(struct cpu *c, struct insn *i);
 
+/* The maker of the CPU that runs the tests is AMD (or Hygon). */
+bool host_is_amd(void);
+
 /* Random numbers: deterministic from the seed. */
 void rnd_seed(uint64_t seed);
 uint64_t rnd(void);

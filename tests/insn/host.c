@@ -24,6 +24,7 @@ static struct cpu *c;
 static struct native_case *batch;
 static struct insn decoded[NATIVE_BATCH];
 static unsigned verbose;
+static bool amd;
 
 struct row_result {
     unsigned long cases, completed, bad, other_undefined; /* completed: without an exception */
@@ -267,6 +268,8 @@ static void compare(const struct insn_row *row, struct native_case *n, const str
     normalize(n);
     forget_below_stack(row, n);
     run_guest(n, i, &g);
+    if (amd)
+        undef |= amd_adjust(row, n, i, &g);
     res->cases++;
     res->completed += n->out.vector < 0;
     mask &= ~undef;
@@ -414,6 +417,7 @@ int main(int argc, char **argv)
     rows = calloc(insn_row_count, sizeof *rows);
     if (!c || !results || !rows)
         return 1;
+    amd = host_is_amd();
     make_system();
     row_count = choose_rows(only, rows);
     if (!row_count) {

@@ -224,7 +224,8 @@ static void emit_prefixes(struct gen *g, bool memory)
     g->a32 = d ^ (below(10) < 3);
     if (flat && !g->a32 && memory && below(8))
         g->a32 = true; /* no memory below 64K there */
-    if ((row->attr & A_LOCK) ? below(10) == 0 : below(200) == 0)
+    if (((row->attr & A_LOCK) ? below(10) == 0 : below(200) == 0) &&
+        (!host_is_amd() || amd_can_prefix(row, 0xf0)))
         emit(g, 0xf0, 1);
     if (g->o32 != d && row->prefix == PFX_pAny)
         emit(g, 0x66, 1);
@@ -237,7 +238,8 @@ static void emit_prefixes(struct gen *g, bool memory)
     if (row->attr & A_REP) {
         if (below(3))
             emit(g, below(2) ? 0xf3 : 0xf2, 1);
-    } else if (row->map == MAP_P1 && row->opcode != 0x90 && below(40) == 0) {
+    } else if (row->map == MAP_P1 && row->opcode != 0x90 && below(40) == 0 &&
+               (!host_is_amd() || amd_can_prefix(row, 0xf3))) {
         emit(g, below(2) ? 0xf3 : 0xf2, 1); /* means nothing */
     }
     if (row->prefix == PFX_pF3)
@@ -262,13 +264,20 @@ static uint32_t any_place(void)
     }
 }
 
-static uint32_t address_of(const struct gen *g)
+static uint32_t address(const uint32_t *r, const struct insn *i)
 {
-    const struct insn *i = g->i;
-    const uint32_t *r = g->n->in.r;
-
     return ((i->base < 8 ? r[i->base] : 0) + ((i->index < 8 ? r[i->index] : 0) << i->scale) +
             i->disp) & i->amask;
+}
+
+static uint32_t address_of(const struct gen *g)
+{
+    return address(g->n->in.r, g->i);
+}
+
+uint32_t gen_operand(const struct native_case *n, const struct insn *i)
+{
+    return base_of(n->in.seg[i->seg]) + address(n->in.r, i);
 }
 
 /* The inverse of an odd number modulo 2^32. */
