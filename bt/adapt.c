@@ -11,7 +11,7 @@
 
 #define NEED_FIRST  2
 #define NEED_MAX    128
-#define NEED_SUPER  30  /* ticks of supervisor code before it gets the global window */
+#define NEED_SUPER  20000u /* callouts (TLB misses, mostly) before supervisor code gets its window */
 #define COST_MAX    120u /* mappings taken away or mapped again per tick: about 0.5 ms of 4 */
 #define SITE_LIMIT  24u
 #define LEVEL_MAX   8    /* 1024 ticks: some seconds */
@@ -44,7 +44,7 @@ void adapt_find(struct bt *bt)
             bt->as->window = window_open(c, WINDOW_USER);
         bt->user_window = bt->as->window;
     }
-    if (bt->super_ticks < NEED_SUPER || !global_possible(c))
+    if (bt->callouts < NEED_SUPER || !global_possible(c))
         bt->global_window = NULL;
     else if (!window_valid(c, bt->global_window, WINDOW_GLOBAL))
         bt->global_window = window_open(c, WINDOW_GLOBAL);
@@ -69,8 +69,6 @@ void adapt_tick(struct bt *bt, bool user)
     retry_sites(bt);
     if (!bt->opt.direct)
         return;
-    if (!user && global_possible(bt->c) && ++bt->super_ticks == NEED_SUPER)
-        bt->as = NULL;
     if (!a || a->cr3 != bt->c->cr3 || !(bt->c->cr0 & CR0_PG))
         return;
     if (a->direct) {

@@ -303,7 +303,7 @@ static enum exit_reason run_loop(struct cpu *c)
             blocks_flush(c);
         if (c->fetch_gen != bt->fetch_gen)
             follow_flush(bt);
-        if (!bt->as && bt->opt.direct)
+        if (bt->opt.direct && (!bt->as || (!bt->global_window && !(bt->enters & 255))))
             adapt_find(bt);
         find_ctx(bt);
         off = tcache_lookup(bt, bt->cur, c->eip);

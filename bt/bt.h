@@ -118,7 +118,6 @@ struct bt {
     struct cpu *c;
     struct bt_options opt;
     /* the translation cache, seen twice */
-    int memfd;
     uint8_t *rx, *rw;
     uint32_t cache_size, used, stubs_end;
     /* entries of stubs */
@@ -148,7 +147,6 @@ struct bt {
     struct aspace *as;     /* of the current CR3; NULL: look it up */
     struct window *user_window;   /* of the current CR3; NULL: user code takes the checked way too */
     struct window *global_window; /* the same for supervisor code */
-    uint32_t super_ticks;
     uint64_t gs_base;
     bool fsgsbase;         /* WRGSBASE may be used */
     struct site site[SITE_SIZE];

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 /* Map `size` bytes somewhere between 256 MiB and 2 GiB. */
 static void *map_low(size_t size, int prot, int flags, int fd)
@@ -31,11 +30,13 @@ static void *map_low(size_t size, int prot, int flags, int fd)
 int tcache_create(struct bt *bt)
 {
     bt->cache_size = bt->opt.cache_mb << 20;
-    bt->memfd = memfd_create("callgate-cache", MFD_CLOEXEC);
-    if (bt->memfd < 0 || ftruncate(bt->memfd, bt->cache_size) < 0)
+    /* shared anonymous memory, and its second mapping: perf looks such code up in its map file */
+    bt->rw = mmap(NULL, bt->cache_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    bt->rx = map_low(bt->cache_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    if (bt->rw == MAP_FAILED || !bt->rx ||
+        mremap(bt->rw, 0, bt->cache_size, MREMAP_MAYMOVE | MREMAP_FIXED, bt->rx) == MAP_FAILED ||
+        mprotect(bt->rx, bt->cache_size, PROT_READ | PROT_EXEC) < 0)
         return -errno;
-    bt->rx = map_low(bt->cache_size, PROT_READ | PROT_EXEC, MAP_SHARED, bt->memfd);
-    bt->rw = mmap(NULL, bt->cache_size, PROT_READ | PROT_WRITE, MAP_SHARED, bt->memfd, 0);
     bt->arena = map_low(ARENA_BYTES, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     bt->tb = mmap(NULL, TB_MAX * sizeof *bt->tb, PROT_READ | PROT_WRITE,
@@ -46,7 +47,7 @@ int tcache_create(struct bt *bt)
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     bt->vpage = mmap(NULL, sizeof *bt->vpage << 20, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (!bt->rx || bt->rw == MAP_FAILED || !bt->arena || bt->tb == MAP_FAILED ||
+    if (!bt->arena || bt->tb == MAP_FAILED ||
         bt->exit == MAP_FAILED || bt->meta == MAP_FAILED || bt->vpage == MAP_FAILED)
         return -ENOMEM;
     bt->arena_used = TABLE_BYTES; /* table 0 stays empty */
@@ -70,8 +71,6 @@ void tcache_destroy(struct bt *bt)
         munmap(bt->meta, META_BYTES);
     if (bt->vpage && bt->vpage != MAP_FAILED)
         munmap(bt->vpage, sizeof *bt->vpage << 20);
-    if (bt->memfd > 0)
-        close(bt->memfd);
 }
 
 void *tcache_meta(struct bt *bt, size_t bytes)
