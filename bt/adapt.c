@@ -112,6 +112,19 @@ void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight)
     tcache_kill(bt->c, tb->block);
 }
 
+bool adapt_is_wrapping(const struct bt *bt, gpa_t pa)
+{
+    return site(bt, pa)->wraps;
+}
+
+void adapt_wraps(struct bt *bt, struct tb *tb, unsigned k)
+{
+    if (tb->dead)
+        return;
+    site(bt, tb->block->pa + tb->insns[k].off)->wraps = true;
+    tcache_kill(bt->c, tb->block);
+}
+
 void adapt_checked_tb(struct bt *bt, struct tb *tb)
 {
     if (bt->checked_count == CHECKED_MAX)

@@ -264,13 +264,12 @@ static void must_verify(struct bt *bt, const struct tb *tb)
 struct tb *translate(struct bt *bt, struct block *b, gla_t la)
 {
     struct tr t = { .bt = bt, .b = b, .x = bt->cur, .eip = bt->c->eip };
-    uint32_t *slot = tcache_slot(bt, bt->cur, t.eip);
     struct tb *tb;
     bool has_checked = false;
     unsigned n;
 
     if (bt->tb_count == TB_MAX || bt->exit_count + BLOCK_MAX + 2 > EXIT_MAX ||
-        bt->cache_size - bt->used < 16384 || !slot)
+        bt->cache_size - bt->used < 16384)
         return NULL;
     tb = &bt->tb[bt->tb_count];
     memset(tb, 0, sizeof *tb);
@@ -315,6 +314,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
         t.k = n;
         t.checked_now = t.x->direct && adapt_is_checked(bt, b->pa + t.i->off);
         has_checked |= t.checked_now;
+        t.wraps = t.x->direct && adapt_is_wrapping(bt, b->pa + t.i->off);
         tb->start[n] = offset_of(&t, start) - tb->code;
         parse_raw(&t, b->code + t.i->off);
         if (!trans_one(&t)) {
@@ -339,7 +339,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
         adapt_checked_tb(bt, tb);
     tb->next = b->engine_data;
     b->engine_data = tb;
-    *slot = tb->code;
+    bt->cur->table[t.eip] = tb->code;
     perfmap_add(bt, tb);
     bt->translated++;
     bt->translated_insns += b->n;
