@@ -66,6 +66,7 @@ void adapt_tick(struct bt *bt, bool user)
     struct aspace *a = bt->as;
 
     bt->tick++;
+    window_tick(bt->c);
     retry_sites(bt);
     if (!bt->opt.direct)
         return;

@@ -135,6 +135,8 @@ enum mem_kind mem_prepare(struct tr *t, bool write, unsigned size)
             t->wdisp = (int32_t)t->i->disp;
             return MEM_WINDOW_REG;
         }
+        if (t->i->index != 8 && t->i->base == 8 && !t->wraps)
+            return MEM_WINDOW_INDEX;
         return MEM_WINDOW_RAW;
     }
     mem_ea_r8(t);
@@ -178,6 +180,8 @@ void mem_op(struct tr *t, enum mem_kind m, unsigned p66, unsigned pmand, bool ma
         e_rex(e, 0, reg, R8, R9);
     else if (m == MEM_WINDOW_REG)
         e_rex(e, 0, reg, R12, t->wbase);
+    else if (m == MEM_WINDOW_INDEX)
+        e_rex(e, 0, reg, t->i->index, R12);
     else
         e_rex(e, 0, reg, 0, m == MEM_WINDOW ? t->wbase : 0);
     if (map2)
@@ -187,6 +191,8 @@ void mem_op(struct tr *t, enum mem_kind m, unsigned p66, unsigned pmand, bool ma
         e_modrm_sib(e, reg, R9, R8, 0, 0);
     else if (m == MEM_WINDOW_REG)
         e_modrm_sib(e, reg, t->wbase, R12, 0, t->wdisp);
+    else if (m == MEM_WINDOW_INDEX)
+        e_modrm_sib(e, reg, R12, t->i->index, t->i->scale, (int32_t)t->i->disp);
     else if (m == MEM_WINDOW)
         e_modrm_disp(e, reg, t->wbase, t->wdisp);
     else
@@ -279,6 +285,11 @@ void copy_insn(struct tr *t)
     }
     reg = *t->raw.modrm >> 3 & 7;
     if (m != MEM_WINDOW_RAW && byte_reg_high(t)) {
+        if (m == MEM_WINDOW_INDEX) {
+            mem_ea_r8(t);
+            t->wbase = R8;
+            t->wdisp = 0;
+        }
         /* AH..BH exclude REX: lend ESI as the base */
         e_mov(e, REX_W, R11, 6);
         if (m == MEM_HOST) {

@@ -19,6 +19,7 @@ struct raw {
 enum mem_kind {
     MEM_WINDOW_RAW, /* the instruction's own ModRM with addr32 gs: */
     MEM_WINDOW_REG, /* [wbase + r12 + wdisp], with the window's base in r12 */
+    MEM_WINDOW_INDEX, /* [r12 + the instruction's index << scale + disp] */
     MEM_WINDOW,     /* addr32 gs:[wbase + wdisp], R8D as a rule */
     MEM_HOST,       /* [r9 + r8] */
 };

@@ -245,14 +245,15 @@ static bool writes(const struct checker *v, size_t n, const cs_x86_op *op)
            v->in[n].id != X86_INS_BT;
 }
 
-/* [r12 + register + disp]: a 32-bit value and a displacement reach the window or its guards. */
-static bool window_operand(const struct checker *v, const x86_op_mem *m)
+/* [r12 + register (scaled) + disp]: eight times a 32-bit value and a displacement reach the window or
+ * its guards. */
+static bool window_operand(const struct checker *v, x86_reg reg)
 {
     if (!v->tb->ctx->direct)
         return false;
-    return m->base == X86_REG_RAX || m->base == X86_REG_RCX || m->base == X86_REG_RDX ||
-           m->base == X86_REG_RBX || m->base == X86_REG_RSP || m->base == X86_REG_RBP ||
-           m->base == X86_REG_RSI || m->base == X86_REG_RDI || m->base == X86_REG_R8;
+    return reg == X86_REG_RAX || reg == X86_REG_RCX || reg == X86_REG_RDX ||
+           reg == X86_REG_RBX || reg == X86_REG_RSP || reg == X86_REG_RBP ||
+           reg == X86_REG_RSI || reg == X86_REG_RDI || reg == X86_REG_R8;
 }
 
 static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
@@ -274,8 +275,8 @@ static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
     if (m->base == X86_REG_R15 && m->index == X86_REG_INVALID)
         return listed_field(m->disp, op->size, writes(v, n, op))
                    ? true : fail(v, n, "field of struct cpu that is not listed");
-    if (m->index == X86_REG_R12 && m->scale == 1)
-        return window_operand(v, m) ? true : fail(v, n, "[r12] that may miss the window");
+    if ((m->index == X86_REG_R12 && m->scale == 1) || m->base == X86_REG_R12)
+        return window_operand(v, m->base == X86_REG_R12 ? m->index : m->base) ? true : fail(v, n, "[r12] that may miss the window");
     if (m->base == X86_REG_R14)
         return tlb_load(v, n) ? true : fail(v, n, "TLB access outside a probe");
     if (m->base == X86_REG_R9 && m->index == X86_REG_R8 && m->scale == 1 && m->disp == 0) {
