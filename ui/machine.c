@@ -8,6 +8,8 @@
 
 #include "cpu/fpu.h"
 #include "hw/multiboot.h"
+#include "lockstep/lockstep.h"
+#include "ui/disas.h"
 #include "ui/files.h"
 #include "ui/roms.h"
 #include "ui/sdl.h"
@@ -222,6 +224,11 @@ void machine_request(struct machine *m, enum reset_kind kind, int code)
 static void request(void *opaque, enum reset_kind kind, int code)
 {
     machine_request(opaque, kind, code);
+}
+
+static void lockstep_ended(void *opaque, int status)
+{
+    machine_request(opaque, RESET_EXIT, status);
 }
 
 static void quit_key(void *opaque)
@@ -532,6 +539,7 @@ int machine_create(struct machine *m, const struct options *o)
         fprintf(stderr, "callgate: %s\n", err);
         return -EINVAL;
     }
+    lockstep_set_host(&(struct lockstep_host){ m->map, engine_find, disas, lockstep_ended, m });
     rc = o->engine->create(m->cpu, o->engine_options);
     if (rc)
         return rc;
@@ -593,6 +601,8 @@ static void reset(struct machine *m)
     LOG(pm, "machine reset");
     pc_reset(m->pc);
     cpu_reset(m->cpu);
+    if (m->opt->engine->state_changed)
+        m->opt->engine->state_changed(m->cpu);
 }
 
 /* Act on a request of the guest or the user. */

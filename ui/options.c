@@ -4,6 +4,7 @@
 #include "ui/options.h"
 
 #include "hw/clock.h"
+#include "lockstep/lockstep.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -31,7 +32,9 @@ static const struct {
 #undef SECTION
 };
 
-static const struct engine_class *const engines[] = { &interp_engine };
+#define ICOUNT_SHIFT 3 /* unless the user says otherwise */
+
+static const struct engine_class *const engines[] = { &interp_engine, &lockstep_engine };
 
 static int fail(const char *fmt, ...)
 {
@@ -331,9 +334,25 @@ static int parse_device(struct options *o, const char *arg)
     return 0;
 }
 
+static const struct engine_class *find_engine(const char *name, size_t len)
+{
+    size_t n;
+
+    for (n = 0; n < ARRAY_SIZE(engines); n++)
+        if (strlen(engines[n]->name) == len && !memcmp(engines[n]->name, name, len))
+            return engines[n];
+    return NULL;
+}
+
+const struct engine_class *engine_find(const char *name)
+{
+    return find_engine(name, strlen(name));
+}
+
 static int parse_accel(struct options *o, const char *arg)
 {
     size_t len = strcspn(arg, ",");
+    const struct engine_class *e = find_engine(arg, len);
     size_t n;
 
     if (!strcmp(arg, "help")) {
@@ -341,12 +360,10 @@ static int parse_accel(struct options *o, const char *arg)
             printf("%-10s %s\n", engines[n]->name, engines[n]->text);
         return 1;
     }
-    for (n = 0; n < ARRAY_SIZE(engines); n++) {
-        if (strlen(engines[n]->name) == len && !memcmp(engines[n]->name, arg, len)) {
-            o->engine = engines[n];
-            o->engine_options = arg[len] ? arg + len + 1 : NULL;
-            return 0;
-        }
+    if (e) {
+        o->engine = e;
+        o->engine_options = arg[len] ? arg + len + 1 : NULL;
+        return 0;
     }
     return fail("-accel %s: no such engine; 'callgate -accel help' lists them", arg);
 }
@@ -375,7 +392,7 @@ static int parse_icount(struct options *o, const char *arg)
 
     if (rc)
         return rc;
-    o->icount_shift = 3;
+    o->icount_shift = ICOUNT_SHIFT;
     if (suboption(arg, "shift", "shift", v, sizeof v) && strcmp(v, "auto")) {
         long n = strtol(v, &end, 0);
 
@@ -530,6 +547,8 @@ int options_parse(struct options *o, int argc, char **argv)
         if (rc)
             return rc;
     }
+    if (o->engine == &lockstep_engine && o->icount_shift < 0)
+        o->icount_shift = ICOUNT_SHIFT;
     if (!o->kernel && (o->initrd || o->append))
         return fail("-initrd and -append need -kernel");
     return 0;
