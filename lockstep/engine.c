@@ -125,7 +125,7 @@ static int create(struct cpu *c, const char *options)
         return -ENOMEM;
     the = ls;
     ls->host = the_host;
-    ls->slice_len = 4096;
+    ls->slice_len = 10000;
     ls->ram_every = 1000;
     ls->fresh = true;
     ls->bus = c->bus;
@@ -140,16 +140,19 @@ static int create(struct cpu *c, const char *options)
         ls->first.engine = &interp_engine;
     ls->second.engine = &interp_engine;
     rc = parse_options(ls, options, first_options, sizeof first_options);
-    if (!strcmp(ls->first.engine->name, "bt")) {
+    if (!rc && !strcmp(ls->first.engine->name, "bt")) {
         /* it is to stop at an exact instruction */
         size_t len = strlen(first_options);
 
         snprintf(first_options + len, sizeof first_options - len, "%sicount=on", len ? "," : "");
     }
-    ls->first.name = ls->first.engine->name;
-    ls->second.name = ls->first.engine == &interp_engine ? "second" : "interp";
-    if (ls->first.engine == &interp_engine)
+    if (!rc && ls->first.engine != &interp_engine) {
+        ls->first.name = ls->first.engine->name;
+        ls->second.name = interp_engine.name;
+    } else {
         ls->first.name = "first";
+        ls->second.name = "second";
+    }
     if (!rc)
         rc = ls->first.engine->create(c, *first_options ? first_options : NULL);
     if (!rc) {
@@ -246,7 +249,7 @@ bool lockstep_differs(struct lockstep *ls)
     return differ;
 }
 
-static void add_slice(struct lockstep *ls, bool shutdown)
+static void add_slice(struct lockstep *ls, bool intr, bool shutdown)
 {
     if (ls->slice_count == ls->slice_cap) {
         ls->slice_cap = ls->slice_cap ? ls->slice_cap * 2 : 256;
@@ -254,7 +257,7 @@ static void add_slice(struct lockstep *ls, bool shutdown)
         BUG_ON(!ls->slices);
     }
     ls->slices[ls->slice_count++] = (struct slice){ ls->first.c->icount, ls->log.count,
-                                                    ls->log.ads, shutdown };
+                                                    ls->log.ads, intr, shutdown };
 }
 
 /* The second CPU follows; returns whether both are alike. */
@@ -299,12 +302,15 @@ static enum exit_reason lockstep_run(struct cpu *c)
         uint64_t left = stop - c->icount;
         uint64_t before = c->icount;
 
+        bool intr;
+
         record_boundary(ls);
+        intr = c->events & EVENT_INTR;
         why = record_slice(ls, c->icount + (left < ls->slice_len ? left : ls->slice_len));
         if (c->icount == before && why != EXIT_SHUTDOWN && ls->log.count ==
             (ls->slice_count ? ls->slices[ls->slice_count - 1].log_end : 0))
             break; /* halted, and nothing has happened */
-        add_slice(ls, why == EXIT_SHUTDOWN);
+        add_slice(ls, intr, why == EXIT_SHUTDOWN);
         if (!follow(ls)) {
             ls->failed = true;
             report_difference(ls);

@@ -23,10 +23,11 @@ struct entry {
     uint8_t size;
     bool inside;      /* belongs to the entry before it */
     bool due;         /* after it an event was due: a repeated instruction is left */
+    uint8_t events;   /* EVENT_INTR and EVENT_KICK of the first CPU after it */
     uint32_t len;     /* DMA: bytes */
     uint64_t icount;  /* instructions executed before */
     uint64_t addr;    /* port or physical address */
-    uint64_t value;   /* DMA: offset in log.bytes; MAP: index in log.layouts; INTR: the vector */
+    uint64_t value;   /* DMA: offset in log.bytes; MAP: index in log.layouts; INTR: the vector, -1: none */
     uint32_t eip, cs_base, esp, ecx; /* INTR: where exactly */
 };
 
@@ -122,6 +123,7 @@ struct page_set {
 struct slice {
     uint64_t end;          /* instruction count */
     size_t log_end, ad_end;
+    bool intr;             /* it began with INTR high */
     bool shutdown;         /* it ended in a triple fault */
 };
 
@@ -165,6 +167,8 @@ enum exit_reason record_slice(struct lockstep *ls, uint64_t to);
 
 /* replay.c: a CPU's bus and memory fed from the log. */
 void replay_attach(struct side *s);
+/* A slice begins: the first CPU finds INTR as it did then. */
+void replay_begin(struct side *s, const struct slice *sl);
 /* Run until `to` instructions have been executed in all; `last`: this ends the slice, so what the
  * log says happened at `to` happens. Sets s->lost when it goes another way. */
 void replay_advance(struct side *s, uint64_t to, bool last);

@@ -59,8 +59,12 @@ static size_t begin(struct side *s, enum entry_kind kind, uint64_t addr, unsigne
 
 static void end(struct side *s, size_t n)
 {
+    struct entry *e;
+
     leave(s);
-    s->ls->log.e[n].due = cpu_event_due(s->c);
+    e = &s->ls->log.e[n];
+    e->due = cpu_event_due(s->c);
+    e->events = s->c->events & (EVENT_INTR | EVENT_KICK);
 }
 
 static uint64_t end_read(struct side *s, size_t n, uint64_t value)
@@ -92,23 +96,15 @@ static void record_out(void *opaque, uint16_t port, uint32_t v, unsigned size)
 static int record_intr_ack(void *opaque)
 {
     struct side *s = opaque;
-    struct lockstep *ls = s->ls;
     struct cpu *c = s->c;
-    int vector;
+    size_t n = begin(s, ENTRY_INTR, 0, 0, 0);
+    struct entry *e = &s->ls->log.e[n];
 
-    enter(s);
-    vector = ls->bus->intr_ack(ls->bus_opaque);
-    leave(s);
-    if (vector >= 0) {
-        struct entry *e = log_add(&ls->log, ENTRY_INTR, c->icount, false);
-
-        e->value = (uint64_t)vector;
-        e->eip = c->eip;
-        e->cs_base = c->seg[SEG_CS].base;
-        e->esp = c->r[ESP];
-        e->ecx = c->r[ECX];
-    }
-    return vector;
+    e->eip = c->eip;
+    e->cs_base = c->seg[SEG_CS].base;
+    e->esp = c->r[ESP];
+    e->ecx = c->r[ECX];
+    return (int)end_read(s, n, (uint64_t)s->ls->bus->intr_ack(s->ls->bus_opaque));
 }
 
 static tick_t record_now(void *opaque)

@@ -1,6 +1,10 @@
 /* replay.c - a CPU that follows the log: it gets what the first CPU got, at the same instruction, and
  * must ask for the same things in the same order.
  *
+ * The second CPU is stopped where the log says that an interrupt was taken, and made to take it. The
+ * first, when it runs again to find an error, is left as it was: it has INTR when it had it, and must
+ * take the interrupts by itself.
+ *
  * Where it does not, s->lost is set and ls->why says what; the CPU is given ones and stopped soon.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
@@ -9,6 +13,11 @@
 #include "cpu/fpu.h"
 
 #include <stdarg.h>
+
+static bool is_first(const struct side *s)
+{
+    return s == &s->ls->first;
+}
 
 /* --- going another way --- */
 
@@ -49,7 +58,7 @@ static void apply(struct side *s, const struct entry *e)
     switch (e->kind) {
     case ENTRY_DMA:
         s->applying = true;
-        if (s == &s->ls->second)
+        if (!is_first(s))
             twin_note_range(s->ls, e->addr, e->len);
         memmap_write(s->map, e->addr, l->bytes + e->value, e->len);
         s->applying = false;
@@ -60,19 +69,38 @@ static void apply(struct side *s, const struct entry *e)
     }
 }
 
+/* The first CPU has the events that it had after this. */
+static void set_events(struct side *s, const struct entry *e)
+{
+    cpu_clear_event(s->c, EVENT_INTR);
+    cpu_set_event(s->c, e->events);
+}
+
+/* Interrupts that were withdrawn are for the first CPU only. */
+static void skip_withdrawn(struct side *s)
+{
+    const struct log *l = &s->ls->log;
+
+    while (!is_first(s) && s->cur.at < s->ls->limit && l->e[s->cur.at].kind == ENTRY_INTR &&
+           (int)l->e[s->cur.at].value < 0)
+        s->cur.at++;
+}
+
 /* The entry for what this CPU asks for, or NULL if the log says otherwise. Has the effects of what
  * devices did meanwhile. */
 static const struct entry *expect(struct side *s, enum entry_kind kind, uint64_t addr,
                                   unsigned size, uint64_t value)
 {
     struct lockstep *ls = s->ls;
-    const struct entry *e = &ls->log.e[s->cur.at];
+    const struct entry *e;
     const struct entry *next;
     bool write = kind == ENTRY_OUT || kind == ENTRY_MMIO_WRITE || kind == ENTRY_FERR;
     uint64_t now = cpu_icount(s->c);
 
     if (s->lost)
         return NULL;
+    skip_withdrawn(s);
+    e = &ls->log.e[s->cur.at];
     if (s->cur.at >= ls->limit || e->kind != kind || e->addr != addr || e->size != size ||
         (write && e->value != value) || (kind <= ENTRY_NOW && e->icount != now)) {
         char mine[100];
@@ -90,6 +118,10 @@ static const struct entry *expect(struct side *s, enum entry_kind kind, uint64_t
     s->cur.at++;
     while (s->cur.at < ls->limit && ls->log.e[s->cur.at].inside)
         apply(s, &ls->log.e[s->cur.at++]);
+    if (is_first(s)) {
+        set_events(s, e);
+        return e;
+    }
     /* an event that became due ends a repeated instruction: unless the first CPU went on with it */
     next = &ls->log.e[s->cur.at];
     if (e->due && !(s->cur.at < ls->limit && next->kind <= ENTRY_MMIO_WRITE &&
@@ -112,21 +144,32 @@ static void replay_out(void *opaque, uint16_t port, uint32_t v, unsigned size)
     expect(opaque, ENTRY_OUT, port, size, v);
 }
 
-/* EVENT_INTR is set only where the log says that an interrupt was taken; this finds the very place. */
+/* The second CPU's EVENT_INTR is set only where the log says that an interrupt was taken; this finds
+ * the very place. */
 static int replay_intr_ack(void *opaque)
 {
     struct side *s = opaque;
     struct cpu *c = s->c;
     const struct entry *e = &s->ls->log.e[s->cur.at];
 
-    if (s->lost || s->cur.at >= s->ls->limit || e->kind != ENTRY_INTR || e->icount != c->icount ||
-        e->eip != c->eip || e->cs_base != c->seg[SEG_CS].base || e->esp != c->r[ESP] ||
-        e->ecx != c->r[ECX])
+    if (s->lost)
         return -1;
+    if (s->cur.at >= s->ls->limit || e->kind != ENTRY_INTR || e->icount != c->icount ||
+        e->eip != c->eip || e->cs_base != c->seg[SEG_CS].base || e->esp != c->r[ESP] ||
+        e->ecx != c->r[ECX]) {
+        if (is_first(s))
+            lose(s, "%s takes an interrupt after %llu instructions, which is not in the log",
+                 s->name, (unsigned long long)c->icount);
+        return -1;
+    }
     s->cur.at++;
-    s->intr_taken = true;
-    cpu_clear_event(c, EVENT_INTR);
-    c->icount_stop = c->icount;
+    if (is_first(s)) {
+        set_events(s, e);
+    } else {
+        s->intr_taken = true;
+        cpu_clear_event(c, EVENT_INTR);
+        c->icount_stop = c->icount;
+    }
     return (int)e->value;
 }
 
@@ -205,7 +248,7 @@ static bool replay_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
         return true;
     for (n = ls->ad_begin; n < ls->ad_limit; n++) {
         if (len == 4 && ls->log.ad[n].gpa == gpa && !(v & ~ls->log.ad[n].value & 0x60)) {
-            if (s == &ls->second)
+            if (!is_first(s))
                 twin_note_range(ls, gpa, len);
             return true;
         }
@@ -228,7 +271,7 @@ static void apply_ads(struct side *s)
             continue; /* set already; or not this entry yet: then its own walk sets them */
         now |= ad->value;
         s->applying = true;
-        if (s == &ls->second)
+        if (!is_first(s))
             twin_note_range(ls, ad->gpa, 4);
         memmap_write(s->map, ad->gpa, &now, 4);
         s->applying = false;
@@ -261,12 +304,12 @@ uint64_t corrupt_stop(const struct side *s, uint64_t to)
 {
     uint64_t at = s->ls->corrupt;
 
-    return s == &s->ls->first && at && !s->cur.corrupted && at < to ? at : to;
+    return is_first(s) && at && !s->cur.corrupted && at < to ? at : to;
 }
 
 void corrupt_if_due(struct side *s)
 {
-    if (s != &s->ls->first || !s->ls->corrupt || s->cur.corrupted || s->c->icount < s->ls->corrupt)
+    if (!is_first(s) || !s->ls->corrupt || s->cur.corrupted || s->c->icount < s->ls->corrupt)
         return;
     s->cur.corrupted = true;
     if (s->engine->sync)
@@ -286,12 +329,16 @@ static enum exit_reason run(struct side *s, uint64_t stop)
     return why;
 }
 
-/* The log's next entry that is not asked for but happens between instructions, or NULL. */
+/* The log's next entry that has to be brought to the CPU between two instructions, or NULL. */
 static const struct entry *next_mark(struct side *s)
 {
     const struct log *l = &s->ls->log;
 
-    while (s->cur.mark < l->marks && l->mark[s->cur.mark] < s->cur.at)
+    skip_withdrawn(s);
+    while (s->cur.mark < l->marks &&
+           (l->mark[s->cur.mark] < s->cur.at ||
+            (l->e[l->mark[s->cur.mark]].kind == ENTRY_INTR &&
+             (is_first(s) || (int)l->e[l->mark[s->cur.mark]].value < 0))))
         s->cur.mark++;
     if (s->cur.mark == l->marks || l->mark[s->cur.mark] >= s->ls->limit)
         return NULL;
@@ -316,6 +363,13 @@ static void take_interrupt(struct side *s, const struct entry *e)
              cpu_get_eflags(c));
 }
 
+void replay_begin(struct side *s, const struct slice *sl)
+{
+    cpu_clear_event(s->c, EVENT_INTR);
+    if (sl->intr)
+        cpu_set_event(s->c, EVENT_INTR);
+}
+
 void replay_advance(struct side *s, uint64_t to, bool last)
 {
     struct lockstep *ls = s->ls;
@@ -332,7 +386,9 @@ void replay_advance(struct side *s, uint64_t to, bool last)
         stop = corrupt_stop(s, to);
         apply_ads(s);
         e = next_mark(s);
-        if (e && e->icount <= c->icount && (c->icount < to || last)) {
+        /* at the end only what the first CPU, which goes before, has been through */
+        if (e && e->icount <= c->icount &&
+            (c->icount < to || last || e < &ls->log.e[ls->first.cur.at])) {
             if (e->kind == ENTRY_INTR && e->icount == c->icount) {
                 take_interrupt(s, e);
                 continue;
@@ -350,7 +406,7 @@ void replay_advance(struct side *s, uint64_t to, bool last)
             break;
         if (e && e->icount < stop)
             stop = e->icount;
-        if (s->cur.ad < ls->ad_limit && ls->log.ad[s->cur.ad].icount < stop)
+        if (!is_first(s) && s->cur.ad < ls->ad_limit && ls->log.ad[s->cur.ad].icount < stop)
             stop = ls->log.ad[s->cur.ad].icount;
         why = run(s, stop);
         stuck = c->icount == before ? stuck + 1 : 0;
@@ -371,6 +427,7 @@ void replay_finish(struct side *s, const struct slice *sl)
     if (sl->shutdown && !s->lost && run(s, sl->end + 1) != EXIT_SHUTDOWN)
         lose(s, "%s has no triple fault after %llu instructions", s->name,
              (unsigned long long)sl->end);
+    skip_withdrawn(s);
     if (s->cur.at < sl->log_end && !s->lost) {
         char log[100];
 

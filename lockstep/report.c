@@ -23,11 +23,17 @@ struct finding {
 
 /* --- going back and forth --- */
 
-static void back(struct lockstep *ls)
+static void first_back(struct lockstep *ls, const struct slice *sl)
+{
+    lockstep_rollback(&ls->first);
+    replay_begin(&ls->first, sl);
+}
+
+static void back(struct lockstep *ls, const struct slice *sl)
 {
     ls->why[0] = '\0';
     lockstep_rollback(&ls->second);
-    lockstep_rollback(&ls->first);
+    first_back(ls, sl);
     twin_begin_slice(ls);
 }
 
@@ -46,6 +52,7 @@ static void enter_slice(struct lockstep *ls, size_t n)
     ls->ad_limit = ls->slices[n].ad_end;
     lockstep_checkpoint(ls, false);
     twin_begin_slice(ls);
+    replay_begin(&ls->first, &ls->slices[n]);
     ls->why[0] = '\0';
 }
 
@@ -59,8 +66,8 @@ static const struct slice *find_slice(struct lockstep *ls)
         const struct slice *sl = &ls->slices[n];
 
         enter_slice(ls, n);
-        advance(&ls->second, sl, sl->end);
         advance(&ls->first, sl, sl->end);
+        advance(&ls->second, sl, sl->end);
         if (lockstep_differs(ls))
             return sl;
     }
@@ -70,13 +77,13 @@ static const struct slice *find_slice(struct lockstep *ls)
 /* Both at once, by single instructions. */
 static bool find_stepping(struct lockstep *ls, struct finding *d)
 {
-    back(ls);
+    back(ls, d->slice);
     d->at = d->start;
     do {
         if (d->at < d->slice->end)
             d->at++;
-        advance(&ls->second, d->slice, d->at);
         advance(&ls->first, d->slice, d->at);
+        advance(&ls->second, d->slice, d->at);
         if (lockstep_differs(ls))
             return true;
     } while (d->at < d->slice->end);
@@ -86,14 +93,14 @@ static bool find_stepping(struct lockstep *ls, struct finding *d)
 /* The first from the start to each instruction in one go. */
 static bool find_running(struct lockstep *ls, struct finding *d)
 {
-    back(ls);
+    back(ls, d->slice);
     d->at = d->start;
     do {
         if (d->at < d->slice->end)
             d->at++;
-        advance(&ls->second, d->slice, d->at);
-        lockstep_rollback(&ls->first);
+        first_back(ls, d->slice);
         advance(&ls->first, d->slice, d->at);
+        advance(&ls->second, d->slice, d->at);
         if (lockstep_differs(ls))
             return true;
     } while (d->at < d->slice->end);
@@ -109,7 +116,7 @@ static struct finding find(struct lockstep *ls)
     d.slice = find_slice(ls);
     if (!d.slice)
         return d;
-    back(ls);
+    lockstep_rollback(&ls->second);
     d.start = ls->second.c->icount;
     d.stepping = find_stepping(ls, &d);
     if (!d.stepping && !find_running(ls, &d))
@@ -190,16 +197,16 @@ static void print_finding(struct lockstep *ls, const struct finding *d, FILE *f)
             ls->second.name, (unsigned long long)d->at);
     if (!d->stepping)
         fprintf(f, "(only when %s runs it and those before it in one go)\n", ls->first.name);
-    back(ls);
+    back(ls, d->slice);
     la = trace(ls, d, f);
     fprintf(f, "--- before it:\n");
     cpu_dump(ls->second.c, f);
-    back(ls);
-    advance(&ls->second, d->slice, d->at);
+    back(ls, d->slice);
     if (d->stepping)
         while (ls->first.c->icount + 1 < d->at && !ls->first.lost)
             replay_advance(&ls->first, ls->first.c->icount + 1, false);
     advance(&ls->first, d->slice, d->at);
+    advance(&ls->second, d->slice, d->at);
     fprintf(f, "--- the differences after it:\n");
     print_sides(ls, f);
     print_dumps(ls, f);
