@@ -101,11 +101,12 @@ static void destroy(struct cpu *c)
     struct lockstep *ls = the;
 
     memmap_set_hooks(ls->first.map, NULL, NULL);
-    if (c->engine)
-        ls->first.engine->destroy(c);
     c->bus = ls->bus;
     c->bus_opaque = ls->bus_opaque;
-    c->mem = ls->first.real;
+    if (ls->first.real)
+        c->mem = ls->first.real;
+    if (c->engine)
+        ls->first.engine->destroy(c);
     twin_destroy(ls);
     log_free(&ls->log);
     free(ls->first.saved_layout);
@@ -133,8 +134,6 @@ static int create(struct cpu *c, const char *options)
     ls->first.ls = ls->second.ls = ls;
     ls->first.c = c;
     ls->first.map = ls->host.map;
-    ls->first.real = c->mem;
-    ls->first.ops = *c->mem;
     ls->first.engine = ls->host.find_engine("bt");
     if (!ls->first.engine)
         ls->first.engine = &interp_engine;

@@ -236,6 +236,8 @@ void record_attach(struct lockstep *ls)
 {
     struct side *s = &ls->first;
 
+    s->real = s->c->mem;
+    s->ops = *s->real;
     s->ops.fetch_byte = fetch_byte;
     s->c->mem = &s->ops;
     s->c->bus = &record_bus;
