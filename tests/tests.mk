@@ -27,6 +27,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(TEST_DIR)/host -n $(CASES)" \
               "$(TEST_DIR)/fpu_host -n $(CASES)" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
+              "$(srcdir)/tests/cli/sandbox.py $(O)/callgate" \
               "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
               "$(LOCKSTEP) fast" \
               "$(BOOT) demo"

@@ -12,6 +12,7 @@
 #include "ui/disas.h"
 #include "ui/files.h"
 #include "ui/roms.h"
+#include "ui/sandbox.h"
 #include "ui/sdl.h"
 
 #include <errno.h>
@@ -680,6 +681,19 @@ static void set_icount_stop(struct machine *m)
     m->cpu->icount_stop = m->cpu->icount + n;
 }
 
+/* Everything is open and every thread is there: give up the rest. */
+static int enter_sandbox(struct machine *m)
+{
+    const struct sandbox_needs needs = { .files = m->monitor_chr, .window = m->display };
+    int rc = m->opt->sandbox ? sandbox_enter(&needs) : 0;
+
+    if (!rc)
+        return 0;
+    fprintf(stderr, "callgate: cannot enter the sandbox: %s; %s\n", strerror(-rc),
+            m->opt->sandbox_asked ? "-sandbox off runs without" : "running without");
+    return m->opt->sandbox_asked ? rc : 0;
+}
+
 int machine_run(struct machine *m)
 {
     struct cpu *c = m->cpu;
@@ -695,6 +709,8 @@ int machine_run(struct machine *m)
             return 1;
         }
     }
+    if (enter_sandbox(m))
+        return 1;
     evloop_run(m->ev);
     while (!m->quit) {
         if (m->reset_kind >= 0) {

@@ -16,7 +16,7 @@ enum option_id {
     OPT_VGA, OPT_DEVICE, OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_BOOT, OPT_FDA, OPT_FDB, OPT_HDA,
     OPT_HDB, OPT_HDC, OPT_HDD, OPT_CDROM, OPT_DRIVE, OPT_SNAPSHOT, OPT_NOGRAPHIC, OPT_DISPLAY,
     OPT_SERIAL, OPT_MONITOR, OPT_DEBUGCON, OPT_BIOSLOG, OPT_NAME, OPT_NIC, OPT_STOPPED,
-    OPT_NOREBOOT, OPT_NOSHUTDOWN, OPT_LOGITEMS, OPT_LOGFILE, OPT_HELP, OPT_VERSION, OPT_MAN,
+    OPT_NOREBOOT, OPT_NOSHUTDOWN, OPT_SANDBOX, OPT_LOGITEMS, OPT_LOGFILE, OPT_HELP, OPT_VERSION, OPT_MAN,
 };
 
 static const struct {
@@ -403,6 +403,28 @@ static int parse_icount(struct options *o, const char *arg)
     return 0;
 }
 
+/* QEMU's parts are all denied here: what allows one is refused. */
+static int parse_sandbox(struct options *o, const char *arg)
+{
+    static const char *const known[] = { "enable", "obsolete", "elevateprivileges", "spawn",
+                                         "resourcecontrol", NULL };
+    char v[64] = "";
+    unsigned n;
+    int rc = check_suboptions("sandbox", arg, known);
+
+    if (rc)
+        return rc;
+    suboption(arg, "enable", "enable", v, sizeof v);
+    if (strcmp(v, "on") && strcmp(v, "off"))
+        return fail("-sandbox %s: use on or off", arg);
+    o->sandbox = is_on(v);
+    o->sandbox_asked = true;
+    for (n = 1; known[n]; n++)
+        if (suboption(arg, known[n], NULL, v, sizeof v) && strcmp(v, "deny"))
+            return fail("-sandbox %s=%s: only deny; -sandbox off allows everything", known[n], v);
+    return 0;
+}
+
 static int parse_mem(struct options *o, const char *arg)
 {
     char v[64];
@@ -484,6 +506,7 @@ static int apply(struct options *o, enum option_id id, const char *name, const c
     case OPT_STOPPED: o->stopped = true; break;
     case OPT_NOREBOOT: o->no_reboot = true; break;
     case OPT_NOSHUTDOWN: o->no_shutdown = true; break;
+    case OPT_SANDBOX: return parse_sandbox(o, arg);
     case OPT_LOGITEMS: {
         const char *bad;
 
@@ -520,6 +543,9 @@ int options_parse(struct options *o, int argc, char **argv)
     o->engine = engines[0];
     o->vga = true;
     o->icount_shift = -1;
+#ifndef SANDBOX_OFF
+    o->sandbox = true;
+#endif
     for (k = 1; k < argc; k++) {
         const char *name = argv[k];
         const char *arg = NULL;
