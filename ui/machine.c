@@ -681,10 +681,22 @@ static void set_icount_stop(struct machine *m)
     m->cpu->icount_stop = m->cpu->icount + n;
 }
 
+static bool on_local_socket(const char *spec)
+{
+    return spec && !strncmp(spec, "unix:", 5);
+}
+
 /* Everything is open and every thread is there: give up the rest. */
 static int enter_sandbox(struct machine *m)
 {
-    const struct sandbox_needs needs = { .files = m->monitor_chr, .window = m->display };
+    const struct options *o = m->opt;
+    const struct sandbox_needs needs = {
+        .files = m->monitor_chr,
+        .remove = on_local_socket(o->serial[0]) || on_local_socket(o->serial[1]) ||
+                  on_local_socket(o->serial[2]) || on_local_socket(o->serial[3]) ||
+                  on_local_socket(o->debugcon) || on_local_socket(o->bios_log),
+        .window = m->display,
+    };
     int rc = m->opt->sandbox ? sandbox_enter(&needs) : 0;
 
     if (!rc)

@@ -114,7 +114,8 @@ void options_man(FILE *f)
                     table[n].arg ? "\\fR" : "", table[n].help);
     }
     fprintf(f, ".SH EXIT STATUS\n0 when the guest powers off or the user leaves; 1 on a bad option "
-            "or file;\n(value << 1) | 1 when the guest writes to isa-debug-exit.\n"
+            "or file;\n(value << 1) | 1 when the guest writes to isa-debug-exit; 3 when -accel lockstep "
+            "finds a difference.\n"
             ".SH EXAMPLE\n.nf\ncallgate -m 256 -kernel vmlinuz -initrd initrd.gz -append "
             "console=ttyS0 -nographic\n.fi\n");
 }

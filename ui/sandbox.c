@@ -17,6 +17,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -28,6 +29,8 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define CALL(name) SCMP_SYS(name)
+#define ALL UINT64_MAX
+#define LOW UINT32_MAX /* the kernel looks at 32 bits */
 
 /* Allowed with any arguments. */
 static const int allowed[] = {
@@ -81,7 +84,7 @@ static const int for_window[] = {
     CALL(shmget), CALL(shmat), CALL(shmdt), CALL(shmctl), CALL(connect), CALL(kcmp),
 };
 
-static const int for_files[] = { CALL(unlink), CALL(unlinkat) };
+static const int removing[] = { CALL(unlink), CALL(unlinkat) };
 
 static int allow_all(scmp_filter_ctx f, const int *calls, size_t count)
 {
@@ -93,8 +96,11 @@ static int allow_all(scmp_filter_ctx f, const int *calls, size_t count)
     return rc;
 }
 
-static int allow_if(scmp_filter_ctx f, int call, struct scmp_arg_cmp arg)
+/* Allowed if argument n, under a mask, is v. */
+static int allow_if(scmp_filter_ctx f, int call, unsigned n, uint64_t mask, uint64_t v)
 {
+    const struct scmp_arg_cmp arg = { n, SCMP_CMP_MASKED_EQ, mask, v };
+
     return seccomp_rule_add_array(f, SCMP_ACT_ALLOW, call, 1, &arg);
 }
 
@@ -102,7 +108,7 @@ static int allow_if(scmp_filter_ctx f, int call, struct scmp_arg_cmp arg)
 static int allow_some(scmp_filter_ctx f, const struct sandbox_needs *needs)
 {
     const unsigned writing = O_ACCMODE | O_CREAT | O_TRUNC;
-    const unsigned long long self = (unsigned long long)getpid();
+    const uint64_t self = (uint64_t)getpid();
     static const int prctls[] = { PR_SET_NAME, PR_GET_NAME, PR_SET_TIMERSLACK, PR_GET_DUMPABLE,
                                   PR_SET_VMA };
     static const unsigned ioctls[] = { TCGETS, TCSETS, TCSETSW, TCSETSF, TCFLSH, TCSBRK,
@@ -111,29 +117,28 @@ static int allow_some(scmp_filter_ctx f, const struct sandbox_needs *needs)
     int rc;
 
     /* threads, but no processes; clone3 hides its flags: glibc then takes clone */
-    rc = allow_if(f, CALL(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+    rc = allow_if(f, CALL(clone), 0, CLONE_THREAD, CLONE_THREAD);
     if (!rc)
         rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), CALL(clone3), 0);
     /* signals to itself */
     if (!rc)
-        rc = allow_if(f, CALL(kill), SCMP_A0(SCMP_CMP_EQ, self));
+        rc = allow_if(f, CALL(kill), 0, ALL, self);
     if (!rc)
-        rc = allow_if(f, CALL(tgkill), SCMP_A0(SCMP_CMP_EQ, self));
+        rc = allow_if(f, CALL(tgkill), 0, ALL, self);
     if (!rc)
-        rc = allow_if(f, CALL(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0));
+        rc = allow_if(f, CALL(prlimit64), 0, ALL, 0);
     for (n = 0; n < COUNT(prctls) && !rc; n++)
-        rc = allow_if(f, CALL(prctl), SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff,
-                                              (unsigned)prctls[n]));
-    /* terminals, but not what types on them for the user; the kernel looks at 32 bits */
+        rc = allow_if(f, CALL(prctl), 0, LOW, (unsigned)prctls[n]);
+    /* terminals, but not what types on them for the user */
     for (n = 0; n < COUNT(ioctls) && !rc; n++)
-        rc = allow_if(f, CALL(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, ioctls[n]));
+        rc = allow_if(f, CALL(ioctl), 1, LOW, ioctls[n]);
     if (!rc && needs->window) /* a graphics driver's own */
-        rc = allow_if(f, CALL(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00, 'd' << 8));
+        rc = allow_if(f, CALL(ioctl), 1, 0xff00, 'd' << 8);
     /* files */
     if (!rc && !needs->files) {
-        rc = allow_if(f, CALL(open), SCMP_A1(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+        rc = allow_if(f, CALL(open), 1, writing, O_RDONLY);
         if (!rc)
-            rc = allow_if(f, CALL(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+            rc = allow_if(f, CALL(openat), 2, writing, O_RDONLY);
     } else if (!rc) {
         rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(open), 0);
         if (!rc)
@@ -141,9 +146,9 @@ static int allow_some(scmp_filter_ctx f, const struct sandbox_needs *needs)
     }
     /* sockets: none but to the display */
     if (!rc && needs->window)
-        rc = allow_if(f, CALL(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+        rc = allow_if(f, CALL(socket), 0, ALL, AF_UNIX);
     if (!rc)
-        rc = allow_if(f, CALL(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+        rc = allow_if(f, CALL(socketpair), 0, ALL, AF_UNIX);
     return rc;
 }
 
@@ -162,8 +167,8 @@ static int fill(scmp_filter_ctx f, const struct sandbox_needs *needs)
         rc = allow_all(f, allowed, COUNT(allowed));
     if (!rc && needs->window)
         rc = allow_all(f, for_window, COUNT(for_window));
-    if (!rc && needs->files)
-        rc = allow_all(f, for_files, COUNT(for_files));
+    if (!rc && (needs->files || needs->remove))
+        rc = allow_all(f, removing, COUNT(removing));
     if (!rc)
         rc = allow_some(f, needs);
     for (n = 0; n < COUNT(deadly) && !rc; n++)

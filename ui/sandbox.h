@@ -9,6 +9,7 @@
 /* What a machine still needs beyond the usual. */
 struct sandbox_needs {
     bool files;  /* the monitor: open files for writing, and remove temporary ones */
+    bool remove; /* a console on a local socket: its file is removed at the end */
     bool window; /* SDL: a local socket to the display, shared memory with it */
 };
 

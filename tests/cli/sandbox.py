@@ -204,6 +204,7 @@ def serial_unix():
     with tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, "sock")
         boot_on_socket("unix:%s,server,nowait" % path, socket.AF_UNIX, path)
+        check(not os.path.exists(path), "the socket's file is left behind")
 
 
 @test

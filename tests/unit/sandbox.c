@@ -34,7 +34,7 @@
  * ended the child, or 99 if the sandbox cannot be entered. */
 static int confined(int (*fn)(void), bool files, bool window)
 {
-    const struct sandbox_needs needs = { files, window };
+    const struct sandbox_needs needs = { .files = files, .window = window };
     pid_t pid = fork();
     int status;
 
@@ -312,7 +312,7 @@ static void *try_socket(void *p)
 
 static int thread_before(void)
 {
-    const struct sandbox_needs needs = { false, false };
+    const struct sandbox_needs needs = { 0 };
     pthread_t thread;
     int got = -1;
 
