@@ -253,7 +253,8 @@ bool bt_try_resume(struct bt *bt)
     off = tcache_lookup(bt->cur, c->eip);
     if (!off)
         return false;
-    c->shadow_at = UINT64_MAX;
+    if (!bt->opt.icount)
+        c->shadow_at = UINT64_MAX; /* nothing waits: it protects from nothing */
     flags_to_native(c);
     fpu_gate(c);
     set_context(bt);
@@ -335,7 +336,8 @@ static enum exit_reason run_loop(struct cpu *c)
     enter:
         if (unlikely(c->icount >= c->icount_stop))
             return EXIT_ICOUNT;
-        c->shadow_at = UINT64_MAX;
+        if (!bt->opt.icount)
+            c->shadow_at = UINT64_MAX; /* nothing waits: it protects from nothing */
         c->native.icount_stop = c->icount_stop < INT64_MAX ? c->icount_stop : INT64_MAX;
         flags_to_native(c);
         fpu_gate(c);
@@ -361,6 +363,8 @@ static enum exit_reason run_loop(struct cpu *c)
             if (c->icount + b->n <= c->icount_stop)
                 interpret(c, b, c->seg[SEG_CS].base + c->eip);
         } else if (left == LEAVE_STEP) {
+            if (c->icount >= c->icount_stop)
+                return EXIT_ICOUNT;
             step(c);
         }
     }
@@ -433,6 +437,23 @@ static int create(struct cpu *c, const char *options)
     return fault_install(bt);
 }
 
+/* Everything that was known of linear addresses may be wrong, struct native included. */
+static void state_changed(struct cpu *c)
+{
+    struct bt *bt = bt_of(c);
+
+    memset(c->native.itlb_super, 0, sizeof c->native.itlb_super);
+    memset(c->native.itlb_user, 0, sizeof c->native.itlb_user);
+    atomic_store(&c->native.safepoint, &safe_word);
+    c->native.site_fn = (void *)(uintptr_t)callout_site;
+    c->native.fpu_live = 0;
+    bt->flags_native = false;
+    bt->fetch_gen = c->fetch_gen - 1;
+    bt->flush_gen = c->flush_gen - 1;
+    bt->as = NULL;
+    bt->gs_base = 0;
+}
+
 static void destroy(struct cpu *c)
 {
     struct bt *bt = bt_of(c);
@@ -457,6 +478,7 @@ const struct engine_class bt_engine = {
     .run = run,
     .available = available,
     .sync = fpu_save,
+    .state_changed = state_changed,
     .dump_code = bt_dump_code,
     .stats = bt_stats,
 };

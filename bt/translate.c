@@ -165,8 +165,20 @@ static bool trans_ident(struct tr *t)
     return true;
 }
 
+/* Undefined flags are the host's, and CPUs differ in them; where runs must repeat exactly (time from
+ * instruction counts, comparison with the interpreter), the interpreter's are wanted. Of the logic
+ * instructions every CPU clears AF. */
+static bool flags_vary(const struct tr *t)
+{
+    return t->row->undef && t->row->undef != FL_A ? true
+           : t->row->undef && strcmp(t->row->mnemonic, "and") && strcmp(t->row->mnemonic, "or") &&
+                 strcmp(t->row->mnemonic, "xor") && strcmp(t->row->mnemonic, "test");
+}
+
 static bool trans_one(struct tr *t)
 {
+    if (t->bt->opt.icount && flags_vary(t))
+        return false;
     switch (t->row->cls) {
     case CLS_IDENT:
         return trans_ident(t);
