@@ -7,6 +7,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
 #include "bt/engine.h"
+#include "cpu/callout.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -418,6 +419,8 @@ static int create(struct cpu *c, const char *options)
     rc = bt_parse_options(&bt->opt, options);
     if (c->icount_exact)
         bt->opt.icount = true;
+    if (callout_wanted(c, CALLOUT_MEMORY))
+        bt->opt.direct = false;
     if (!rc)
         rc = tcache_create(bt);
     if (!rc && bt->opt.perfmap)

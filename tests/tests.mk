@@ -28,6 +28,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(TEST_DIR)/fpu_host -n $(CASES)" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
               "$(srcdir)/tests/cli/sandbox.py $(O)/callgate" \
+              "$(srcdir)/tests/plugin/plugin.py $(O)/callgate" \
               "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
               "$(srcdir)/tests/boot/nanobench.py $(O)/callgate" \
               "$(LOCKSTEP) fast" \
