@@ -67,6 +67,7 @@ void adapt_tick(struct bt *bt, bool user)
     struct aspace *a = bt->as;
 
     bt->tick++;
+    window_tick(bt->c);
     retry_sites(bt);
     if (!bt->opt.direct)
         return;
@@ -110,6 +111,19 @@ void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight)
     if (s->level < LEVEL_MAX)
         s->level++;
     bt->sites_checked++;
+    tcache_kill(bt->c, tb->block);
+}
+
+bool adapt_is_wrapping(const struct bt *bt, gpa_t pa)
+{
+    return site(bt, pa)->wraps;
+}
+
+void adapt_wraps(struct bt *bt, struct tb *tb, unsigned k)
+{
+    if (tb->dead)
+        return;
+    site(bt, tb->block->pa + tb->insns[k].off)->wraps = true;
     tcache_kill(bt->c, tb->block);
 }
 

@@ -25,11 +25,19 @@ static void kick(struct cpu *c)
     atomic_store_explicit(&c->native.safepoint, NULL, memory_order_release);
 }
 
-/* GS.base = the current window. */
-static void set_window(struct bt *bt)
+/* What translated code of the current context finds in registers: R12, R13, GS.base. */
+static void set_context(struct bt *bt)
 {
-    uint64_t base = window_base(bt->cur->key & FETCH_USER ? bt->user_window : bt->global_window);
+    struct native *n = &bt->c->native;
+    uint64_t base;
 
+    n->table = (uintptr_t)bt->cur->table;
+    if (!bt->cur->direct) {
+        n->r12 = PAGE_SHIFT;
+        return;
+    }
+    base = window_base(bt->cur->key & FETCH_USER ? bt->user_window : bt->global_window);
+    n->r12 = base;
     if (bt->gs_base == base)
         return;
     bt->gs_base = base;
@@ -68,10 +76,14 @@ static void find_ctx(struct bt *bt)
             if (!x->used) {
                 if (bt->ctx_count >= CTX_MAX * 3 / 4)
                     break;
-                bt->ctx_count++;
                 *x = (struct ctx){ .key = c->fetch_key, .cs_base = c->seg[SEG_CS].base,
-                                   .cs_limit = c->seg[SEG_CS].limit, .direct = direct,
-                                   .used = true };
+                                   .cs_limit = c->seg[SEG_CS].limit, .direct = direct };
+                if (!tcache_table(x)) {
+                    BUG_ON(!bt->ctx_count);
+                    break;
+                }
+                x->used = true;
+                bt->ctx_count++;
                 bt->cur = x;
                 return;
             }
@@ -192,9 +204,7 @@ static struct tb *find_tb(struct bt *bt, struct block **b)
         }
         bt->translate_ns += nanoseconds() - start;
     } else {
-        uint32_t *s = tcache_slot(bt, bt->cur, t->eip);
-
-        *s = t->code;
+        bt->cur->table[t->eip] = t->code;
     }
     learn_pages(bt, t, la);
     return t;
@@ -226,7 +236,7 @@ static void follow_exit(struct bt *bt, uint32_t n)
     bt->exits_unlinked++;
     if (!bt->opt.chain)
         return;
-    off = tcache_lookup(bt, bt->tb[x->tb].ctx, x->target);
+    off = tcache_lookup(bt->tb[x->tb].ctx, x->target);
     if (off)
         tcache_link(bt, n, tcache_tb_at(bt, off));
 }
@@ -240,14 +250,14 @@ bool bt_try_resume(struct bt *bt)
         c->blocks->flush_wanted || c->fetch_gen != bt->fetch_gen || (!bt->as && bt->opt.direct))
         return false;
     find_ctx(bt);
-    off = tcache_lookup(bt, bt->cur, c->eip);
+    off = tcache_lookup(bt->cur, c->eip);
     if (!off)
         return false;
-    c->shadow_at = UINT64_MAX;
+    if (!bt->opt.icount)
+        c->shadow_at = UINT64_MAX; /* nothing waits: it protects from nothing */
     flags_to_native(c);
     fpu_gate(c);
-    if (bt->cur->direct)
-        set_window(bt);
+    set_context(bt);
     c->native.resume = (uintptr_t)bt->rx + off;
     return true;
 }
@@ -306,7 +316,7 @@ static enum exit_reason run_loop(struct cpu *c)
         if (bt->opt.direct && (!bt->as || (!bt->global_window && !(bt->enters & 255))))
             adapt_find(bt);
         find_ctx(bt);
-        off = tcache_lookup(bt, bt->cur, c->eip);
+        off = tcache_lookup(bt->cur, c->eip);
         if (off) {
             host = bt->rx + off;
         } else {
@@ -326,12 +336,12 @@ static enum exit_reason run_loop(struct cpu *c)
     enter:
         if (unlikely(c->icount >= c->icount_stop))
             return EXIT_ICOUNT;
-        c->shadow_at = UINT64_MAX;
+        if (!bt->opt.icount)
+            c->shadow_at = UINT64_MAX; /* nothing waits: it protects from nothing */
         c->native.icount_stop = c->icount_stop < INT64_MAX ? c->icount_stop : INT64_MAX;
         flags_to_native(c);
         fpu_gate(c);
-        if (bt->cur->direct)
-            set_window(bt);
+        set_context(bt);
         bt->enters++;
         bt->recent[bt->recent_next++ % RECENT] = c->eip;
         left = bt->enter(c, host);
@@ -353,6 +363,8 @@ static enum exit_reason run_loop(struct cpu *c)
             if (c->icount + b->n <= c->icount_stop)
                 interpret(c, b, c->seg[SEG_CS].base + c->eip);
         } else if (left == LEAVE_STEP) {
+            if (c->icount >= c->icount_stop)
+                return EXIT_ICOUNT;
             step(c);
         }
     }
@@ -362,8 +374,12 @@ static enum exit_reason run(struct cpu *c)
 {
     enum exit_reason why;
 
-    if (setjmp(c->jmp))
+    if (setjmp(c->jmp)) {
+        if (bt_of(c)->flags_native)
+            flags_to_lazy(c);
+        bt_of(c)->flags_native = false;
         interp_exception(c);
+    }
     why = run_loop(c);
     fpu_save(c);
     c->cur = &insn_none;
@@ -421,6 +437,23 @@ static int create(struct cpu *c, const char *options)
     return fault_install(bt);
 }
 
+/* Everything that was known of linear addresses may be wrong, struct native included. */
+static void state_changed(struct cpu *c)
+{
+    struct bt *bt = bt_of(c);
+
+    memset(c->native.itlb_super, 0, sizeof c->native.itlb_super);
+    memset(c->native.itlb_user, 0, sizeof c->native.itlb_user);
+    atomic_store(&c->native.safepoint, &safe_word);
+    c->native.site_fn = (void *)(uintptr_t)callout_site;
+    c->native.fpu_live = 0;
+    bt->flags_native = false;
+    bt->fetch_gen = c->fetch_gen - 1;
+    bt->flush_gen = c->flush_gen - 1;
+    bt->as = NULL;
+    bt->gs_base = 0;
+}
+
 static void destroy(struct cpu *c)
 {
     struct bt *bt = bt_of(c);
@@ -445,6 +478,7 @@ const struct engine_class bt_engine = {
     .run = run,
     .available = available,
     .sync = fpu_save,
+    .state_changed = state_changed,
     .dump_code = bt_dump_code,
     .stats = bt_stats,
 };

@@ -3,7 +3,8 @@
  * Host registers while translated code runs:
  *   rax rcx rdx rbx rsp rbp rsi rdi  the guest's EAX..EDI, upper halves 0
  *   r8 r9 r10 r11                    scratch, dead between guest instructions
- *   r12 = 12, r13 = 003ff000h        constants of the software-TLB probe
+ *   r12                              the window's base in direct contexts, else 12 (for the probe)
+ *   r13 = 003ff000h                  constant of the software-TLB probe
  *   r14                              c->tlb
  *   r15                              struct cpu
  *   RFLAGS                           the guest's arithmetic flags; DF is 0
@@ -41,7 +42,8 @@ struct ctx {
     uint32_t cs_limit;
     bool direct;        /* memory operands go through the window */
     bool used;
-    uint32_t *l1;       /* by EIP >> 16: offset of a table by EIP & FFFFh, from the arena's start */
+    uint32_t *table;    /* by EIP: offset of a translation's `check`, 0: none. 16 GiB of address
+                         * space, of which only what is used has memory */
 };
 #define CTX_MAX 512
 
@@ -105,6 +107,7 @@ struct site {
     uint8_t count;
     uint8_t level;   /* how often it was made checked: it stays so for 4 << level ticks */
     uint16_t until;  /* tick at which it is tried the direct way again */
+    bool wraps;      /* base and displacement add up to more than 32 bits */
 };
 
 struct bt_options {
@@ -124,9 +127,6 @@ struct bt {
     /* entries of stubs */
     uint32_t stub_miss, stub_exit, stub_site, stub_fault_exit;
     uint32_t (*enter)(struct cpu *c, const void *host);
-    /* arena of the lookup tables */
-    uint8_t *arena;
-    uint32_t arena_used;
     struct ctx ctx[CTX_MAX];
     unsigned ctx_count;
     struct ctx *cur;
@@ -143,6 +143,7 @@ struct bt {
     uint8_t *meta;         /* per-tb arrays */
     size_t meta_used;
     bool fell;             /* op_stop was reached */
+    bool flags_native;     /* during a callout: the flags are in native.flags only */
     /* adaptation (adapt.c) */
     struct aspace aspace[ASPACE_SIZE];
     struct aspace *as;     /* of the current CR3; NULL: look it up */
@@ -167,8 +168,7 @@ struct bt {
 #define META_BYTES (256ull << 20)
 #define TB_MAX (1u << 20)
 #define EXIT_MAX (1u << 21)
-#define ARENA_BYTES (1u << 30)
-#define TABLE_BYTES 0x40000u
+#define TABLE_BYTES (1ull << 34)
 
 #define CPU_OFF(field) ((int32_t)offsetof(struct cpu, field))
 
@@ -185,10 +185,10 @@ static inline struct bt *bt_of(const struct cpu *c) { return c->engine; }
 int tcache_create(struct bt *bt);
 void tcache_destroy(struct bt *bt);
 void tcache_flush(struct bt *bt);
-/* Table slot of `eip` in a context; NULL: no room left (flush). */
-uint32_t *tcache_slot(struct bt *bt, struct ctx *x, uint32_t eip);
-/* What is in the slot, 0 if nothing. */
-uint32_t tcache_lookup(const struct bt *bt, const struct ctx *x, uint32_t eip);
+/* Give a new context its table; false: no address space left. */
+bool tcache_table(struct ctx *x);
+/* What a context's table says of `eip`, 0 if nothing. */
+static inline uint32_t tcache_lookup(const struct ctx *x, uint32_t eip) { return x->table[eip]; }
 struct tb *tcache_tb_at(struct bt *bt, uint32_t offset);
 void tcache_kill(struct cpu *c, struct block *b);
 void tcache_link(struct bt *bt, uint32_t exit, struct tb *to);
@@ -235,6 +235,9 @@ void adapt_tick(struct bt *bt, bool user);
 void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight);
 /* Whether the instruction at this physical address is to take the checked way. */
 bool adapt_is_checked(const struct bt *bt, gpa_t pa);
+/* Its address wraps at 4 GiB (it missed the window): from now on with addr32 gs:. */
+void adapt_wraps(struct bt *bt, struct tb *tb, unsigned k);
+bool adapt_is_wrapping(const struct bt *bt, gpa_t pa);
 /* *tb has such instructions: remember to try them the direct way again. */
 void adapt_checked_tb(struct bt *bt, struct tb *tb);
 enum { TROUBLE_AGAIN = 1, TROUBLE_FAULT = 1, TROUBLE_SLOW = 6 };

@@ -27,19 +27,25 @@ uint64_t callout_site(struct cpu *c, uint32_t id)
     struct tb *tb = &bt->tb[id >> 5];
     unsigned k = id & 31;
     const struct insn *i = &tb->insns[k];
+    const struct insn_row *row = &insn_rows[i->row];
     bool fpu;
 
     bt->callouts++;
     bt->callouts_by_row[i->row & 1023]++;
     tb->hits[k]++;
-    flags_to_lazy(c);
+    bt->flags_native = !(row->use | row->def | row->undef) &&
+                       (row->cls == CLS_IDENT || row->cls == CLS_STACK || row->cls == CLS_STRING);
+    if (!bt->flags_native)
+        flags_to_lazy(c);
     c->eip = tb->eip;
     bt->fell = false;
-    fpu = insn_rows[i->row].cls == CLS_FPU || insn_rows[i->row].cls == CLS_SIMD;
+    fpu = row->cls == CLS_FPU || row->cls == CLS_SIMD;
     if (fpu)
         fpu_save(c);
     tb->fns[k](c, i);
     c->cur = &insn_none;
+    if (bt->flags_native && (!bt->fell || tb->dead || c->fetch_gen != bt->fetch_gen))
+        flags_to_lazy(c), bt->flags_native = false;
     if (!bt->fell)
         return !bt_try_resume(bt);
     if (tb->dead || c->fetch_gen != bt->fetch_gen || (fpu && !fpu_load(c))) {
@@ -47,7 +53,9 @@ uint64_t callout_site(struct cpu *c, uint32_t id)
         c->icount += i->n + 1u;
         return 1;
     }
-    flags_to_native(c);
+    if (!bt->flags_native)
+        flags_to_native(c);
+    bt->flags_native = false;
     c->native.resume = (uintptr_t)bt->rx + tb->code + tb->start[k + 1];
     return 0;
 }

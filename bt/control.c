@@ -1,7 +1,7 @@
 /* control.c - branches, calls, returns, and the stack in translated code.
  *
  * Direct branches leave through exits that are linked later. Indirect ones look their target up by EIP
- * in the context's two-level table, without touching flags; what is not found there leaves through
+ * in the context's table, without touching flags; what is not found there leaves through
  * the stub at offset 0 of the cache.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
@@ -15,13 +15,8 @@ static void emit_indirect(struct tr *t)
 
     if (bt->opt.icount)
         emit_count(t, t->k + 1);
-    e_movzx16(e, R10, R8);
-    e_rorx32(e, R9, R8, 16);
-    e_movzx16(e, R9, R9);
-    e8(e, 0x46); e8(e, 0x8b); e8(e, 0x0c); e8(e, 0x8d); /* mov r9d, [r9 * 4 + l1] */
-    e32(e, (uint32_t)(uintptr_t)t->x->l1);
-    e8(e, 0x47); e8(e, 0x8b); e8(e, 0x8c); e8(e, 0x91); /* mov r9d, [r9 + r10 * 4 + arena] */
-    e32(e, (uint32_t)(uintptr_t)bt->arena);
+    e_load64(e, R9, R15, CPU_OFF(native.table));
+    e_load_sib(e, 0, R9, R9, R8, 2, 0);
     e8(e, 0x45); e8(e, 0x8d); e8(e, 0x89);              /* lea r9d, [r9 + cache] */
     e32(e, (uint32_t)(uintptr_t)bt->rx);
     e_jmp_reg(e, R9);

@@ -39,8 +39,11 @@ static bool fill(struct bt *bt, struct tb *tb, unsigned k, const siginfo_t *info
     if (!tb->ctx->direct || !w || g[REG_TRAPNO] != 14)
         return false;
     base = window_base(w);
-    if (at < base || at - base > 0xffffffff)
+    if (at < base || at - base > 0xffffffff) {
+        if (tb->fix[k] != FIX_STRING && tb->fix[k] != FIX_REP)
+            adapt_wraps(bt, tb, k);
         return false;
+    }
     bt->window_faults++;
     tb->hits[k] += 40; /* a signal costs as much as so many callouts */
     switch (window_fill(bt->c, w, (gla_t)(at - base), g[REG_ERR] & 2)) {

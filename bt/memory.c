@@ -90,7 +90,9 @@ static void probe(struct tr *t, bool write, unsigned size)
     e_not(e, 0, R10);
     e_mov(e, REX_W, R11, RCX);
     e_lea_sib(e, 0, RCX, R8, R10, 0, (int32_t)size); /* last byte - tag */
-    e_shrx(e, 0, RCX, RCX, R12);
+    if (t->x->direct)
+        e_mov_imm32(e, R10, PAGE_SHIFT);
+    e_shrx(e, 0, RCX, RCX, t->x->direct ? R10 : R12);
     hit = e_jrcxz8(e);
     mem_miss(t);
     e_patch8(hit, e->p);
@@ -105,7 +107,7 @@ enum mem_kind mem_prepare_r8(struct tr *t, unsigned seg, bool write, unsigned si
     if (t->x->direct && !t->checked_now) {
         t->wbase = R8;
         t->wdisp = 0;
-        return MEM_WINDOW;
+        return MEM_WINDOW_REG;
     }
     probe(t, write, size);
     return MEM_HOST;
@@ -117,7 +119,7 @@ enum mem_kind mem_prepare_stack(struct tr *t, unsigned reg, int32_t disp, bool w
     if (t->x->direct && !t->checked_now && (t->x->key & FETCH_FLAT)) {
         t->wbase = reg;
         t->wdisp = disp;
-        return MEM_WINDOW;
+        return t->wraps ? MEM_WINDOW : MEM_WINDOW_REG;
     }
     e_lea32(&t->e, R8, reg, disp);
     if (!(t->x->key & FETCH_SS32))
@@ -127,8 +129,16 @@ enum mem_kind mem_prepare_stack(struct tr *t, unsigned reg, int32_t disp, bool w
 
 enum mem_kind mem_prepare(struct tr *t, bool write, unsigned size)
 {
-    if (t->x->direct && !t->checked_now && (t->i->flags & IF_A32) && seg_is_flat(t, t->i->seg))
+    if (t->x->direct && !t->checked_now && (t->i->flags & IF_A32) && seg_is_flat(t, t->i->seg)) {
+        if (t->i->index == 8 && t->i->base != 8 && !t->wraps) {
+            t->wbase = t->i->base;
+            t->wdisp = (int32_t)t->i->disp;
+            return MEM_WINDOW_REG;
+        }
+        if (t->i->index != 8 && t->i->base == 8 && !t->wraps)
+            return MEM_WINDOW_INDEX;
         return MEM_WINDOW_RAW;
+    }
     mem_ea_r8(t);
     return mem_prepare_r8(t, t->i->seg, write, size);
 }
@@ -156,7 +166,9 @@ void mem_op(struct tr *t, enum mem_kind m, unsigned p66, unsigned pmand, bool ma
 {
     struct emit *e = &t->e;
 
-    if (m != MEM_HOST) {
+    bool gs = m == MEM_WINDOW_RAW || m == MEM_WINDOW;
+
+    if (gs) {
         e8(e, 0x65);
         e8(e, 0x67);
     }
@@ -166,6 +178,10 @@ void mem_op(struct tr *t, enum mem_kind m, unsigned p66, unsigned pmand, bool ma
         e8(e, pmand);
     if (m == MEM_HOST)
         e_rex(e, 0, reg, R8, R9);
+    else if (m == MEM_WINDOW_REG)
+        e_rex(e, 0, reg, R12, t->wbase);
+    else if (m == MEM_WINDOW_INDEX)
+        e_rex(e, 0, reg, t->i->index, R12);
     else
         e_rex(e, 0, reg, 0, m == MEM_WINDOW ? t->wbase : 0);
     if (map2)
@@ -173,6 +189,10 @@ void mem_op(struct tr *t, enum mem_kind m, unsigned p66, unsigned pmand, bool ma
     e8(e, op);
     if (m == MEM_HOST)
         e_modrm_sib(e, reg, R9, R8, 0, 0);
+    else if (m == MEM_WINDOW_REG)
+        e_modrm_sib(e, reg, t->wbase, R12, 0, t->wdisp);
+    else if (m == MEM_WINDOW_INDEX)
+        e_modrm_sib(e, reg, R12, t->i->index, t->i->scale, (int32_t)t->i->disp);
     else if (m == MEM_WINDOW)
         e_modrm_disp(e, reg, t->wbase, t->wdisp);
     else
@@ -265,12 +285,17 @@ void copy_insn(struct tr *t)
     }
     reg = *t->raw.modrm >> 3 & 7;
     if (m != MEM_WINDOW_RAW && byte_reg_high(t)) {
+        if (m == MEM_WINDOW_INDEX) {
+            mem_ea_r8(t);
+            t->wbase = R8;
+            t->wdisp = 0;
+        }
         /* AH..BH exclude REX: lend ESI as the base */
         e_mov(e, REX_W, R11, 6);
         if (m == MEM_HOST) {
             e_lea_sib(e, REX_W, 6, R9, R8, 0, 0);
         } else {
-            e_mov(e, 0, 6, R8);
+            e_lea32(e, 6, t->wbase, t->wdisp);
             e8(e, 0x65);
             e8(e, 0x67);
             t->tb->fix[t->k] = FIX_RSI;

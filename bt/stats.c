@@ -98,7 +98,7 @@ void bt_post_mortem(struct bt *bt, FILE *f)
 void bt_dump_code(struct cpu *c, gla_t la, FILE *f)
 {
     struct bt *bt = bt_of(c);
-    uint32_t off = bt->cur ? tcache_lookup(bt, bt->cur, la - bt->cur->cs_base) : 0;
+    uint32_t off = bt->cur ? tcache_lookup(bt->cur, la - bt->cur->cs_base) : 0;
     const struct tb *tb = off ? tcache_tb_at(bt, off) : NULL;
     uint32_t n;
 
@@ -149,7 +149,7 @@ void bt_stats(struct cpu *c, FILE *f)
     line(f, "translations dropped", bt->killed);
     line(f, "cache bytes used", bt->used);
     line(f, "cache flushes", bt->flushes);
-    line(f, "lookup table bytes", bt->arena_used);
+    line(f, "contexts", bt->ctx_count);
     line(f, "entries into the cache", bt->enters);
     line(f, "exits not linked", bt->exits_unlinked);
     line(f, "exits linked", bt->links);

@@ -33,7 +33,7 @@ static void load_constants(struct emit *e)
 {
     e_load64(e, R14, R15, CPU_OFF(tlb));
     e_mov_imm32(e, R13, (TLB_SIZE - 1) << PAGE_SHIFT);
-    e_mov_imm32(e, R12, PAGE_SHIFT);
+    e_load64(e, R12, R15, NAT(r12));
 }
 
 /* XMM registers and MXCSR to struct cpu (save) or back; nothing if they are not live. C code may use

@@ -160,8 +160,8 @@ static bool trans_sti(struct tr *t)
 {
     struct emit *e = &t->e;
 
-    if (t->x->key & FETCH_USER)
-        return false;
+    if ((t->x->key & FETCH_USER) || t->bt->opt.icount)
+        return false; /* exact runs keep the interrupt shadow */
     need_cpl0(t, true); /* with nothing waiting, the instruction after needs no protection */
     eflags_without(t, EFLAGS_IF);
     e_lea32(e, R9, R9, EFLAGS_IF);

@@ -1,8 +1,7 @@
 /* tcache.c - the translation cache: its memory (mapped twice, writable and executable at different
  * addresses), finding translations by EIP and by host address, linking, and dropping them.
  *
- * Both the cache and the lookup tables lie below 2 GiB, so that translated code reaches them with
- * 32-bit displacements. Memory is given out upwards only; when it is used up everything is dropped.
+ * The cache lies below 2 GiB, so that translated code reaches it with 32-bit displacements. Memory is given out upwards only; when it is used up everything is dropped.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
@@ -37,8 +36,6 @@ int tcache_create(struct bt *bt)
         mremap(bt->rw, 0, bt->cache_size, MREMAP_MAYMOVE | MREMAP_FIXED, bt->rx) == MAP_FAILED ||
         mprotect(bt->rx, bt->cache_size, PROT_READ | PROT_EXEC) < 0)
         return -errno;
-    bt->arena = map_low(ARENA_BYTES, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     bt->tb = mmap(NULL, TB_MAX * sizeof *bt->tb, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     bt->exit = mmap(NULL, EXIT_MAX * sizeof *bt->exit, PROT_READ | PROT_WRITE,
@@ -47,12 +44,20 @@ int tcache_create(struct bt *bt)
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     bt->vpage = mmap(NULL, sizeof *bt->vpage << 20, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (!bt->arena || bt->tb == MAP_FAILED ||
+    if (bt->tb == MAP_FAILED ||
         bt->exit == MAP_FAILED || bt->meta == MAP_FAILED || bt->vpage == MAP_FAILED)
         return -ENOMEM;
-    bt->arena_used = TABLE_BYTES; /* table 0 stays empty */
     bt->vpage_count = 1;          /* cookie 0 is none */
     return 0;
+}
+
+static void drop_tables(struct bt *bt)
+{
+    unsigned n;
+
+    for (n = 0; n < CTX_MAX; n++)
+        if (bt->ctx[n].used)
+            munmap(bt->ctx[n].table, TABLE_BYTES);
 }
 
 void tcache_destroy(struct bt *bt)
@@ -61,8 +66,7 @@ void tcache_destroy(struct bt *bt)
         munmap(bt->rx, bt->cache_size);
     if (bt->rw && bt->rw != MAP_FAILED)
         munmap(bt->rw, bt->cache_size);
-    if (bt->arena)
-        munmap(bt->arena, ARENA_BYTES);
+    drop_tables(bt);
     if (bt->tb && bt->tb != MAP_FAILED)
         munmap(bt->tb, TB_MAX * sizeof *bt->tb);
     if (bt->exit && bt->exit != MAP_FAILED)
@@ -92,9 +96,8 @@ void tcache_flush(struct bt *bt)
     for (n = 0; n < bt->tb_count; n++)
         if (bt->tb[n].block)
             bt->tb[n].block->engine_data = NULL;
-    madvise(bt->arena, bt->arena_used, MADV_DONTNEED);
+    drop_tables(bt);
     madvise(bt->meta, bt->meta_used, MADV_DONTNEED);
-    bt->arena_used = TABLE_BYTES;
     bt->used = bt->stubs_end;
     bt->tb_count = 0;
     bt->exit_count = 0;
@@ -110,41 +113,15 @@ void tcache_flush(struct bt *bt)
     bt->flushes++;
 }
 
-static uint32_t table_new(struct bt *bt)
+bool tcache_table(struct ctx *x)
 {
-    uint32_t at = bt->arena_used;
+    void *p = mmap(NULL, TABLE_BYTES, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    if (at + TABLE_BYTES > ARENA_BYTES)
-        return 0;
-    bt->arena_used += TABLE_BYTES;
-    return at;
-}
-
-uint32_t *tcache_slot(struct bt *bt, struct ctx *x, uint32_t eip)
-{
-    uint32_t *l1;
-
-    if (!x->l1) {
-        uint32_t at = table_new(bt);
-
-        if (!at)
-            return NULL;
-        x->l1 = (uint32_t *)(bt->arena + at);
-    }
-    l1 = &x->l1[eip >> 16];
-    if (!*l1) {
-        *l1 = table_new(bt);
-        if (!*l1)
-            return NULL;
-    }
-    return (uint32_t *)(bt->arena + *l1) + (eip & 0xffff);
-}
-
-uint32_t tcache_lookup(const struct bt *bt, const struct ctx *x, uint32_t eip)
-{
-    if (!x->l1)
-        return 0;
-    return ((uint32_t *)(bt->arena + x->l1[eip >> 16]))[eip & 0xffff];
+    if (p == MAP_FAILED)
+        return false;
+    x->table = p;
+    return true;
 }
 
 struct tb *tcache_tb_at(struct bt *bt, uint32_t offset)
@@ -209,8 +186,8 @@ static void unlink_exit(struct bt *bt, uint32_t n)
     patch(bt, x->patch, x->stub);
 }
 
-/* Let an exit go straight to a translation of the same context: to `entry` inside a page, to `check`
- * across pages. */
+/* Let an exit go straight to a translation of the same context: to `check` across pages, inside a page
+ * to `entry`, or behind the safepoint if the way leads forward. */
 void tcache_link(struct bt *bt, uint32_t exit, struct tb *to)
 {
     struct exit_link *x = &bt->exit[exit];
@@ -222,9 +199,12 @@ void tcache_link(struct bt *bt, uint32_t exit, struct tb *to)
     x->linked_to = to - bt->tb;
     x->next = to->incoming;
     to->incoming = exit;
-    patch(bt, x->patch,
-          from->cookie[0] == to->cookie[0] && !from->cookie[1] && !to->cookie[1] ? to->entry
-                                                                                : to->code);
+    if (from->cookie[0] != to->cookie[0] || from->cookie[1] || to->cookie[1])
+        patch(bt, x->patch, to->code);
+    else if (to->eip > from->eip && !bt->opt.icount)
+        patch(bt, x->patch, to->code + to->start[0]); /* forward: no loop without a safepoint */
+    else
+        patch(bt, x->patch, to->entry);
     bt->links++;
 }
 
@@ -235,11 +215,10 @@ void tcache_kill(struct cpu *c, struct block *b)
     struct tb *t;
 
     for (t = b->engine_data; t; t = t->next) {
-        uint32_t *slot = tcache_slot(bt, t->ctx, t->eip);
         unsigned n;
 
-        if (slot && *slot == t->code)
-            *slot = 0;
+        if (t->ctx->table[t->eip] == t->code)
+            t->ctx->table[t->eip] = 0;
         while (t->incoming != NO_EXIT)
             unlink_exit(bt, t->incoming);
         for (n = 0; n < t->exits; n++)

@@ -165,8 +165,20 @@ static bool trans_ident(struct tr *t)
     return true;
 }
 
+/* Undefined flags are the host's, and CPUs differ in them; where runs must repeat exactly (time from
+ * instruction counts, comparison with the interpreter), the interpreter's are wanted. Of the logic
+ * instructions every CPU clears AF. */
+static bool flags_vary(const struct tr *t)
+{
+    return t->row->undef && t->row->undef != FL_A ? true
+           : t->row->undef && strcmp(t->row->mnemonic, "and") && strcmp(t->row->mnemonic, "or") &&
+                 strcmp(t->row->mnemonic, "xor") && strcmp(t->row->mnemonic, "test");
+}
+
 static bool trans_one(struct tr *t)
 {
+    if (t->bt->opt.icount && flags_vary(t))
+        return false;
     switch (t->row->cls) {
     case CLS_IDENT:
         return trans_ident(t);
@@ -266,13 +278,12 @@ static void must_verify(struct bt *bt, const struct tb *tb)
 struct tb *translate(struct bt *bt, struct block *b, gla_t la)
 {
     struct tr t = { .bt = bt, .b = b, .x = bt->cur, .eip = bt->c->eip };
-    uint32_t *slot = tcache_slot(bt, bt->cur, t.eip);
     struct tb *tb;
     bool has_checked = false;
     unsigned n;
 
     if (bt->tb_count == TB_MAX || bt->exit_count + BLOCK_MAX + 2 > EXIT_MAX ||
-        bt->cache_size - bt->used < 16384 || !slot)
+        bt->cache_size - bt->used < 16384)
         return NULL;
     tb = &bt->tb[bt->tb_count];
     memset(tb, 0, sizeof *tb);
@@ -317,6 +328,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
         t.k = n;
         t.checked_now = t.x->direct && adapt_is_checked(bt, b->pa + t.i->off);
         has_checked |= t.checked_now;
+        t.wraps = t.x->direct && adapt_is_wrapping(bt, b->pa + t.i->off);
         tb->start[n] = offset_of(&t, start) - tb->code;
         parse_raw(&t, b->code + t.i->off);
         if (!trans_one(&t)) {
@@ -341,7 +353,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
         adapt_checked_tb(bt, tb);
     tb->next = b->engine_data;
     b->engine_data = tb;
-    *slot = tb->code;
+    bt->cur->table[t.eip] = tb->code;
     perfmap_add(bt, tb);
     bt->translated++;
     bt->translated_insns += b->n;

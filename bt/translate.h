@@ -18,6 +18,8 @@ struct raw {
 /* How a memory operand is reached, after mem_prepare(). */
 enum mem_kind {
     MEM_WINDOW_RAW, /* the instruction's own ModRM with addr32 gs: */
+    MEM_WINDOW_REG, /* [wbase + r12 + wdisp], with the window's base in r12 */
+    MEM_WINDOW_INDEX, /* [r12 + the instruction's index << scale + disp] */
     MEM_WINDOW,     /* addr32 gs:[wbase + wdisp], R8D as a rule */
     MEM_HOST,       /* [r9 + r8] */
 };
@@ -46,6 +48,7 @@ struct tr {
     bool fpu_checked, sse_checked;
     bool checked_now;          /* this instruction takes the checked way even in a direct context */
     bool ended;
+    bool wraps;                /* its address wraps at 4 GiB: [base + r12] misses the window */
     unsigned wbase;            /* base and displacement of a MEM_WINDOW operand */
     int32_t wdisp;
 };

@@ -5,7 +5,8 @@
  *   - it decodes from end to end, and direct branches go to instruction starts inside it, or to the
  *     stubs that leave or call out;
  *   - the only indirect branch is the lookup of an EIP in the context's tables, in full;
- *   - a memory operand is (a) gs: with 32-bit address size, in a direct context; (b) a listed field of
+ *   - a memory operand is (a) gs: with 32-bit address size, or R12 plus a register whose upper half is
+ *     0 plus a displacement, in a direct context (it hits the window or its guards); (b) a listed field of
  *     struct cpu, or a slot of the tables at their constant addresses; (c) [r9 + r8] right after a
  *     complete software-TLB probe that allows this size and direction, with no way in between;
  *     (d) a string instruction right after the window's base was added to its registers; (e) the
@@ -72,7 +73,7 @@ static const struct field fields[] = {
     FIELD(eip, true), FIELD(icount, true), FIELD(eflags, true), FIELD(native.tmp, true),
     FIELD(cpl, false), FIELD(events, false), FIELD(seg, false), FIELD(native.fpu_off, false),
     FIELD(native.sse_off, false), FIELD(native.safepoint, false), FIELD(native.icount_stop, false),
-    FIELD(native.window, false), FIELD(native.itlb_super, false), FIELD(native.itlb_user, false),
+    FIELD(native.window, false), FIELD(native.table, false), FIELD(native.itlb_super, false), FIELD(native.itlb_user, false),
 };
 
 static bool listed_field(int64_t disp, unsigned size, bool write)
@@ -92,16 +93,18 @@ static bool listed_field(int64_t disp, unsigned size, bool write)
  * allows writing. The guest registers it lends are back. */
 static bool probe_before(struct checker *v, size_t n, unsigned *size, bool *write)
 {
+    bool direct = v->tb->ctx->direct; /* R12 is the window there: the shift count goes to R10 */
     char want[64];
     const cs_x86 *x;
     size_t first;
     size_t k;
+    size_t s;
     int64_t tag;
     int64_t addend;
 
-    if (n < 11)
+    if (n < 11 + (size_t)direct)
         return false;
-    first = n - 11;
+    first = n - 11 - direct;
     if (!is(v, first, "pext", "r9d, r8d, r13d") || !is(v, first + 1, "lea", "r9d, [r9 + r9]"))
         return false;
     x = x86_of(v, first + 2);
@@ -118,14 +121,18 @@ static bool probe_before(struct checker *v, size_t n, unsigned *size, bool *writ
         x->operands[1].mem.scale != 1 || x->operands[1].mem.disp < 1 || x->operands[1].mem.disp > 511)
         return false;
     *size = (unsigned)x->operands[1].mem.disp;
-    if (!is(v, first + 6, "shrx", "ecx, ecx, r12d") || v->in[first + 7].id != X86_INS_JRCXZ ||
-        v->in[first + 8].id != X86_INS_JMP || !is(v, first + 9, "mov", "rcx, r11"))
+    s = first + 6;
+    if (direct && !is(v, s++, "mov", "r10d, 0xc"))
         return false;
-    snprintf(want, sizeof want, "0x%llx", (unsigned long long)v->in[first + 9].address);
-    if (strcmp(v->in[first + 7].op_str, want))
+    if (!is(v, s, "shrx", direct ? "ecx, ecx, r10d" : "ecx, ecx, r12d") ||
+        v->in[s + 1].id != X86_INS_JRCXZ || v->in[s + 2].id != X86_INS_JMP ||
+        !is(v, s + 3, "mov", "rcx, r11"))
         return false;
-    x = x86_of(v, first + 10);
-    if (v->in[first + 10].id != X86_INS_MOV || x->operands[0].reg != X86_REG_R9 ||
+    snprintf(want, sizeof want, "0x%llx", (unsigned long long)v->in[s + 3].address);
+    if (strcmp(v->in[s + 1].op_str, want))
+        return false;
+    x = x86_of(v, s + 4);
+    if (v->in[s + 4].id != X86_INS_MOV || x->operands[0].reg != X86_REG_R9 ||
         x->operands[1].type != X86_OP_MEM || x->operands[1].mem.base != X86_REG_R14 ||
         x->operands[1].mem.index != X86_REG_R9 || x->operands[1].mem.scale != 8)
         return false;
@@ -140,7 +147,7 @@ static bool probe_before(struct checker *v, size_t n, unsigned *size, bool *writ
         return false;
     /* nobody jumps into it but its own hit */
     for (k = first + 1; k <= n; k++)
-        if (k != first + 9 && v->target[v->in[k].address - v->start])
+        if (k != s + 3 && v->target[v->in[k].address - v->start])
             return false;
     return true;
 }
@@ -151,33 +158,24 @@ static bool tlb_load(struct checker *v, size_t n)
     unsigned size;
     bool write;
 
-    return (n >= 2 && probe_before(v, n + 9, &size, &write)) ||
+    return (n >= 2 && probe_before(v, n + 9 + v->tb->ctx->direct, &size, &write)) ||
            (n >= 10 && probe_before(v, n + 1, &size, &write));
 }
 
-static bool lookup_at(struct checker *v, size_t n, bool *first)
+static bool loads_field(struct checker *v, size_t n, unsigned reg, size_t at);
+
+/* n: the load from the context's table, or (first false) the jump; checked with all around it. */
+static bool lookup_at(struct checker *v, size_t n)
 {
-    /* n: either of the two loads of the EIP lookup; checked with all that surrounds them */
-    char l1[64];
-    char l2[64];
     char cache[64];
     size_t k;
 
-    snprintf(l1, sizeof l1, "r9d, dword ptr [r9*4 + 0x%x]",
-             (unsigned)(uintptr_t)v->tb->ctx->l1);
-    snprintf(l2, sizeof l2, "r9d, dword ptr [r9 + r10*4 + 0x%x]", (unsigned)(uintptr_t)v->bt->arena);
     snprintf(cache, sizeof cache, "r9d, [r9 + 0x%x]", (unsigned)(uintptr_t)v->bt->rx);
-    *first = is(v, n, "mov", l1);
-    if (!*first) {
-        if (!n)
-            return false;
-        n--;
-    }
-    if (n < 3 || !is(v, n - 3, "movzx", "r10d, r8w") || !is(v, n - 2, "rorx", "r9d, r8d, 0x10") ||
-        !is(v, n - 1, "movzx", "r9d, r9w") || !is(v, n, "mov", l1) || !is(v, n + 1, "mov", l2) ||
-        !is(v, n + 2, "lea", cache) || !is(v, n + 3, "jmp", "r9"))
+    if (!n || !loads_field(v, n - 1, X86_REG_R9, offsetof(struct cpu, native.table)) ||
+        !is(v, n, "mov", "r9d, dword ptr [r9 + r8*4]") || !is(v, n + 1, "lea", cache) ||
+        !is(v, n + 2, "jmp", "r9"))
         return false;
-    for (k = n - 2; k <= n + 3; k++)
+    for (k = n; k <= n + 2; k++)
         if (v->target[v->in[k].address - v->start])
             return false;
     return true;
@@ -247,13 +245,23 @@ static bool writes(const struct checker *v, size_t n, const cs_x86_op *op)
            v->in[n].id != X86_INS_BT;
 }
 
+/* [r12 + register (scaled) + disp]: eight times a 32-bit value and a displacement reach the window or
+ * its guards. */
+static bool window_operand(const struct checker *v, x86_reg reg)
+{
+    if (!v->tb->ctx->direct)
+        return false;
+    return reg == X86_REG_RAX || reg == X86_REG_RCX || reg == X86_REG_RDX ||
+           reg == X86_REG_RBX || reg == X86_REG_RSP || reg == X86_REG_RBP ||
+           reg == X86_REG_RSI || reg == X86_REG_RDI || reg == X86_REG_R8;
+}
+
 static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
 {
     const cs_x86 *x = x86_of(v, n);
     const x86_op_mem *m = &op->mem;
     unsigned size;
     bool write;
-    bool first;
 
     if (v->in[n].id == X86_INS_LEA)
         return true; /* no access */
@@ -267,6 +275,8 @@ static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
     if (m->base == X86_REG_R15 && m->index == X86_REG_INVALID)
         return listed_field(m->disp, op->size, writes(v, n, op))
                    ? true : fail(v, n, "field of struct cpu that is not listed");
+    if ((m->index == X86_REG_R12 && m->scale == 1) || m->base == X86_REG_R12)
+        return window_operand(v, m->base == X86_REG_R12 ? m->index : m->base) ? true : fail(v, n, "[r12] that may miss the window");
     if (m->base == X86_REG_R14)
         return tlb_load(v, n) ? true : fail(v, n, "TLB access outside a probe");
     if (m->base == X86_REG_R9 && m->index == X86_REG_R8 && m->scale == 1 && m->disp == 0) {
@@ -302,7 +312,7 @@ static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
             return true;
         return fail(v, n, "not the safepoint");
     }
-    if (lookup_at(v, n, &first))
+    if (lookup_at(v, n))
         return true;
     return fail(v, n, "memory operand of no known kind");
 }
@@ -404,10 +414,9 @@ static bool check_branch(struct checker *v, size_t n)
 {
     const cs_x86 *x = x86_of(v, n);
     uint64_t to;
-    bool first;
 
     if (x->op_count != 1 || x->operands[0].type != X86_OP_IMM) {
-        if (v->in[n].id == X86_INS_JMP && n >= 2 && lookup_at(v, n - 2, &first) && !first)
+        if (v->in[n].id == X86_INS_JMP && n >= 3 && lookup_at(v, n - 2))
             return true;
         return fail(v, n, "indirect branch that is not the lookup");
     }

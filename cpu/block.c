@@ -94,6 +94,7 @@ static bool page_add(struct cpu *c, struct block *b, gpa_t page, unsigned which,
         p->page = page;
         p->pieces = 0;
         p->count = 0;
+        p->idle = 0;
         memset(p->blocks, 0, sizeof p->blocks);
         p->next = NULL;
         *slot = p;
@@ -101,6 +102,7 @@ static bool page_add(struct cpu *c, struct block *b, gpa_t page, unsigned which,
     }
     p->pieces |= piece_mask(first, last);
     p->count++;
+    p->idle = 0;
     b->page_next[which] = p->blocks[first >> PIECE_BITS];
     p->blocks[first >> PIECE_BITS] = b;
     return true;
@@ -126,6 +128,7 @@ static void kill_block(struct cpu *c, struct block *b)
 }
 
 #define BLOCK_BYTES (BLOCK_MAX * 15)
+#define IDLE_WRITES 64 /* a page that was written so often since it held code is let go */
 
 static unsigned block_which(const struct block *b, gpa_t page)
 {
@@ -161,7 +164,14 @@ static void invalidate_page(struct cpu *c, gpa_t pa, unsigned len)
     unsigned high = 0;
     bool dropped = false;
 
-    if (!p || !(p->pieces & piece_mask(first, first + len - 1)))
+    if (!p)
+        return;
+    if (!p->count && ++p->idle >= IDLE_WRITES) {
+        *slot = p->next;
+        c->mem->unwatch_code(c, page);
+        return;
+    }
+    if (!(p->pieces & piece_mask(first, first + len - 1)))
         return;
     /* blocks that begin up to BLOCK_BYTES before the write may reach into it */
     piece = first >= BLOCK_BYTES ? (first - BLOCK_BYTES) >> PIECE_BITS : 0;
@@ -191,10 +201,6 @@ static void invalidate_page(struct cpu *c, gpa_t pa, unsigned len)
     if (!dropped)
         return;
     clear_pieces(p, low, high);
-    if (!p->count) {
-        *slot = p->next;
-        c->mem->unwatch_code(c, page);
-    }
 }
 
 /* Guest memory was written: by the CPU, a device, or a debugger. */

@@ -49,6 +49,7 @@ struct code_page {
     gpa_t page;
     uint32_t pieces;
     uint32_t count;                /* blocks */
+    uint32_t idle;                 /* writes since it lost its last block */
     struct block *blocks[PIECES];
     struct code_page *next;
 };

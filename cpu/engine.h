@@ -24,12 +24,15 @@ struct engine_class {
     enum exit_reason (*run)(struct cpu *c);
     /* Whether this host can run it; NULL: every host can. */
     bool (*available)(void);
-    /* Bring *c up to date where the engine keeps state elsewhere while it does not run; NULL: never. */
-    void (*sync)(struct cpu *c);
-    /* Print the engine's code for what is at linear address la; NULL: it has none. */
-    void (*dump_code)(struct cpu *c, gla_t la, FILE *f);
     /* Print counters (`info jit`). */
     void (*stats)(struct cpu *c, FILE *f);
+    /* The rest may be NULL. Bring struct cpu up to date, where an engine keeps a part of the state
+     * elsewhere (it is up to date while run() is not under way and has none of that). */
+    void (*sync)(struct cpu *c);
+    /* struct cpu was changed from outside: a reset, a restore. */
+    void (*state_changed)(struct cpu *c);
+    /* Print what the engine made of the code at a linear address. */
+    void (*dump_code)(struct cpu *c, gla_t la, FILE *f);
 };
 
 extern const struct engine_class interp_engine;

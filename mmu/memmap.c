@@ -8,8 +8,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define HIGH_RAM 0x100000000ull
-
 struct memmap *memmap_create(uint64_t size, uint64_t low_max)
 {
     struct memmap *m = calloc(1, sizeof *m);
@@ -48,7 +46,7 @@ void memmap_destroy(struct memmap *m)
     free(m);
 }
 
-static void changed(struct memmap *m)
+void memmap_changed(struct memmap *m)
 {
     unsigned n;
 
@@ -63,6 +61,8 @@ static void changed(struct memmap *m)
     }
     if (m->mmu)
         mmu_map_changed(m->mmu);
+    if (m->hooks)
+        m->hooks->changed(m->hooks_opaque);
 }
 
 int memmap_add(struct memmap *m, gpa_t gpa, uint64_t size, uint8_t *host, bool writable,
@@ -70,8 +70,8 @@ int memmap_add(struct memmap *m, gpa_t gpa, uint64_t size, uint8_t *host, bool w
 {
     if (m->count == MAX_REGIONS)
         return -ENOSPC;
-    m->region[m->count++] = (struct region){ gpa, size, host, writable, io, opaque, name };
-    changed(m);
+    m->region[m->count++] = (struct region){ gpa, size, host, writable, io, opaque, name, m };
+    memmap_changed(m);
     return 0;
 }
 
@@ -85,7 +85,7 @@ void *memmap_remove(struct memmap *m, gpa_t gpa)
 
             memmove(&m->region[n], &m->region[n + 1], (m->count - n - 1) * sizeof m->region[0]);
             m->count--;
-            changed(m);
+            memmap_changed(m);
             return opaque;
         }
     }
@@ -105,7 +105,7 @@ void memmap_set_pam(struct memmap *m, gpa_t gpa, uint64_t size, bool read_ram, b
         m->pam[(p - PAM_BASE) >> PAGE_SHIFT] = v;
     }
     if (change)
-        changed(m);
+        memmap_changed(m);
 }
 
 void memmap_set_smram(struct memmap *m, bool open)
@@ -113,7 +113,7 @@ void memmap_set_smram(struct memmap *m, bool open)
     if (m->smram_open == open)
         return;
     m->smram_open = open;
-    changed(m);
+    memmap_changed(m);
 }
 
 void memmap_set_a20(struct memmap *m, bool enabled)
@@ -124,7 +124,7 @@ void memmap_set_a20(struct memmap *m, bool enabled)
         return;
     m->a20_mask = mask;
     LOG(mmu, "A20 %s", enabled ? "on" : "off");
-    changed(m);
+    memmap_changed(m);
 }
 
 bool memmap_a20(const struct memmap *m)
@@ -169,7 +169,7 @@ struct phys_page memmap_page(struct memmap *m, gpa_t gpa)
         return p;
     }
     r = region_at(m, gpa);
-    if (r && r->host) {
+    if (r && r->host && !(m->hooks && r->writable)) {
         p.rd = r->host + (gpa - r->gpa);
         p.wr = r->writable ? p.rd : NULL;
     } else if (r) {
@@ -189,14 +189,37 @@ struct phys_page memmap_page(struct memmap *m, gpa_t gpa)
     return p;
 }
 
+uint64_t memmap_region_read(const struct region *r, gpa_t gpa, unsigned size)
+{
+    if (r->host)
+        return load_n(r->host + (gpa - r->gpa), size);
+    return r->io->read(r->opaque, gpa - r->gpa, size);
+}
+
+void memmap_region_write(const struct region *r, gpa_t gpa, uint64_t v, unsigned size)
+{
+    if (r->host)
+        store_n(r->host + (gpa - r->gpa), v, size);
+    else
+        r->io->write(r->opaque, gpa - r->gpa, v, size);
+}
+
 uint64_t memmap_io_read(const struct region *r, gpa_t gpa, unsigned size)
 {
-    return r->io->read(r->opaque, gpa - r->gpa, size);
+    const struct memmap *m = r->map;
+
+    return m->hooks ? m->hooks->io_read(m->hooks_opaque, r, gpa, size)
+                    : memmap_region_read(r, gpa, size);
 }
 
 void memmap_io_write(const struct region *r, gpa_t gpa, uint64_t v, unsigned size)
 {
-    r->io->write(r->opaque, gpa - r->gpa, v, size);
+    const struct memmap *m = r->map;
+
+    if (m->hooks)
+        m->hooks->io_write(m->hooks_opaque, r, gpa, v, size);
+    else
+        memmap_region_write(r, gpa, v, size);
 }
 
 /* Index of a RAM page in the bitmap, or -1. */
@@ -259,6 +282,8 @@ void memmap_write(struct memmap *m, gpa_t gpa, const void *buf, size_t len)
 {
     const uint8_t *b = buf;
 
+    if (m->hooks && !m->hooks->write(m->hooks_opaque, gpa, buf, len))
+        return;
     while (len) {
         size_t n = page_part(gpa, len);
         struct phys_page p = memmap_page(m, gpa);
@@ -276,6 +301,14 @@ void memmap_write(struct memmap *m, gpa_t gpa, const void *buf, size_t len)
         b += n;
         len -= n;
     }
+}
+
+void memmap_set_hooks(struct memmap *m, const struct memmap_hooks *hooks, void *opaque)
+{
+    m->hooks = NULL;
+    memmap_changed(m); /* writable regions are reached in another way from now on */
+    m->hooks = hooks;
+    m->hooks_opaque = opaque;
 }
 
 void memmap_dump(struct memmap *m, FILE *f)

@@ -9,6 +9,7 @@
 #define PAM_BASE  0xc0000u
 #define PAM_PAGES 64u
 #define MAX_REGIONS 64
+#define HIGH_RAM  0x100000000ull /* RAM above the low part begins here */
 
 struct region {
     gpa_t gpa;
@@ -18,6 +19,7 @@ struct region {
     const struct phys_io *io;
     void *opaque;
     const char *name;
+    struct memmap *map;
 };
 
 struct memmap {
@@ -34,6 +36,8 @@ struct memmap {
     uint8_t *watched;      /* WATCH_*, one byte a RAM page */
     uint8_t watched_other; /* some page outside RAM is watched */
     struct mmu *mmu;       /* told of changes */
+    const struct memmap_hooks *hooks; /* NULL: none */
+    void *hooks_opaque;
 };
 
 /* One page as seen by an access. */
@@ -50,6 +54,8 @@ struct phys_page memmap_page(struct memmap *m, gpa_t gpa);
 #define WATCH_PT   2u
 unsigned memmap_watched(const struct memmap *m, gpa_t gpa);
 void memmap_watch(struct memmap *m, gpa_t gpa, unsigned what, bool on);
+/* The regions, PAM, SMRAM or A20 have changed. */
+void memmap_changed(struct memmap *m);
 /* MMIO at an address that memmap_page said is one. */
 uint64_t memmap_io_read(const struct region *r, gpa_t gpa, unsigned size);
 void memmap_io_write(const struct region *r, gpa_t gpa, uint64_t v, unsigned size);

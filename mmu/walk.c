@@ -44,7 +44,7 @@ static void entry_set(struct memmap *m, gpa_t pa, uint64_t entry, uint32_t bits)
         return;
     pa &= m->a20_mask;
     p = memmap_page(m, pa);
-    if (p.wr && !(memmap_watched(m, pa) & WATCH_CODE))
+    if (p.wr && !m->hooks && !(memmap_watched(m, pa) & WATCH_CODE))
         store32(p.wr + (pa & ~PAGE_MASK), v);
     else
         memmap_write(m, pa, &v, 4);

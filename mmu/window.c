@@ -26,8 +26,10 @@
 #define IDLE_WRITES  24 /* a traced page table is let go after so many writes that hit nothing */
 
 #define SHOWN_W 0x80000000u /* in `page`: mapped writable */
-#define SHOWN_ONCE 0x40000000u /* was mapped once */
-#define SHOWN_PFN 0x3fffffffu /* RAM page number + 1; 0: not mapped */
+#define HIDDEN     0x40000000u /* taken away at the tick in the low bits */
+#define HIDDEN_TICK 0x00ffffffu
+#define THRASH_TICKS 8u        /* taken away and back within so many: thrashing */
+#define SHOWN_PFN 0x3fffffffu /* RAM page number + 1; 0: never mapped */
 
 struct window {
     uint8_t *base;
@@ -68,6 +70,7 @@ struct windows {
     uint32_t trace_count, trace_free;
     uint32_t trace_hash[TRACE_HASH];
     uint64_t stamp;
+    uint32_t tick;
     struct window_counters n;
 };
 
@@ -158,7 +161,20 @@ static void rmap_remove(struct windows *ws, uint32_t pfn, uint32_t at)
     }
 }
 
+void window_tick(struct cpu *c)
+{
+    struct windows *ws = windows_of(c);
+
+    if (ws)
+        ws->tick++;
+}
+
 /* --- taking away --- */
+
+static bool shown(const struct window *w, uint32_t page)
+{
+    return w->page[page] && !(w->page[page] & HIDDEN);
+}
 
 static void hide(struct window *w, gla_t la, uint64_t bytes)
 {
@@ -173,7 +189,7 @@ static void forget_page(struct windows *ws, struct window *w, uint32_t page)
     uint32_t v = w->page[page];
 
     rmap_remove(ws, (v & SHOWN_PFN) - 1, page | (uint32_t)(w - ws->w) << 20);
-    w->page[page] = SHOWN_ONCE;
+    w->page[page] = HIDDEN | (ws->tick & HIDDEN_TICK);
     w->count[page >> 10]--;
     w->mapped--;
     ws->n.zapped_pages++;
@@ -193,11 +209,11 @@ static unsigned zap(struct windows *ws, struct window *w, gla_t first, gla_t las
             p = (p | 1023) + 1;
             continue;
         }
-        if (!(w->page[p] & SHOWN_PFN)) {
+        if (!shown(w, p)) {
             p++;
             continue;
         }
-        for (start = p; p <= end && (w->page[p] & SHOWN_PFN); p++)
+        for (start = p; p <= end && shown(w, p); p++)
             forget_page(ws, w, p);
         hide(w, start << PAGE_SHIFT, (uint64_t)(p - start) << PAGE_SHIFT);
         ws->n.zaps++;
@@ -239,7 +255,7 @@ static void reset(struct mmu *u, struct window *w)
             p |= 1023;
             continue;
         }
-        if (w->page[p] & SHOWN_PFN)
+        if (shown(w, p))
             forget_page(ws, w, p);
     }
     hide(w, 0, WINDOW_BYTES);
@@ -283,7 +299,7 @@ again:
         struct window *w = &ws->w[ws->node[n].at >> 20];
         uint32_t page = ws->node[n].at & 0xfffff;
 
-        if (w->page[page] & SHOWN_W) {
+        if (shown(w, page) && (w->page[page] & SHOWN_W)) {
             w->page[page] &= ~SHOWN_W;
             w->vmas += 2;
             if (mprotect(w->base + ((uint64_t)page << PAGE_SHIFT), PAGE_SIZE, PROT_READ) < 0)
@@ -547,15 +563,16 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
     }
     keep_budget(u, w);
     pfn = (p.rd - m->ram) >> PAGE_SHIFT;
-    again = w->page[page] & SHOWN_ONCE;
-    if (w->page[page] & SHOWN_PFN)
+    again = (w->page[page] & HIDDEN) &&
+            ((ws->tick - w->page[page]) & HIDDEN_TICK) < THRASH_TICKS;
+    if (shown(w, page))
         forget_page(ws, w, page);
     /* as long a run as is contiguous and has the same rights */
     for (run = 0; run < run_max; run++) {
         if (run) {
             struct phys_page q;
 
-            if (page + run >= 1u << 20 || (w->page[page + run] & SHOWN_PFN) ||
+            if (page + run >= 1u << 20 || shown(w, page + run) ||
                 ((page + run) & (run_max == RUN_MAX ? 511 : RUN_MAX_LARGE - 1)) == 0 || pfn + run >= ws->rmap_pages)
                 break;
             if (!mmu_walk(c, m, la + run * PAGE_SIZE, WALK_READ, user, true, &k, &error) ||
@@ -568,7 +585,7 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
         }
         if (!rmap_add(ws, pfn + run, (page + run) | wnum))
             break;
-        w->page[page + run] = (pfn + run + 1) | (writable ? SHOWN_W : 0) | SHOWN_ONCE;
+        w->page[page + run] = (pfn + run + 1) | (writable ? SHOWN_W : 0);
         w->count[(page + run) >> 10]++;
         w->mapped++;
     }

@@ -20,7 +20,7 @@ enum window_kind { WINDOW_USER, WINDOW_GLOBAL };
 
 enum window_fill {
     WINDOW_OK,     /* mapped: try again */
-    WINDOW_AGAIN,  /* the same, and it had been mapped before and taken away */
+    WINDOW_AGAIN,  /* the same, and it had been taken away only some ticks ago */
     WINDOW_FAULT,  /* the guest's page tables do not allow the access */
     WINDOW_SLOW,   /* allowed, but not to be mapped: MMIO, code, page tables */
 };
@@ -42,6 +42,9 @@ void window_close(struct cpu *c, struct window *w);
 uint64_t window_base(const struct window *w);
 /* Pages mapped again since the last call: what keeping the window in step has cost. */
 unsigned window_cost(struct window *w);
+
+/* The clock by which thrashing is told from use: some milliseconds a tick. */
+void window_tick(struct cpu *c);
 
 /* Make linear address la accessible as the guest's page tables allow it at its privilege. Sets A and D. Safe in a
  * signal handler of the CPU's thread. */

@@ -18,6 +18,7 @@ $(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
 
 RUN   = $(srcdir)/tests/run.py
 BOOT  = $(srcdir)/tests/boot/boot.py $(O)/callgate
+LOCKSTEP = $(srcdir)/tests/lockstep/lockstep.py $(O)/callgate
 CASES ?= 1000000
 
 SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
@@ -26,10 +27,12 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(TEST_DIR)/host -n $(CASES)" \
               "$(TEST_DIR)/fpu_host -n $(CASES)" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
+              "$(srcdir)/tests/cli/sandbox.py $(O)/callgate" \
               "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
               "$(srcdir)/tests/boot/nanobench.py $(O)/callgate" \
+              "$(LOCKSTEP) fast" \
               "$(BOOT) demo"
-SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(BOOT) installer" "$(BOOT) media" \
+SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \
               "$(BOOT) floppies"
 
 check-programs: all $(TEST_DIR)/unit-tests $(INSN_TESTS)

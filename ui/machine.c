@@ -8,8 +8,11 @@
 
 #include "cpu/fpu.h"
 #include "hw/multiboot.h"
+#include "lockstep/lockstep.h"
+#include "ui/disas.h"
 #include "ui/files.h"
 #include "ui/roms.h"
+#include "ui/sandbox.h"
 #include "ui/sdl.h"
 
 #include <errno.h>
@@ -222,6 +225,11 @@ void machine_request(struct machine *m, enum reset_kind kind, int code)
 static void request(void *opaque, enum reset_kind kind, int code)
 {
     machine_request(opaque, kind, code);
+}
+
+static void lockstep_ended(void *opaque, int status)
+{
+    machine_request(opaque, RESET_EXIT, status);
 }
 
 static void quit_key(void *opaque)
@@ -533,6 +541,7 @@ int machine_create(struct machine *m, const struct options *o)
         return -EINVAL;
     }
     m->cpu->icount_exact = o->icount_shift >= 0;
+    lockstep_set_host(&(struct lockstep_host){ m->map, engine_find, disas, lockstep_ended, m });
     rc = o->engine->create(m->cpu, o->engine_options);
     if (rc)
         return rc;
@@ -594,6 +603,8 @@ static void reset(struct machine *m)
     LOG(pm, "machine reset");
     pc_reset(m->pc);
     cpu_reset(m->cpu);
+    if (m->opt->engine->state_changed)
+        m->opt->engine->state_changed(m->cpu);
 }
 
 /* Act on a request of the guest or the user. */
@@ -671,6 +682,31 @@ static void set_icount_stop(struct machine *m)
     m->cpu->icount_stop = m->cpu->icount + n;
 }
 
+static bool on_local_socket(const char *spec)
+{
+    return spec && !strncmp(spec, "unix:", 5);
+}
+
+/* Everything is open and every thread is there: give up the rest. */
+static int enter_sandbox(struct machine *m)
+{
+    const struct options *o = m->opt;
+    const struct sandbox_needs needs = {
+        .files = m->monitor_chr,
+        .remove = on_local_socket(o->serial[0]) || on_local_socket(o->serial[1]) ||
+                  on_local_socket(o->serial[2]) || on_local_socket(o->serial[3]) ||
+                  on_local_socket(o->debugcon) || on_local_socket(o->bios_log),
+        .window = m->display,
+    };
+    int rc = m->opt->sandbox ? sandbox_enter(&needs) : 0;
+
+    if (!rc)
+        return 0;
+    fprintf(stderr, "callgate: cannot enter the sandbox: %s; %s\n", strerror(-rc),
+            m->opt->sandbox_asked ? "-sandbox off runs without" : "running without");
+    return m->opt->sandbox_asked ? rc : 0;
+}
+
 int machine_run(struct machine *m)
 {
     struct cpu *c = m->cpu;
@@ -686,6 +722,8 @@ int machine_run(struct machine *m)
             return 1;
         }
     }
+    if (enter_sandbox(m))
+        return 1;
     evloop_run(m->ev);
     while (!m->quit) {
         if (m->reset_kind >= 0) {

@@ -6,6 +6,7 @@
 #include "bt/engine.h"
 
 #include "hw/clock.h"
+#include "lockstep/lockstep.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -17,7 +18,7 @@ enum option_id {
     OPT_VGA, OPT_DEVICE, OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_BOOT, OPT_FDA, OPT_FDB, OPT_HDA,
     OPT_HDB, OPT_HDC, OPT_HDD, OPT_CDROM, OPT_DRIVE, OPT_SNAPSHOT, OPT_NOGRAPHIC, OPT_DISPLAY,
     OPT_SERIAL, OPT_MONITOR, OPT_DEBUGCON, OPT_BIOSLOG, OPT_NAME, OPT_NIC, OPT_STOPPED,
-    OPT_NOREBOOT, OPT_NOSHUTDOWN, OPT_LOGITEMS, OPT_LOGFILE, OPT_HELP, OPT_VERSION, OPT_MAN,
+    OPT_NOREBOOT, OPT_NOSHUTDOWN, OPT_SANDBOX, OPT_LOGITEMS, OPT_LOGFILE, OPT_HELP, OPT_VERSION, OPT_MAN,
 };
 
 static const struct {
@@ -38,7 +39,10 @@ static const struct engine_class *const engines[] = {
     &bt_engine,
 #endif
     &interp_engine,
+    &lockstep_engine,
 };
+
+#define ICOUNT_SHIFT 3 /* unless the user says otherwise */
 
 static int fail(const char *fmt, ...)
 {
@@ -118,7 +122,8 @@ void options_man(FILE *f)
                     table[n].arg ? "\\fR" : "", table[n].help);
     }
     fprintf(f, ".SH EXIT STATUS\n0 when the guest powers off or the user leaves; 1 on a bad option "
-            "or file;\n(value << 1) | 1 when the guest writes to isa-debug-exit.\n"
+            "or file;\n(value << 1) | 1 when the guest writes to isa-debug-exit; 3 when -accel lockstep "
+            "finds a difference.\n"
             ".SH EXAMPLE\n.nf\ncallgate -m 256 -kernel vmlinuz -initrd initrd.gz -append "
             "console=ttyS0 -nographic\n.fi\n");
 }
@@ -338,9 +343,25 @@ static int parse_device(struct options *o, const char *arg)
     return 0;
 }
 
+static const struct engine_class *find_engine(const char *name, size_t len)
+{
+    size_t n;
+
+    for (n = 0; n < ARRAY_SIZE(engines); n++)
+        if (strlen(engines[n]->name) == len && !memcmp(engines[n]->name, name, len))
+            return engines[n];
+    return NULL;
+}
+
+const struct engine_class *engine_find(const char *name)
+{
+    return find_engine(name, strlen(name));
+}
+
 static int parse_accel(struct options *o, const char *arg)
 {
     size_t len = strcspn(arg, ",");
+    const struct engine_class *e = find_engine(arg, len);
     size_t n;
 
     if (!strcmp(arg, "help")) {
@@ -348,12 +369,10 @@ static int parse_accel(struct options *o, const char *arg)
             printf("%-10s %s\n", engines[n]->name, engines[n]->text);
         return 1;
     }
-    for (n = 0; n < ARRAY_SIZE(engines); n++) {
-        if (strlen(engines[n]->name) == len && !memcmp(engines[n]->name, arg, len)) {
-            o->engine = engines[n];
-            o->engine_options = arg[len] ? arg + len + 1 : NULL;
-            return 0;
-        }
+    if (e) {
+        o->engine = e;
+        o->engine_options = arg[len] ? arg + len + 1 : NULL;
+        return 0;
     }
     return fail("-accel %s: no such engine; 'callgate -accel help' lists them", arg);
 }
@@ -382,7 +401,7 @@ static int parse_icount(struct options *o, const char *arg)
 
     if (rc)
         return rc;
-    o->icount_shift = 3;
+    o->icount_shift = ICOUNT_SHIFT;
     if (suboption(arg, "shift", "shift", v, sizeof v) && strcmp(v, "auto")) {
         long n = strtol(v, &end, 0);
 
@@ -390,6 +409,28 @@ static int parse_icount(struct options *o, const char *arg)
             return fail("-icount shift=%s: a number from 0 to 10 (an instruction takes 2^N ns)", v);
         o->icount_shift = (int)n;
     }
+    return 0;
+}
+
+/* QEMU's parts are all denied here: what allows one is refused. */
+static int parse_sandbox(struct options *o, const char *arg)
+{
+    static const char *const known[] = { "enable", "obsolete", "elevateprivileges", "spawn",
+                                         "resourcecontrol", NULL };
+    char v[64] = "";
+    unsigned n;
+    int rc = check_suboptions("sandbox", arg, known);
+
+    if (rc)
+        return rc;
+    suboption(arg, "enable", "enable", v, sizeof v);
+    if (strcmp(v, "on") && strcmp(v, "off"))
+        return fail("-sandbox %s: use on or off", arg);
+    o->sandbox = is_on(v);
+    o->sandbox_asked = true;
+    for (n = 1; known[n]; n++)
+        if (suboption(arg, known[n], NULL, v, sizeof v) && strcmp(v, "deny"))
+            return fail("-sandbox %s=%s: only deny; -sandbox off allows everything", known[n], v);
     return 0;
 }
 
@@ -474,6 +515,7 @@ static int apply(struct options *o, enum option_id id, const char *name, const c
     case OPT_STOPPED: o->stopped = true; break;
     case OPT_NOREBOOT: o->no_reboot = true; break;
     case OPT_NOSHUTDOWN: o->no_shutdown = true; break;
+    case OPT_SANDBOX: return parse_sandbox(o, arg);
     case OPT_LOGITEMS: {
         const char *bad;
 
@@ -513,6 +555,9 @@ int options_parse(struct options *o, int argc, char **argv)
     o->engine = engines[n];
     o->vga = true;
     o->icount_shift = -1;
+#ifndef SANDBOX_OFF
+    o->sandbox = true;
+#endif
     for (k = 1; k < argc; k++) {
         const char *name = argv[k];
         const char *arg = NULL;
@@ -540,6 +585,8 @@ int options_parse(struct options *o, int argc, char **argv)
         if (rc)
             return rc;
     }
+    if (o->engine == &lockstep_engine && o->icount_shift < 0)
+        o->icount_shift = ICOUNT_SHIFT;
     if (!o->kernel && (o->initrd || o->append))
         return fail("-initrd and -append need -kernel");
     return 0;

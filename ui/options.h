@@ -33,6 +33,7 @@ struct options {
     unsigned serial_count;
     const char *monitor;     /* NULL: default */
     const char *debugcon, *bios_log;
+    bool sandbox, sandbox_asked; /* asked: it was named, so that it must work */
     bool debug_exit;
     uint16_t debug_exit_base;
     int icount_shift;        /* -1: real time */
@@ -46,6 +47,9 @@ struct options {
  * -EINVAL after one line on stderr that says what is wrong and what to do. */
 int options_parse(struct options *o, int argc, char **argv);
 void options_free(struct options *o);
+
+/* An engine by its name, or NULL. */
+const struct engine_class *engine_find(const char *name);
 
 /* Print the option table for people, and as a manual page. */
 void options_help(FILE *f);

@@ -73,11 +73,11 @@ def demo_floppy():
             vm.expect("exception " + name)
         vm.expect("demo> ")
         vm.send("ticks\r")
-        t1 = int(vm.expect(r"ticks\s+(\d+)")[1])
+        t1 = int(vm.expect(r"ticks\s+(\d+)\s")[1])
         time.sleep(0.5)
         vm.expect("demo> ")
         vm.send("ticks\r")
-        t2 = int(vm.expect(r"ticks\s+(\d+)")[1])
+        t2 = int(vm.expect(r"ticks\s+(\d+)\s")[1])
         check(t2 > t1, "the timer does not tick: %d, %d" % (t1, t2))
         vm.expect("demo> ")
         # the keyboard and the text screen

@@ -87,7 +87,8 @@ with tempfile.TemporaryDirectory() as d:
     names = {line.split()[0] for line in p.stdout.splitlines() if line.startswith("  -")}
     wanted = {"-m", "-kernel", "-initrd", "-append", "-drive", "-hda", "-cdrom", "-fda", "-boot",
               "-bios", "-nographic", "-display", "-serial", "-monitor", "-S", "-accel", "-smp",
-              "-nic", "-device", "-snapshot", "-no-reboot", "-d", "-D", "-cpu", "-icount", "-L"}
+              "-nic", "-device", "-snapshot", "-no-reboot", "-d", "-D", "-cpu", "-icount", "-L",
+              "-sandbox"}
     report("--help lists the options", None if wanted <= names else "missing: %s" % (wanted - names))
     p = run(["--version"])
     report("--version", None if p.returncode == 0 and p.stdout.startswith("callgate ") else p.stdout)

@@ -11,10 +11,12 @@ int main(void)
     int failed;
 
     srunner_add_suite(r, mmu_suite());
+    srunner_add_suite(r, lockstep_suite());
     srunner_add_suite(r, clock_suite());
     srunner_add_suite(r, timer_chips_suite());
     srunner_add_suite(r, board_suite());
     srunner_add_suite(r, options_suite());
+    srunner_add_suite(r, sandbox_suite());
     srunner_run_all(r, CK_NORMAL);
     failed = srunner_ntests_failed(r);
     srunner_free(r);

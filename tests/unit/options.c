@@ -71,6 +71,20 @@ START_TEST(others)
     ck_assert_int_lt(PARSE("-frobnicate"), 0);
     ck_assert_int_lt(PARSE("-initrd", "x"), 0);
     ck_assert_int_lt(PARSE("-device", "e1000"), 0);
+    /* lockstep needs time by instructions, unless told which */
+    ck_assert_int_eq(PARSE("-accel", "lockstep,slice=5"), 0);
+    ck_assert_int_eq(o.icount_shift, 3);
+    ck_assert_str_eq(o.engine->name, "lockstep");
+    ck_assert_str_eq(o.engine_options, "slice=5");
+    ck_assert_int_eq(PARSE("-icount", "shift=1", "-accel", "lockstep"), 0);
+    ck_assert_int_eq(o.icount_shift, 1);
+    ck_assert_int_eq(PARSE("-sandbox", "off"), 0);
+    ck_assert(!o.sandbox && o.sandbox_asked);
+    ck_assert_int_eq(PARSE("-sandbox", "on,spawn=deny"), 0);
+    ck_assert(o.sandbox && o.sandbox_asked);
+    ck_assert_int_lt(PARSE("-sandbox", "on,spawn=allow"), 0);
+    ck_assert_int_lt(PARSE("-sandbox", "on,walls=high"), 0);
+    ck_assert_int_lt(PARSE("-sandbox", "yes"), 0);
     options_free(&o);
 }
 END_TEST

@@ -10,10 +10,12 @@
 
 Suite *flags_suite(void);
 Suite *mmu_suite(void);
+Suite *lockstep_suite(void);
 Suite *clock_suite(void);
 Suite *timer_chips_suite(void);
 Suite *board_suite(void);
 Suite *options_suite(void);
+Suite *sandbox_suite(void);
 
 /* A whole board whose time only passes when the test says so and whose memory is an array. */
 struct test_board {
