@@ -23,7 +23,8 @@ static struct aspace *find(struct bt *bt, uint32_t cr3)
     struct aspace *a = &bt->aspace[(cr3 >> 12 ^ cr3 >> 5) & (ASPACE_SIZE - 1)];
 
     if (!a->used || a->cr3 != cr3)
-        *a = (struct aspace){ .cr3 = cr3, .need = NEED_FIRST, .used = true };
+        *a = (struct aspace){ .cr3 = cr3, .need = NEED_FIRST, .used = true,
+                              .direct = bt->opt.force_direct };
     return a;
 }
 
@@ -44,7 +45,7 @@ void adapt_find(struct bt *bt)
             bt->as->window = window_open(c, WINDOW_USER);
         bt->user_window = bt->as->window;
     }
-    if (bt->callouts < NEED_SUPER || !global_possible(c))
+    if ((bt->callouts < NEED_SUPER && !bt->opt.force_direct) || !global_possible(c))
         bt->global_window = NULL;
     else if (!window_valid(c, bt->global_window, WINDOW_GLOBAL))
         bt->global_window = window_open(c, WINDOW_GLOBAL);

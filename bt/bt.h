@@ -114,6 +114,7 @@ struct bt_options {
     unsigned cache_mb;
     unsigned heat;
     bool verify, chain, direct, inline_sys, native_fpu, icount, stats, perfmap;
+    bool force_direct; /* every address space has earned its windows from the start: for tests */
 };
 
 #define RECENT 16

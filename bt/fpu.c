@@ -135,6 +135,10 @@ bool trans_fpu(struct tr *t)
             return true; /* prefetch: a hint */
         if (op == 0xf7)
             return false; /* MASKMOV: DS:EDI */
+        if (op == 0xae && !mem) {
+            copy_insn(t); /* fences run whatever the state is, so they say nothing about it */
+            return true;
+        }
         if (op == 0xae && mem && reg != 2 && reg != 3)
             return false; /* FXSAVE FXRSTOR CLFLUSH */
     } else if (r->op[0] == OP_Menv || r->op[0] == OP_Msave) {

@@ -64,8 +64,12 @@ static int parse_one(struct bt_options *o, const char *item, size_t len)
 
         if (strlen(switches[n].name) != name_len || memcmp(switches[n].name, item, name_len))
             continue;
+        if (b == &o->direct)
+            o->force_direct = false;
         if (end - v == 2 && !memcmp(v, "on", 2))
             *b = true;
+        else if (b == &o->direct && end - v == 5 && !memcmp(v, "force", 5))
+            *b = o->force_direct = true;
         else if (end - v == 3 && !memcmp(v, "off", 3))
             *b = false;
         else
@@ -81,6 +85,7 @@ int bt_parse_options(struct bt_options *o, const char *text)
 
     o->cache_mb = 32;
     o->heat = 16;
+    o->force_direct = false;
     for (n = 0; n < ARRAY_SIZE(switches); n++)
         *(bool *)((char *)o + switches[n].at) = switches[n].on;
     while (text && *text) {

@@ -206,6 +206,8 @@ static bool trans_one(struct tr *t)
         return t->bt->opt.native_fpu && trans_fpu(t);
     case CLS_STRING:
         return trans_string(t);
+    case CLS_UD:
+        return false; /* its opcode may be another row's: 0F 0E, LOCK CLI */
     default:
         return t->bt->opt.inline_sys && trans_system(t);
     }

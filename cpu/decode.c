@@ -336,8 +336,10 @@ static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t featur
         modrm = *cur->p;
     }
     r = find_row(map, op, modrm, flags, features);
-    if (!r)
+    if (!r) {
+        cur->p += lookup[map][op].modrm; /* undefined by this byte: it belongs to the instruction */
         return DECODE_UD;
+    }
     i->row = r - insn_rows;
     if (row_modrm[i->row]) {
         bool always_reg = opnd_info[r->op[0]].where == W_R || opnd_info[r->op[1]].where == W_R;
