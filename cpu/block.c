@@ -253,10 +253,10 @@ const struct fetch_entry *block_fetch_page(struct cpu *c, gla_t la)
 
     if (e->tag != tag) {
         gpa_t pa;
-        const uint8_t *host = c->mem->fetch(c, la & PAGE_MASK, &pa);
+        const uint8_t *host = c->mem->fetch(c, la, &pa);
 
         e->tag = tag;
-        e->page = pa;
+        e->page = pa & ~(gpa_t)~PAGE_MASK;
         e->host = host;
         e->global = c->fetch_global;
     }
