@@ -387,6 +387,8 @@ struct block *block_find(struct cpu *c, gla_t la, uint32_t single)
     c->cur = &insn_none;
     if (c->eip > c->seg[SEG_CS].limit)
         cpu_raise_err(c, EXC_GP, 0);
+    if (unlikely(in->flush_wanted))
+        blocks_flush(c);
     e = block_fetch_page(c, la);
     pa = e->page | (la & ~PAGE_MASK);
     h = hash_block(pa, key);
@@ -407,8 +409,7 @@ struct block *block_find(struct cpu *c, gla_t la, uint32_t single)
     else if (b)
         return b;
 
-    if (in->flush_wanted ||
-        BLOCK_ARENA_BYTES - in->used < sizeof *b + (BLOCK_MAX + 1) * sizeof(struct insn) + 256)
+    if (BLOCK_ARENA_BYTES - in->used < sizeof *b + (BLOCK_MAX + 1) * sizeof(struct insn) + 256)
         blocks_flush(c);
     e = block_fetch_page(c, la);
     b = (struct block *)(in->arena + in->used);
