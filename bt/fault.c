@@ -40,7 +40,7 @@ static bool fill(struct bt *bt, struct tb *tb, unsigned k, const siginfo_t *info
         return false;
     base = window_base(w);
     if (at < base || at - base > 0xffffffff) {
-        if (tb->fix[k] != FIX_STRING && tb->fix[k] != FIX_REP)
+        if (tb->fix[k] < FIX_STRING)
             adapt_wraps(bt, tb, k);
         return false;
     }
@@ -88,8 +88,10 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, greg_t *g)
         save_registers(c, g);
         if (tb->fix[k] == FIX_RSI)
             c->r[ESI] = (uint32_t)g[REG_R11];
-        else if (tb->fix[k] == FIX_REP)
+        else if (tb->fix[k] == FIX_REP || tb->fix[k] == FIX_REP_FLAGS)
             c->r[ECX] += (uint32_t)g[REG_R8];
+        if (tb->fix[k] == FIX_REP_FLAGS)
+            c->native.flags = c->native.tmp[0];
         c->eip = tb->eip + tb->insns[k].off;
         if (bt->opt.icount)
             c->icount += k;

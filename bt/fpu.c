@@ -136,7 +136,11 @@ bool trans_fpu(struct tr *t)
         if (op == 0xf7)
             return false; /* MASKMOV: DS:EDI */
         if (op == 0xae && !mem) {
-            copy_insn(t); /* fences run whatever the state is, so they say nothing about it */
+            /* Fences run whatever the state is, so they say nothing about it. ModRM.rm means nothing;
+             * in its usual form everybody can read them. */
+            e8(&t->e, 0x0f);
+            e8(&t->e, 0xae);
+            e8(&t->e, 0xc0 | reg << 3);
             return true;
         }
         if (op == 0xae && mem && reg != 2 && reg != 3)

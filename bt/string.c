@@ -61,6 +61,19 @@ static void emit_more(struct tr *t, const uint8_t *start, bool compare)
     }
 }
 
+/* A comparison that faults leaves the flags as they were before the instruction (SDM 2B, REP). CPUs of
+ * AMD leave those of the last element. */
+static void emit_keep_flags(struct tr *t)
+{
+    struct emit *e = &t->e;
+
+    e_mov(e, REX_W, R11, EAX);
+    e8(e, 0x9f);                                   /* lahf */
+    e8(e, 0x0f); e8(e, 0x90); e8(e, 0xc0);         /* seto al */
+    e_store32(e, EAX, R15, CPU_OFF(native.tmp));
+    e_mov(e, REX_W, EAX, R11);
+}
+
 bool trans_string(struct tr *t)
 {
     struct emit *e = &t->e;
@@ -70,12 +83,15 @@ bool trans_string(struct tr *t)
     bool si = op != 0xaa && op != 0xab && op != 0xae && op != 0xaf;
     bool di = op != 0xac && op != 0xad;
     bool compare = op == 0xa6 || op == 0xa7 || op == 0xae || op == 0xaf;
-    const uint8_t *start = e->p;
+    const uint8_t *start;
     uint8_t *ok;
 
     if (!t->x->direct || t->checked_now || !(t->x->key & FETCH_FLAT) || !(i->flags & IF_A32) ||
         (si && i->seg != SEG_DS && i->seg != SEG_ES && i->seg != SEG_SS))
         return false;
+    if (rep && compare)
+        emit_keep_flags(t);
+    start = e->p;
     e_load32(e, R9, R15, CPU_OFF(eflags));
     e_mov_imm32(e, R10, EFLAGS_DF);
     e_mov(e, REX_W, R11, RCX);
@@ -91,7 +107,7 @@ bool trans_string(struct tr *t)
         e_lea_sib(e, REX_W, ESI, ESI, R10, 0, 0);
     if (di)
         e_lea_sib(e, REX_W, EDI, EDI, R10, 0, 0);
-    t->tb->fix[t->k] = rep ? FIX_REP : FIX_STRING;
+    t->tb->fix[t->k] = !rep ? FIX_STRING : compare ? FIX_REP_FLAGS : FIX_REP;
     if ((op & 1) && !(i->flags & IF_O32))
         e8(e, 0x66);
     if (rep)

@@ -245,6 +245,27 @@ static bool writes(const struct checker *v, size_t n, const cs_x86_op *op)
            v->in[n].id != X86_INS_BT;
 }
 
+/* Bytes accessed, where Capstone says more: PUNPCKLxx of MMX registers reads four (SDM 2B PUNPCKLBW). */
+static unsigned operand_size(const struct checker *v, size_t n, const cs_x86_op *op)
+{
+    unsigned id = v->in[n].id;
+    unsigned reg = x86_of(v, n)->operands[0].reg;
+
+    if ((id == X86_INS_PUNPCKLBW || id == X86_INS_PUNPCKLWD || id == X86_INS_PUNPCKLDQ) &&
+        reg >= X86_REG_MM0 && reg <= X86_REG_MM7)
+        return 4;
+    switch (id) {
+    case X86_INS_FNSTSW:
+        return 2;
+    case X86_INS_COMISS: case X86_INS_UCOMISS:
+        return 4;
+    case X86_INS_COMISD: case X86_INS_UCOMISD:
+        return 8;
+    default:
+        return op->size;
+    }
+}
+
 /* [r12 + register (scaled) + disp]: eight times a 32-bit value and a displacement reach the window or
  * its guards. */
 static bool window_operand(const struct checker *v, x86_reg reg)
@@ -293,7 +314,7 @@ static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
         for (; k <= n; k++)
             if (k > 0 && v->target[v->in[k].address - v->start])
                 return fail(v, n, "a way around the probe");
-        if (op->size > size || (writes(v, n, op) && !write))
+        if (operand_size(v, n, op) > size || (writes(v, n, op) && !write))
             return fail(v, n, "more than the probe allows");
         return true;
     }

@@ -148,9 +148,11 @@ static void kill_block(struct cpu *c, struct block *b)
 #define BLOCK_BYTES (BLOCK_MAX * 15)
 #define IDLE_WRITES 64 /* a page that was written so often since it held code is let go */
 
-static unsigned block_which(const struct block *b, gpa_t page)
+/* Which of its pages a block is in the list of `piece` for. Both may be the same page, seen at two
+ * linear addresses; a straddling block begins in the last piece. */
+static unsigned block_which(const struct block *b, gpa_t page, unsigned piece)
 {
-    return (b->pa & ~(gpa_t)~PAGE_MASK) == page ? 0 : 1;
+    return piece == 0 && b->pa2 == page;
 }
 
 /* Blocks between these offsets were dropped: pieces that no block can reach any more hold no code. */
@@ -198,7 +200,7 @@ static void invalidate_page(struct cpu *c, gpa_t pa, unsigned len)
 
         while (*link) {
             struct block *b = *link;
-            unsigned which = block_which(b, page);
+            unsigned which = block_which(b, page, piece);
             unsigned start = which ? 0 : b->pa & ~PAGE_MASK;
             unsigned end = which ? (b->pa & ~PAGE_MASK) + b->bytes - PAGE_SIZE
                                  : (b->pa & ~PAGE_MASK) + b->bytes;
@@ -407,6 +409,8 @@ struct block *block_find(struct cpu *c, gla_t la, uint32_t single)
     c->cur = &insn_none;
     if (c->eip > c->seg[SEG_CS].limit)
         cpu_raise_err(c, EXC_GP, 0);
+    if (unlikely(in->flush_wanted))
+        blocks_flush(c);
     e = block_fetch_page(c, la);
     pa = e->page | (la & ~PAGE_MASK);
     h = hash_block(pa, key);
@@ -427,8 +431,7 @@ struct block *block_find(struct cpu *c, gla_t la, uint32_t single)
     else if (b)
         return b;
 
-    if (in->flush_wanted ||
-        BLOCK_ARENA_BYTES - in->used < sizeof *b + (BLOCK_MAX + 1) * sizeof(struct insn) + 256)
+    if (BLOCK_ARENA_BYTES - in->used < sizeof *b + (BLOCK_MAX + 1) * sizeof(struct insn) + 256)
         blocks_flush(c);
     e = block_fetch_page(c, la);
     b = (struct block *)(in->arena + in->used);

@@ -318,6 +318,16 @@ static void store_done(struct cpu *c, const struct insn *i, struct sf *s, bool s
         st_pop(c);
 }
 
+/* A store that is not done, for its unmasked exception, still faults where it could not be done: memory
+ * is asked first. */
+static void store_probe(struct cpu *c, const struct insn *i, unsigned size)
+{
+    gla_t la = seg_linear(c, i, i->seg, ea(c, i), size, true);
+
+    SYNC();
+    c->mem->probe_write(c, la, size, c->cpl == 3);
+}
+
 /* The stack underflow of a store: the environment as if the operation had found IE; SF is added
  * by the caller of store_done. */
 #define DEF_STORE(name, bits, convert, indefinite, pop)                          \
@@ -336,6 +346,8 @@ static void store_done(struct cpu *c, const struct insn *i, struct sf *s, bool s
         stored = store_allowed(&s);                                              \
         if (stored)                                                              \
             mem_write##bits(c, i, v);                                            \
+        else                                                                     \
+            store_probe(c, i, bits / 8);                                         \
         if (unlikely(empty))                                                     \
             c->fpu.sw |= SW_SF;                                                  \
         store_done(c, i, &s, stored, pop);                                       \
@@ -358,6 +370,8 @@ static void store_bytes(struct cpu *c, const struct insn *i, struct sf *s, const
 
     if (stored)
         mem_write_bytes(c, i, b, 10, 1);
+    else
+        store_probe(c, i, 10);
     if (empty)
         c->fpu.sw |= SW_SF;
     store_done(c, i, s, stored, true);

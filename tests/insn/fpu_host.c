@@ -688,6 +688,19 @@ static void reporting(void)
     EXPECT(STEP("\xdf\xe0") == -1 && c->fpu.fip == 0x1234);
     EXPECT(c->fpu.fop == 0x6f9);
     EXPECT(STEP("\x0f\x58\xc1") == -1); /* SSE does not look */
+    /* a store that its unmasked exception suppresses asks memory first, as on hardware */
+    EXPECT(STEP("\xdb\xe3") == -1 && STEP("\xd9\xe8") == -1);
+    store16(buf + MEM_AT, 0x37e);
+    EXPECT(STEP("\xd9\x2b") == -1 && STEP("\xd9\xfa") == -1 && STEP("\xd9\xe0") == -1);
+    EXPECT(STEP("\xd9\xfa") == -1 && (fpu_status(c) & 0x81) == 0x81); /* fsqrt of -1 */
+    EXPECT(STEP("\xdb\xe2") == -1 && STEP("\xdd\xc0") == -1);
+    c->r[EBX] = BUF_LA + BUF_SIZE;
+    EXPECT(STEP("\xdf\x13") == EXC_PF && STEP("\xdb\x3b") == EXC_PF && fpu_status(c) == 0x3800);
+    c->r[EBX] = BUF_LA + MEM_AT;
+    EXPECT(STEP("\xdf\x13") == -1 && (fpu_status(c) & 0x81) == 0x81 && STEP("\xdb\xe2") == -1);
+    store16(buf + MEM_AT, 0x37b);
+    EXPECT(STEP("\xdb\xe3") == -1 && STEP("\xd9\x2b") == -1 && STEP("\xd9\xe8") == -1);
+    EXPECT(STEP("\xd9\xee") == -1 && STEP("\xde\xf9") == -1);
     /* the same with CR0.NE = 0 */
     c->cr0 &= ~CR0_NE;
     c->icount = 0;
