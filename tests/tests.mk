@@ -20,12 +20,14 @@ RUN   = $(srcdir)/tests/run.py
 BOOT  = $(srcdir)/tests/boot/boot.py $(O)/callgate
 LOCKSTEP = $(srcdir)/tests/lockstep/lockstep.py $(O)/callgate
 CASES ?= 1000000
+SEQUENCES ?= 120000
 
 SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               $(TEST_DIR)/unit-tests \
               $(TEST_DIR)/decode \
               "$(TEST_DIR)/host -n $(CASES)" \
               "$(TEST_DIR)/fpu_host -n $(CASES)" \
+              "$(TEST_DIR)/bt_random -n $(SEQUENCES)" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
               "$(srcdir)/tests/cli/sandbox.py $(O)/callgate" \
               "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
@@ -40,6 +42,7 @@ check-programs: all $(TEST_DIR)/unit-tests $(INSN_TESTS)
 check-fast: check-programs
 	$(RUN) $(SUITES_FAST)
 
+check: SEQUENCES = 1200000
 check: check-programs
 	sh $(srcdir)/tests/guests/get >/dev/null || true
 	$(RUN) $(SUITES_BOOT) $(SUITES_FAST)

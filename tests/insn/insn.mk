@@ -2,13 +2,15 @@
 # Included by tests.mk. INSN_TESTS lists the programs; each prints ok and FAIL lines.
 # Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT
 
-INSN_TESTS = $(O)/tests/decode $(O)/tests/host $(O)/tests/fpu_host
+INSN_TESTS = $(O)/tests/decode $(O)/tests/host $(O)/tests/fpu_host $(O)/tests/bt_random
 
 INSN_DIR = tests/insn
 $(O)/tests/decode:   $(O)/$(INSN_DIR)/decode.o
 $(O)/tests/host:     $(O)/$(INSN_DIR)/host.o $(O)/$(INSN_DIR)/host_gen.o $(O)/$(INSN_DIR)/host_amd.o \
                      $(O)/$(INSN_DIR)/native.o $(O)/$(INSN_DIR)/guest.o
 $(O)/tests/fpu_host: $(O)/$(INSN_DIR)/fpu_host.o $(O)/$(INSN_DIR)/guest.o
+$(O)/tests/bt_random: $(O)/$(INSN_DIR)/bt_random.o $(O)/$(INSN_DIR)/btr_env.o $(O)/$(INSN_DIR)/btr_gen.o \
+                     $(O)/$(INSN_DIR)/btr_run.o $(O)/$(INSN_DIR)/btr_show.o $(O)/$(INSN_DIR)/guest.o
 
 $(INSN_TESTS): $(LIB_OBJ)
 	@mkdir -p $(dir $@)
