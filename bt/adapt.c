@@ -34,6 +34,12 @@ static bool global_possible(const struct cpu *c)
     return !(c->cr0 & CR0_PG) || (c->cr4 & CR4_PGE);
 }
 
+/* The paging mode, never 0: a kernel without global pages is left alone until it changes. */
+static uint32_t mode(const struct cpu *c)
+{
+    return (c->cr0 & CR0_PG) | (c->cr4 & (CR4_PAE | CR4_PGE)) | 1;
+}
+
 void adapt_find(struct bt *bt)
 {
     struct cpu *c = bt->c;
@@ -45,7 +51,13 @@ void adapt_find(struct bt *bt)
             bt->as->window = window_open(c, WINDOW_USER);
         bt->user_window = bt->as->window;
     }
-    if ((bt->callouts < NEED_SUPER && !bt->opt.force_direct) || !global_possible(c))
+    if (bt->global_window && window_useless(bt->global_window)) {
+        window_close(c, bt->global_window);
+        bt->global_window = NULL;
+        bt->no_global = mode(c);
+        bt->demotions++;
+    }
+    if (bt->no_global == mode(c) || (bt->callouts < NEED_SUPER && !bt->opt.force_direct) || !global_possible(c))
         bt->global_window = NULL;
     else if (!window_valid(c, bt->global_window, WINDOW_GLOBAL))
         bt->global_window = window_open(c, WINDOW_GLOBAL);
@@ -67,6 +79,8 @@ void adapt_tick(struct bt *bt, bool user)
     struct aspace *a = bt->as;
 
     bt->tick++;
+    if (bt->global_window && window_useless(bt->global_window))
+        bt->as = NULL;
     window_tick(bt->c);
     retry_sites(bt);
     if (!bt->opt.direct)

@@ -7,6 +7,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
 #include "bt/engine.h"
+#include "cpu/callout.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -156,7 +157,7 @@ static void learn_pages(struct bt *bt, const struct tb *t, gla_t la)
     unsigned user = (bt->cur->key & FETCH_USER) != 0;
     unsigned n;
 
-    if (!user && !c->blocks->fetch[la >> PAGE_SHIFT & (FETCH_TLB - 1)].global)
+    if (!user && !block_fetch_page(c, la)->global)
         bt->super_local = true;
     for (n = 0; n < 2 && t->cookie[n]; n++)
         *itlb_slot(c, bt->cur->key, la + n * PAGE_SIZE) = t->cookie[n];
@@ -345,6 +346,7 @@ static enum exit_reason run_loop(struct cpu *c)
         bt->enters++;
         bt->recent[bt->recent_next++ % RECENT] = c->eip;
         left = bt->enter(c, host);
+        c->cur = &insn_none; /* what a callout set is over */
         if (left == LEAVE_CALLOUT)
             continue;
         flags_to_lazy(c);
@@ -418,6 +420,8 @@ static int create(struct cpu *c, const char *options)
     rc = bt_parse_options(&bt->opt, options);
     if (c->icount_exact)
         bt->opt.icount = true;
+    if (callout_wanted(c, CALLOUT_MEMORY))
+        bt->opt.direct = false;
     if (!rc)
         rc = tcache_create(bt);
     if (!rc && bt->opt.perfmap)

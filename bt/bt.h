@@ -149,6 +149,7 @@ struct bt {
     struct aspace *as;     /* of the current CR3; NULL: look it up */
     struct window *user_window;   /* of the current CR3; NULL: user code takes the checked way too */
     struct window *global_window; /* the same for supervisor code */
+    uint32_t no_global;    /* paging mode in which the global window was of no use */
     uint64_t gs_base;
     bool fsgsbase;         /* WRGSBASE may be used */
     struct site site[SITE_SIZE];

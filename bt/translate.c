@@ -10,6 +10,7 @@
 #include "bt/translate.h"
 
 #include "bt/verify.h"
+#include "cpu/callout.h"
 
 #include <stdlib.h>
 
@@ -179,6 +180,8 @@ static bool trans_one(struct tr *t)
 {
     if (t->bt->opt.icount && flags_vary(t))
         return false;
+    if (callout_wanted(t->bt->c, CALLOUT_INSN) || (!t->k && callout_wanted(t->bt->c, CALLOUT_BLOCK)))
+        return false; /* the interpreter's handler makes the call */
     switch (t->row->cls) {
     case CLS_IDENT:
         return trans_ident(t);

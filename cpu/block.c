@@ -3,6 +3,8 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/block.h"
 
+#include "cpu/callout.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -22,6 +24,22 @@ OP(op_stale)
 {
     c->eip += i->off;
     c->icount += i->n;
+}
+
+/* In place of an instruction that plug-ins want to be told of; the real one follows. */
+OP(op_watched)
+{
+    SYNC();
+    if (!i->n && callout_wanted(c, CALLOUT_BLOCK)) {
+        const struct insn *last = i;
+
+        while (last->fn != op_end && last->len)
+            last++;
+        callout_call(c, CALLOUT_BLOCK, (const uint64_t[]){ EIP_HERE, (uint64_t)(last - i) });
+    }
+    if (callout_wanted(c, CALLOUT_INSN))
+        callout_call(c, CALLOUT_INSN, (const uint64_t[]){ EIP_HERE, i->len });
+    insn_handler(i)(c, i);
 }
 
 static uint32_t hash_block(gpa_t pa, uint32_t key)
@@ -237,10 +255,10 @@ const struct fetch_entry *block_fetch_page(struct cpu *c, gla_t la)
 
     if (e->tag != tag) {
         gpa_t pa;
-        const uint8_t *host = c->mem->fetch(c, la & PAGE_MASK, &pa);
+        const uint8_t *host = c->mem->fetch(c, la, &pa);
 
         e->tag = tag;
-        e->page = pa;
+        e->page = pa & ~(gpa_t)~PAGE_MASK;
         e->host = host;
         e->global = c->fetch_global;
     }
@@ -358,6 +376,8 @@ static bool build(struct cpu *c, struct block *b, gla_t la, gpa_t pa, const uint
         }
         if (c->fetch_key & FETCH_FLAT)
             insn_specialize(i);
+        if (callout_wanted(c, CALLOUT_INSN) || (!n && callout_wanted(c, CALLOUT_BLOCK)))
+            i->fn = op_watched;
         finish_insn(i, off, n);
         if (insn_rows[i->row].cls == CLS_FPU || insn_rows[i->row].cls == CLS_SIMD)
             b->fpu = true;

@@ -1,6 +1,7 @@
 /* cpu.c - creating, resetting and printing a CPU, and the state derived from other state.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "cpu/callout.h"
 #include "cpu/interp_int.h"
 
 #include "cpu/fpu.h"
@@ -27,6 +28,7 @@ struct cpu *cpu_create(const struct cpu_model *model)
 
 void cpu_destroy(struct cpu *c)
 {
+    callout_free(c);
     free(c);
 }
 

@@ -360,6 +360,8 @@ struct cpu {
     void (*engine_kick)(struct cpu *c);
     uint64_t icount_stop; /* run no further than this instruction count */
     uint64_t rmw_buf[2];
+    struct callouts *callouts; /* functions of plug-ins (callout.h) */
+    uint32_t callout_mask;     /* bit n: something is registered for event n */
     bool icount_exact;    /* c->icount must be exact: time comes from it */
     bool large_pages;     /* some TLB entry came from a page larger than 4 KiB */
     struct tlb tlbs[TLB_COUNT];

@@ -382,6 +382,12 @@ int insn_decode(struct insn *i, const uint8_t *p, unsigned avail, bool cs_d, uin
     return rc;
 }
 
+insn_fn insn_handler(const struct insn *i)
+{
+    return insn_rows[i->row].h->fn[(i->flags & IF_MEM) != 0]
+                                  [row_size[i->row] != SIZE_BY_OPSIZE ? 0 : i->flags & IF_O32 ? 2 : 1];
+}
+
 void insn_specialize(struct insn *i)
 {
     const struct hset *h = insn_rows[i->row].h;

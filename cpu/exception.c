@@ -8,6 +8,8 @@
 
 #include "cpu/exception.h"
 
+#include "cpu/callout.h"
+
 static void raise(struct cpu *c, int vector, bool has_error, uint32_t error)
 {
     c->exc.vector = vector;
@@ -214,6 +216,8 @@ void cpu_deliver(struct cpu *c, int vector, enum event_kind kind, bool has_error
 
     c->step = false; /* the handler starts with TF clear: no single-step trap after INT n */
     record(c, vector, kind, error);
+    if (callout_wanted(c, CALLOUT_EVENT))
+        callout_call(c, CALLOUT_EVENT, (const uint64_t[]){ (uint64_t)vector, has_error ? error : 0, ret });
     LOG(int, "vector %02x kind %d error %04x cpl %u at %04x:%08x esp %08x eflags %08x cr2 %08x "
         "eax %08x", vector, kind, error, c->cpl, c->seg[SEG_CS].sel, c->eip + c->cur->off,
         c->r[ESP], image, c->cr2, c->r[EAX]);

@@ -186,6 +186,9 @@ int insn_decode(struct insn *i, const uint8_t *p, unsigned avail, bool cs_d, uin
 /* Take the faster handler for code whose ES, SS and DS are flat (FETCH_FLAT), if there is one. */
 void insn_specialize(struct insn *i);
 
+/* The handler of a decoded instruction, whatever i->fn is now. */
+insn_fn insn_handler(const struct insn *i);
+
 /* Build the lookup tables; call once. BUG if two rows collide. */
 void insn_init(void);
 

@@ -231,7 +231,7 @@ static uint32_t stos_run(struct cpu *c, const struct insn *i, unsigned size)
         const struct tlb_entry *e = TLB_W(la);                                               \
         if (!TLB_HIT(e->tag, la, bits / 8))                                                  \
             c->mem->probe_write(c, la, bits / 8, c->cpl == 3);                               \
-        la_write##bits(c, i, la, c->bus->in(c->bus_opaque, c->r[EDX], bits / 8));            \
+        la_write##bits(c, i, la, cpu_in(c, c->r[EDX], bits / 8));                            \
         add_masked(c, i, EDI, STEP(bits / 8));                                               \
     }                                                                                        \
     OP(ins##bits)                                                                            \
@@ -253,7 +253,7 @@ static uint32_t stos_run(struct cpu *c, const struct insn *i, unsigned size)
     {                                                                                        \
         uint##bits##_t v = seg_read##bits(c, i, i->seg, SI_OFF);                             \
         SYNC();                                                                              \
-        c->bus->out(c->bus_opaque, c->r[EDX], v, bits / 8);                                  \
+        cpu_out(c, c->r[EDX], v, bits / 8);                                                  \
         add_masked(c, i, ESI, STEP(bits / 8));                                               \
     }                                                                                        \
     OP(outs##bits)                                                                           \

@@ -561,28 +561,28 @@ ONE(hlt);
     {                                                                                        \
         SYNC();                                                                              \
         cpu_check_io(c, i->imm & 0xff, bits / 8);                                            \
-        REG##bits(EAX) = c->bus->in(c->bus_opaque, i->imm & 0xff, bits / 8);                 \
+        REG##bits(EAX) = cpu_in(c, i->imm & 0xff, bits / 8);                                 \
         END_BLOCK;                                                                           \
     }                                                                                        \
     OP(in_D##bits)                                                                           \
     {                                                                                        \
         SYNC();                                                                              \
         cpu_check_io(c, c->r[EDX], bits / 8);                                                \
-        REG##bits(EAX) = c->bus->in(c->bus_opaque, c->r[EDX], bits / 8);                     \
+        REG##bits(EAX) = cpu_in(c, c->r[EDX], bits / 8);                                     \
         END_BLOCK;                                                                           \
     }                                                                                        \
     OP(out_I##bits)                                                                          \
     {                                                                                        \
         SYNC();                                                                              \
         cpu_check_io(c, i->imm & 0xff, bits / 8);                                            \
-        c->bus->out(c->bus_opaque, i->imm & 0xff, REG##bits(EAX), bits / 8);                 \
+        cpu_out(c, i->imm & 0xff, REG##bits(EAX), bits / 8);                                 \
         END_BLOCK;                                                                           \
     }                                                                                        \
     OP(out_D##bits)                                                                          \
     {                                                                                        \
         SYNC();                                                                              \
         cpu_check_io(c, c->r[EDX], bits / 8);                                                \
-        c->bus->out(c->bus_opaque, c->r[EDX], REG##bits(EAX), bits / 8);                     \
+        cpu_out(c, c->r[EDX], REG##bits(EAX), bits / 8);                                     \
         END_BLOCK;                                                                           \
     }
 DEF_IO(8)

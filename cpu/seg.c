@@ -2,6 +2,7 @@
  * rights to ports.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "cpu/callout.h"
 #include "cpu/interp_int.h"
 
 /* --- implicit supervisor accesses --- */
@@ -314,4 +315,20 @@ void cpu_check_io(struct cpu *c, uint16_t port, unsigned size)
         }
     }
     cpu_raise_err(c, EXC_GP, 0);
+}
+
+uint32_t cpu_in(struct cpu *c, uint16_t port, unsigned size)
+{
+    uint32_t v = c->bus->in(c->bus_opaque, port, size);
+
+    if (callout_wanted(c, CALLOUT_PORT))
+        callout_call(c, CALLOUT_PORT, (const uint64_t[]){ port, size, v, 0 });
+    return v;
+}
+
+void cpu_out(struct cpu *c, uint16_t port, uint32_t v, unsigned size)
+{
+    c->bus->out(c->bus_opaque, port, v, size);
+    if (callout_wanted(c, CALLOUT_PORT))
+        callout_call(c, CALLOUT_PORT, (const uint64_t[]){ port, size, v, 1 });
 }

@@ -79,6 +79,10 @@ void tss_stack(struct cpu *c, unsigned level, uint16_t *ss, uint32_t *esp);
 /* Port access rights (SDM 1 19.5): IOPL, else the TSS bitmap; raises #GP(0). */
 void cpu_check_io(struct cpu *c, uint16_t port, unsigned size);
 
+/* A port access that is allowed. */
+uint32_t cpu_in(struct cpu *c, uint16_t port, unsigned size);
+void cpu_out(struct cpu *c, uint16_t port, uint32_t v, unsigned size);
+
 /* How an event came. */
 enum event_kind { EV_EXCEPTION, EV_EXTERNAL, EV_SOFT_INT /* INT n */, EV_SOFT_EXC /* INT3 INTO */,
                   EV_ICEBP };

@@ -7,6 +7,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "mmu/mmu_int.h"
 
+#include "cpu/callout.h"
 #include "cpu/sys.h"
 
 #include <stdlib.h>
@@ -151,7 +152,7 @@ static void fill(struct cpu *c, gla_t la, const struct walk *w, struct phys_page
     unsigned n = TLB_INDEX(la);
     gla_t page = la & PAGE_MASK;
 
-    if (page_has_watch(c, page))
+    if (page_has_watch(c, page) || callout_wanted(c, CALLOUT_MEMORY))
         return;
     if (p.rd) {
         t->r[n].tag = page;
@@ -274,6 +275,23 @@ static void mmu_write(struct cpu *c, gla_t la, uint64_t v, unsigned size, bool u
             write_page(c, pa2 + n - first, p2, v >> n * 8 & 0xff, 1);
 }
 
+/* Plug-ins that watch memory are told of every access: the TLB then holds nothing. */
+static uint64_t mmu_read_told(struct cpu *c, gla_t la, unsigned size, bool user)
+{
+    uint64_t v = mmu_read(c, la, size, user);
+
+    if (callout_wanted(c, CALLOUT_MEMORY))
+        callout_call(c, CALLOUT_MEMORY, (const uint64_t[]){ la, size, v, 0 });
+    return v;
+}
+
+static void mmu_write_told(struct cpu *c, gla_t la, uint64_t v, unsigned size, bool user)
+{
+    mmu_write(c, la, v, size, user);
+    if (callout_wanted(c, CALLOUT_MEMORY))
+        callout_call(c, CALLOUT_MEMORY, (const uint64_t[]){ la, size, v, 1 });
+}
+
 static void mmu_probe_write(struct cpu *c, gla_t la, unsigned size, bool user)
 {
     struct phys_page p;
@@ -337,8 +355,8 @@ static void mmu_phys_write(struct cpu *c, gpa_t pa, const void *buf, size_t len)
 }
 
 static const struct mem_ops ops = {
-    .read = mmu_read,
-    .write = mmu_write,
+    .read = mmu_read_told,
+    .write = mmu_write_told,
     .probe_write = mmu_probe_write,
     .fetch = mmu_fetch,
     .fetch_byte = mmu_fetch_byte,

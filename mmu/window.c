@@ -43,6 +43,7 @@ struct window {
     uint32_t vmas;        /* at most so many */
     uint64_t used;        /* stamp, for eviction */
     unsigned cost;
+    unsigned misfits, fits; /* asked for pages that it may not show; filled */
 };
 
 struct node { /* one place where a page of RAM is shown */
@@ -159,6 +160,11 @@ static void rmap_remove(struct windows *ws, uint32_t pfn, uint32_t at)
         ws->node[n].next = ws->node_free;
         ws->node_free = n;
     }
+}
+
+bool window_useless(const struct window *w)
+{
+    return w->misfits > 100 && w->misfits / 2 > w->fits;
 }
 
 void window_tick(struct cpu *c)
@@ -468,6 +474,7 @@ struct window *window_open(struct cpu *c, enum window_kind kind)
     memcpy(w->pdpte, c->pdpte, sizeof w->pdpte);
     w->used = ++u->windows->stamp;
     w->cost = 0;
+    w->misfits = w->fits = 0;
     u->windows->n.opened++;
     return w;
 }
@@ -533,8 +540,10 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
 
     if (!mmu_walk(c, m, la, write ? WALK_WRITE : WALK_READ, user, false, &k, &error))
         return WINDOW_FAULT;
-    if (!user && !k.global)
+    if (!user && !k.global) {
+        w->misfits++;
         return WINDOW_SLOW;
+    }
     p = memmap_page(m, k.pa);
     if (!p.rd || p.rd < m->ram || p.rd >= m->ram + m->ram_size)
         return WINDOW_SLOW;
@@ -602,6 +611,7 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
         reset(u, w);
         return WINDOW_SLOW;
     }
+    w->fits++;
     w->vmas += 2;
     w->cost += again;
     ws->n.fills++;

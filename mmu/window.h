@@ -43,6 +43,10 @@ uint64_t window_base(const struct window *w);
 /* Pages mapped again since the last call: what keeping the window in step has cost. */
 unsigned window_cost(struct window *w);
 
+/* Whether this window is of no use: most of what is asked of it may not be shown in it (a kernel whose
+ * pages are not global). */
+bool window_useless(const struct window *w);
+
 /* The clock by which thrashing is told from use: some milliseconds a tick. */
 void window_tick(struct cpu *c);
 

@@ -30,7 +30,13 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(TEST_DIR)/bt_random -n $(SEQUENCES)" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
               "$(srcdir)/tests/cli/sandbox.py $(O)/callgate" \
+              "$(srcdir)/tests/plugin/plugin.py $(O)/callgate" \
+              "env ACCEL=interp $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
               "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+              "env ACCEL=bt,verify=on,heat=0 $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+              "env ACCEL=bt,verify=on,heat=0,direct=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+              "env ACCEL=bt,verify=on,heat=0,chain=off,inline=off,fpu=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+              "env ACCEL=interp $(BOOT) demo" \
               "$(srcdir)/tests/boot/nanobench.py $(O)/callgate" \
               "$(LOCKSTEP) fast" \
               "$(BOOT) demo"

@@ -12,6 +12,7 @@
 #include "ui/disas.h"
 #include "ui/files.h"
 #include "ui/roms.h"
+#include "ui/plugin.h"
 #include "ui/sandbox.h"
 #include "ui/sdl.h"
 
@@ -541,6 +542,9 @@ int machine_create(struct machine *m, const struct options *o)
         return -EINVAL;
     }
     m->cpu->icount_exact = o->icount_shift >= 0;
+    for (unsigned n = 0; n < o->plugin_count; n++)
+        if (plugin_load(m->cpu, o->plugin[n]))
+            return -EINVAL;
     lockstep_set_host(&(struct lockstep_host){ m->map, engine_find, disas, lockstep_ended, m });
     rc = o->engine->create(m->cpu, o->engine_options);
     if (rc)

@@ -5,6 +5,7 @@
 
 #include "bt/engine.h"
 
+#include "cpu/callout.h"
 #include "hw/clock.h"
 #include "lockstep/lockstep.h"
 
@@ -18,7 +19,8 @@ enum option_id {
     OPT_VGA, OPT_DEVICE, OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_BOOT, OPT_FDA, OPT_FDB, OPT_HDA,
     OPT_HDB, OPT_HDC, OPT_HDD, OPT_CDROM, OPT_DRIVE, OPT_SNAPSHOT, OPT_NOGRAPHIC, OPT_DISPLAY,
     OPT_SERIAL, OPT_MONITOR, OPT_DEBUGCON, OPT_BIOSLOG, OPT_NAME, OPT_NIC, OPT_STOPPED,
-    OPT_NOREBOOT, OPT_NOSHUTDOWN, OPT_SANDBOX, OPT_LOGITEMS, OPT_LOGFILE, OPT_HELP, OPT_VERSION, OPT_MAN,
+    OPT_NOREBOOT, OPT_NOSHUTDOWN, OPT_SANDBOX, OPT_PLUGIN,
+    OPT_LOGITEMS, OPT_LOGFILE, OPT_HELP, OPT_VERSION, OPT_MAN,
 };
 
 static const struct {
@@ -413,6 +415,18 @@ static int parse_icount(struct options *o, const char *arg)
 }
 
 /* QEMU's parts are all denied here: what allows one is refused. */
+static int add_plugin(struct options *o, const char *arg)
+{
+    if (!strcmp(arg, "help")) {
+        callout_list(stdout);
+        return 1;
+    }
+    if (o->plugin_count == ARRAY_SIZE(o->plugin))
+        return fail("-plugin: at most %d", (int)ARRAY_SIZE(o->plugin));
+    o->plugin[o->plugin_count++] = arg;
+    return 0;
+}
+
 static int parse_sandbox(struct options *o, const char *arg)
 {
     static const char *const known[] = { "enable", "obsolete", "elevateprivileges", "spawn",
@@ -473,6 +487,7 @@ static int apply(struct options *o, enum option_id id, const char *name, const c
         break;
     case OPT_ICOUNT: return parse_icount(o, arg);
     case OPT_BIOS: o->bios = arg; break;
+    case OPT_PLUGIN: return add_plugin(o, arg);
     case OPT_LIBDIR: o->lib_dir = arg; break;
     case OPT_VGA:
         if (strcmp(arg, "std") && strcmp(arg, "none"))

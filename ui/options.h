@@ -23,6 +23,8 @@ struct options {
     const struct cpu_model *cpu;
     const struct engine_class *engine;
     const char *engine_options;
+    const char *plugin[8];
+    unsigned plugin_count;
     const char *bios, *lib_dir, *kernel, *initrd, *append, *name, *log_file;
     const char *boot_order, *boot_once;
     bool boot_menu;

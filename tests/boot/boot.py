@@ -21,7 +21,7 @@ GUESTS = os.environ.get("GUESTS") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "callgate", "guests")
 FLOPPIES = os.environ.get("FLOPPIES") or os.path.join(HERE, "..", "..", "..", "shared", "guests")
 DEMO = os.path.join(os.path.dirname(os.path.realpath(PROGRAM)), "roms", "demo.img")
-ACCEL = ["-accel", os.environ.get("ACCEL", "interp")]
+ACCEL = ["-accel", os.environ.get("ACCEL", "bt,verify=on")]
 # sanitizer builds are slower
 SLOW = float(os.environ.get("SLOW", "1"))
 

@@ -22,7 +22,7 @@ def main():
     if not os.path.exists(ROM):
         print("FAIL - nanobench: %s is not there" % ROM)
         return 1
-    args = ["-accel", os.environ.get("ACCEL", "interp"), "-m", "32", "-kernel", ROM, "-append", "quick",
+    args = ["-accel", os.environ.get("ACCEL", "bt,verify=on"), "-m", "32", "-kernel", ROM, "-append", "quick",
             "-device", "isa-debug-exit", "-monitor", "none", "-no-reboot"]
     limit = 60 * float(os.environ.get("SLOW", "1"))
     with VM(PROGRAM, args + os.environ.get("ARGS", "").split(), limit=limit) as vm:

@@ -34,7 +34,7 @@ def main():
     if not os.path.exists(ROM):
         print("FAIL - testrom: %s is not there" % ROM)
         return 1
-    args = ["-accel", os.environ.get("ACCEL", "interp"), "-m", "32", "-kernel", ROM,
+    args = ["-accel", os.environ.get("ACCEL", "bt,verify=on"), "-m", "32", "-kernel", ROM,
             "-debugcon", "stdio", "-device", "isa-debug-exit", "-monitor", "none", "-no-reboot"]
     limit = 60 * float(os.environ.get("SLOW", "1"))
     status = None

@@ -20,7 +20,7 @@ from vm import VM, Failure  # noqa: E402
 
 PROGRAM = sys.argv[1]
 DEMO = os.path.join(os.path.dirname(os.path.realpath(PROGRAM)), "roms", "demo.img")
-ACCEL = ["-accel", os.environ.get("ACCEL", "interp")]
+ACCEL = ["-accel", os.environ.get("ACCEL", "bt,verify=on")]
 SLOW = float(os.environ.get("SLOW", "1"))
 # builds that trace themselves or write files at their end have it off unless it is asked for
 DEFAULT = not re.search(r"obj/(asan|cov)/", os.path.realpath(PROGRAM))

@@ -1,0 +1,126 @@
+/* plugin.c - loading plug-ins and what they may ask.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "ui/plugin.h"
+
+#include "cpu/callout.h"
+#include "ui/callgate-plugin.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+
+static struct cpu *cpu_of(struct callgate_guest *g) { return (struct cpu *)g; }
+
+static int on(struct callgate_guest *g, const char *event, void *function, void *opaque)
+{
+    return callout_register(cpu_of(g), event, function, opaque);
+}
+
+static uint32_t get(struct callgate_guest *g, unsigned reg)
+{
+    struct cpu *c = cpu_of(g);
+
+    if (reg < 8)
+        return c->r[reg];
+    if (reg >= CALLGATE_ES && reg <= CALLGATE_GS)
+        return c->seg[reg - CALLGATE_ES].sel;
+    switch (reg) {
+    case CALLGATE_EIP: return c->eip;
+    case CALLGATE_EFLAGS: return cpu_get_eflags(c);
+    case CALLGATE_CR0: return c->cr0;
+    case CALLGATE_CR2: return c->cr2;
+    case CALLGATE_CR3: return c->cr3;
+    case CALLGATE_CR4: return c->cr4;
+    case CALLGATE_CPL: return c->cpl;
+    default: return 0;
+    }
+}
+
+static int set(struct callgate_guest *g, unsigned reg, uint32_t value)
+{
+    if (reg > 7)
+        return -EINVAL;
+    cpu_of(g)->r[reg] = value;
+    return 0;
+}
+
+static size_t copy(struct callgate_guest *g, uint32_t la, uint8_t *to, const uint8_t *from,
+                   size_t bytes)
+{
+    struct cpu *c = cpu_of(g);
+    size_t done = 0;
+
+    while (done < bytes) {
+        size_t n = PAGE_SIZE - (la & ~PAGE_MASK);
+        gpa_t pa;
+
+        n = n < bytes - done ? n : bytes - done;
+        if (!c->mem->debug_translate(c, la, &pa))
+            break;
+        if (to)
+            c->mem->phys_read(c, pa, to + done, n);
+        else
+            c->mem->phys_write(c, pa, from + done, n);
+        done += n;
+        la += (uint32_t)n;
+    }
+    return done;
+}
+
+static size_t read_memory(struct callgate_guest *g, uint32_t la, void *to, size_t bytes)
+{
+    return copy(g, la, to, NULL, bytes);
+}
+
+static size_t write_memory(struct callgate_guest *g, uint32_t la, const void *from, size_t bytes)
+{
+    return copy(g, la, NULL, from, bytes);
+}
+
+static uint64_t instructions(struct callgate_guest *g)
+{
+    return cpu_icount(cpu_of(g));
+}
+
+static const struct callgate_plugin_api api = {
+    .version = CALLGATE_PLUGIN_VERSION,
+    .on = on,
+    .get = get,
+    .set = set,
+    .read = read_memory,
+    .write = write_memory,
+    .instructions = instructions,
+};
+
+int plugin_load(struct cpu *c, const char *spec)
+{
+    size_t len = strcspn(spec, ",");
+    char path[4096];
+    void *lib;
+    int (*init)(const struct callgate_plugin_api *, struct callgate_guest *, const char *);
+    void *sym;
+    int rc;
+
+    if (len >= sizeof path - 2) {
+        fprintf(stderr, "callgate: -plugin: the file's name is too long\n");
+        return -EINVAL;
+    }
+    /* a name without a slash is a file here, not in the library path */
+    snprintf(path, sizeof path, "%s%.*s", memchr(spec, '/', len) ? "" : "./", (int)len, spec);
+    lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!lib) {
+        fprintf(stderr, "callgate: -plugin %s\n", dlerror());
+        return -EINVAL;
+    }
+    sym = dlsym(lib, "callgate_plugin");
+    if (!sym) {
+        fprintf(stderr, "callgate: -plugin %s: it has no function callgate_plugin\n", path);
+        return -EINVAL;
+    }
+    memcpy(&init, &sym, sizeof sym);
+    rc = init(&api, (struct callgate_guest *)c, spec[len] ? spec + len + 1 : "");
+    if (rc)
+        fprintf(stderr, "callgate: -plugin %s: it refuses to start (%d)\n", path, rc);
+    return rc ? -EINVAL : 0;
+}
