@@ -143,8 +143,8 @@ bool trans_fpu(struct tr *t)
             e8(&t->e, 0xc0 | reg << 3);
             return true;
         }
-        if (op == 0xae && mem && reg != 2 && reg != 3)
-            return false; /* FXSAVE FXRSTOR CLFLUSH */
+        if (op == 0xae && mem && reg != 3)
+            return false; /* FXSAVE FXRSTOR CLFLUSH; LDMXCSR: some hosts have more bits than the guest */
     } else if (r->op[0] == OP_Menv || r->op[0] == OP_Msave) {
         return false; /* these show addresses of code and data */
     } else if (op == 0xdb && !mem && (*t->raw.modrm & 0xf8) == 0xe0) {
