@@ -107,7 +107,7 @@ static int run_env(unsigned number, unsigned last, enum how how, uint32_t omit, 
         if (now->options)
             adapt_tick(bt_of(k.test.c), false);
         for (r = 0; r < s.runs; r++) {
-            s.place = r == 0 || below(2);
+            seq_next(&e, &s, r, n == last ? omit : 0);
             start_make(&e, &s, &t);
             if (run_both(&k, &e, &s, &t) == V_DIFFERENT) {
                 if (show) {

@@ -51,10 +51,11 @@ enum {
 #define LA_STRICT  0xc00000u /* PG_PT0 again, through a directory entry with fewer rights */
 #define LA_TOP     0xfffff000u
 
-/* GDT: flat kernel and user segments; "own" ones have the environment's privilege. */
+/* GDT: flat segments of the system, users, and the environment's privilege, which those that are not
+ * flat have too. */
 enum {
-    G_KCODE = 1, G_KDATA, G_UCODE, G_UDATA, G_CODE, G_CODE_OTHER, G_DATA16, G_LIMITED, G_DOWN32,
-    G_DOWN16, G_RDONLY, G_EXONLY, G_RDCODE, G_ABSENT, G_CONFORMING, G_SMALL, G_USER_LIMITED, G_TSS,
+    G_KCODE = 1, G_KDATA, G_UCODE, G_UDATA, G_FLATCODE, G_FLATDATA, G_CODE,
+    G_CODE_OTHER, G_DATA16, G_LIMITED, G_DOWN32, G_DOWN16, G_RDONLY, G_EXONLY, G_RDCODE, G_ABSENT, G_CONFORMING, G_SMALL, G_USER_LIMITED, G_TSS,
     G_TSS2, G_LDT, G_CALL32, G_CALL16, G_TASK, G_TSS16, G_RANDOM, G_COUNT = G_RANDOM + 6,
 };
 
@@ -97,11 +98,14 @@ struct seq {
     uint32_t pte[UNITS_MAX]; /* where it changes page-table entries and says so to the CPU */
     unsigned pte_count;
     unsigned runs;
-    bool place;              /* put it into memory before the next run */
+    uint32_t rep_max;        /* runs that repeat an instruction more often are not compared */
+    unsigned place, place_end; /* bytes to put into memory before the next run */
 };
 
 /* Make the case that the random numbers give now; units whose bit is set in `omit` are NOPs. */
 void seq_make(const struct env *e, struct seq *s, uint32_t omit);
+/* Before run r: what of it is to be put into memory; perhaps a unit is something else from now on. */
+void seq_next(const struct env *e, struct seq *s, unsigned r, uint32_t omit);
 
 /* The registers a run starts with. */
 struct start {
@@ -110,8 +114,11 @@ struct start {
     uint32_t dr[8];
     struct fpu fpu;
     bool clear_pt;           /* also put back A and D bits that runs before have set */
+    gla_t changed[4];        /* pages whose entries are others from now on */
+    unsigned changes;
 };
-void start_make(const struct env *e, const struct seq *s, struct start *t);
+/* May change page tables of *e. */
+void start_make(struct env *e, const struct seq *s, struct start *t);
 
 /* --- machines --- */
 
@@ -150,6 +157,7 @@ struct compare {
     struct machine ref, test;
     const char *variant;
     bool exact;              /* the test's instruction count is exact, and so are undefined flags */
+    bool pt_written;         /* the last run has changed page tables */
     struct run_stats *stats;
 };
 

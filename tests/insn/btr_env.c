@@ -66,6 +66,8 @@ static void make_gdt(struct env *e)
     PUT(G_KDATA, 0, 0xffffffff, flat32);
     PUT(G_UCODE, 0, 0xffffffff, flat32 | AR_CODE | AR_DPL);
     PUT(G_UDATA, 0, 0xffffffff, flat32 | AR_DPL);
+    PUT(G_FLATCODE, 0, 0xffffffff, flat32 | AR_CODE | own);
+    PUT(G_FLATDATA, 0, 0xffffffff, flat32 | own);
     PUT(G_CODE, base - below(0x800), chance(80) ? 0xffff : 0x4000 + below(0x8000),
         code | (e->code32 ? AR_DB : 0));
     PUT(G_CODE_OTHER, base - below(0x800), 0xffff, code | (e->code32 ? 0 : AR_DB));
@@ -301,7 +303,7 @@ static void choose_mode(struct env *e)
 
     e->pe = k >= 18;
     e->v86 = k >= 18 && k < 32;
-    e->cpl = e->v86 || (k >= 32 && k < 40) || k >= 70 ? 3 : 0;
+    e->cpl = e->v86 || (k >= 32 && k < 40) || k >= 70 ? 3 : k >= 68 ? 1 + below(2) : 0;
     e->code32 = k >= 50;
     e->pg = e->pe && chance(70);
     e->pae = e->pg && chance(45);
@@ -334,7 +336,7 @@ void env_make(struct env *e, uint64_t seed)
     if (e->v86 || !e->pe)
         e->cs = 0; /* by the place of the code */
     else if (e->flat || (e->code32 && chance(30)))
-        e->cs = (e->cpl ? G_UCODE : G_KCODE) * 8 | e->cpl;
+        e->cs = G_FLATCODE * 8 | e->cpl;
     else
         e->cs = G_CODE * 8 | e->cpl;
 }
@@ -413,7 +415,26 @@ static void any_debug(const struct env *e, const struct seq *s, uint32_t *dr)
     dr[7] |= (uint32_t)rnd() & 0xffff03ff;
 }
 
-void start_make(const struct env *e, const struct seq *s, struct start *t)
+/* What a kernel does between: other entries for pages that the code may have used, or is on. */
+static void change_tables(struct env *e, const struct seq *s, struct start *t)
+{
+    t->changes = 0;
+    while (e->pg && t->changes < ARRAY_SIZE(t->changed) && chance(25)) {
+        gla_t la = chance(30) ? s->la + below(2) * PAGE_SIZE
+                   : chance(50) ? (PG_CODE + below(RAM_PAGES - PG_CODE)) * PAGE_SIZE
+                                : LA_PT1 + below(32) * PAGE_SIZE;
+        bool low = la < LA_PT1;
+        unsigned n = (la - (low ? 0 : LA_PT1)) >> PAGE_SHIFT;
+        bool code = low ? n < PG_DATA : n < CODE_PAGES;
+
+        if (n >= RAM_PAGES || (low && n < PG_CODE))
+            continue;
+        put_pte(e, low ? PG_PT0 : PG_PT1, n, env_pte(e, code ? PG_CODE + below(CODE_PAGES) : any_page()));
+        t->changed[t->changes++] = la & PAGE_MASK;
+    }
+}
+
+void start_make(struct env *e, const struct seq *s, struct start *t)
 {
     uint32_t keep = chance(50) ? 0xffffffff : 0xffff;
     uint32_t f = (uint32_t)rnd() & (EFLAGS_ARITH | EFLAGS_IF | EFLAGS_ID);
@@ -457,6 +478,7 @@ void start_make(const struct env *e, const struct seq *s, struct start *t)
     any_fpu(&t->fpu);
     any_debug(e, s, t->dr);
     t->clear_pt = chance(25);
+    change_tables(e, s, t);
 }
 
 /* --- machines --- */

@@ -297,7 +297,7 @@ static void mov_reg_imm(struct gen *g, unsigned reg, uint32_t v)
 static void unit_string(struct gen *g)
 {
     if (chance(70))
-        mov_reg_imm(g, ECX, chance(90) ? below(24) : below(600));
+        mov_reg_imm(g, ECX, chance(90) ? below(24) : chance(95) ? below(600) : 0xfff0 + below(9000));
     if (chance(15))
         mov_reg_imm(g, EDI, env_offset(g->e, &g->s->seg[SEG_ES]));
     emit_row(g, row_of(CLS_STRING), 0);
@@ -420,6 +420,25 @@ static void unit_paging(struct gen *g)
     emit(g, la + below(4000), 4);
 }
 
+/* Flags to the stack, one of them changed, and back. */
+static void unit_flags(struct gen *g)
+{
+    static const uint8_t bits[] = { 0, 2, 4, 6, 7, 9, 10, 11, 12, 13, 14, 18, 19, 20, 21, 8, 16, 17 };
+    static const char *const changes[] = { "\x0f\xba\x3c\x24", "\x67\x0f\xba\x3c\x24" };
+
+    emit(g, 0xd039, 2); /* cmp eax, edx */
+    if (chance(15))
+        emit(g, 0x66, 1);
+    emit(g, 0x9c, 1);
+    if (chance(75)) { /* btc [esp], bit */
+        bytes(g, changes[!g->e->code32], g->e->code32 ? 4 : 5);
+        emit(g, bits[below(chance(90) ? 15 : ARRAY_SIZE(bits))], 1);
+    }
+    if (chance(15))
+        emit(g, 0x66, 1);
+    emit(g, 0x9d, 1);
+}
+
 static void unit_privileged(struct gen *g)
 {
     static const char *const flip[] = { "\x0f\x20\xc0", "\x0f\x20\xe0" };
@@ -492,8 +511,10 @@ static void emit_unit(struct gen *g)
         unit_self(g);
     else if (k < 86)
         unit_segment(g);
-    else if (k < 90)
+    else if (k < 89)
         emit_row(g, row_of(CLS_SENS), 50);
+    else if (k < 91)
+        unit_flags(g);
     else if (k < 93)
         unit_transfer(g);
     else if (k < 94)
@@ -515,7 +536,7 @@ static void choose_segments(struct gen *g)
     static const uint8_t kinds[] = { G_DATA16, G_LIMITED, G_DOWN32, G_DOWN16, G_RDONLY, G_RDCODE,
                                      G_SMALL, G_USER_LIMITED, G_DATA16, G_LIMITED };
     static const uint8_t stacks[] = { G_DATA16, G_LIMITED, G_DOWN32, G_DOWN16, G_DATA16, G_LIMITED };
-    unsigned flat = (e->cpl ? G_UDATA : G_KDATA) * 8 | e->cpl;
+    unsigned flat = G_FLATDATA * 8 | e->cpl;
     unsigned n;
 
     for (n = 0; n < SEG_COUNT; n++) {
@@ -618,9 +639,46 @@ void seq_make(const struct env *e, struct seq *s, uint32_t omit)
     for (unsigned n = 0; n < s->count; n++)
         if (omit >> n & 1)
             memset(s->code + s->start[n], 0x90, s->start[n + 1] - s->start[n]);
-    s->runs = 2 + below(2);
+    s->runs = 2 + below(3);
+    s->rep_max = chance(2) ? 80000 : 3000;
     if (e->pe && !e->v86 && chance(3))
         s->seg[SEG_CS].limit = s->eip + below(s->len);
     for (unsigned n = 0; n < SEG_COUNT; n++)
         seg_update(&s->seg[n]);
+}
+
+void seq_next(const struct env *e, struct seq *s, unsigned r, uint32_t omit)
+{
+    struct gen g = { .e = e, .s = s };
+    unsigned n = below(s->count);
+    unsigned from = s->start[n];
+    unsigned len = s->start[n + 1] - from;
+    unsigned end = s->len;
+    unsigned count = s->count;
+    uint8_t was[SEQ_BYTES];
+
+    s->place = s->place_end = 0;
+    if (r == 0 || chance(20)) {
+        s->place_end = s->len;
+        return;
+    }
+    if (chance(50) || len == 0)
+        return;
+    /* a unit becomes another one, if there is room */
+    memcpy(was, s->code, sizeof was);
+    s->len = from;
+    s->count = n;
+    g.far_sel = s->seg[SEG_CS].sel;
+    emit_row(&g, row_of(chance(80) ? CLS_IDENT : CLS_PCREL), 40);
+    s->count = count;
+    if (s->len - from <= len && !(omit >> n & 1)) {
+        memset(s->code + s->len, 0x90, from + len - s->len);
+        s->len = end;
+        apply_fixes(&g);
+        s->place = from;
+        s->place_end = from + len;
+    } else {
+        memcpy(s->code, was, sizeof was);
+    }
+    s->len = end;
 }

@@ -19,7 +19,6 @@
 #include <stdatomic.h>
 #include <sys/time.h>
 
-#define REP_MAX   3000u
 #define PTE_A     0x20u
 #define PTE_AD    0x60u
 
@@ -84,6 +83,29 @@ static bool same_entries(const uint8_t *a, const uint8_t *b)
     return !d;
 }
 
+/* Only those entries that are others: what else is in a TLB has its bits still. */
+static void put_entries(struct machine *v, unsigned page, const uint8_t *from)
+{
+    const uint8_t *now = v->m->ram + page * PAGE_SIZE;
+    unsigned n;
+
+    for (n = 0; n < PAGE_SIZE; n += 4)
+        if ((load32(now + n) ^ load32(from + n)) & ~PTE_AD)
+            memmap_write(v->m, page * PAGE_SIZE + n, from + n, 4);
+}
+
+/* The run has written to page tables, so that the TLB may hold what was never meant. */
+static bool tables_stained(const struct compare *k, const struct env *e)
+{
+    unsigned page;
+
+    for (page = PG_PD; page < PG_GOLD; page++)
+        if (!same_entries(e->gold + page * PAGE_SIZE, k->ref.m->ram + page * PAGE_SIZE) ||
+            !same_entries(e->gold + page * PAGE_SIZE, k->test.m->ram + page * PAGE_SIZE))
+            return true;
+    return false;
+}
+
 /* System structures and control registers as the environment has them. */
 static void restore_system(struct compare *k, const struct env *e, const struct start *t)
 {
@@ -91,8 +113,10 @@ static void restore_system(struct compare *k, const struct env *e, const struct 
     bool flush = k->ref.c->cr0 != t->cr0 || k->ref.c->cr4 != e->cr4 || k->ref.c->efer != e->efer ||
                  k->ref.c->cr3 != (e->pg ? PG_PD * PAGE_SIZE : 0) ||
                  ((k->ref.c->dr[7] | k->test.c->dr[7] | t->dr[7]) & 0xff);
+    bool tables = false;
     unsigned page;
     unsigned n;
+    unsigned i;
 
     for (page = 0; page < PG_GOLD; page++) {
         const uint8_t *gold = e->gold + page * PAGE_SIZE;
@@ -102,9 +126,14 @@ static void restore_system(struct compare *k, const struct env *e, const struct 
             continue;
         if (page >= PG_PD && !t->clear_pt && same_entries(gold, now))
             continue;
-        flush |= page >= PG_PD;
-        for (n = 0; n < 2; n++)
-            put_page(v[n], page, gold);
+        tables |= page >= PG_PD;
+        flush |= page >= PG_PD && (t->clear_pt || k->pt_written);
+        for (n = 0; n < 2; n++) {
+            if (page >= PG_PD && !t->clear_pt && !k->pt_written)
+                put_entries(v[n], page, gold);
+            else
+                put_page(v[n], page, gold);
+        }
     }
     for (n = 0; n < 2; n++) {
         struct cpu *c = v[n]->c;
@@ -113,21 +142,32 @@ static void restore_system(struct compare *k, const struct env *e, const struct 
         c->cr3 = e->pg ? PG_PD * PAGE_SIZE : 0;
         c->cr4 = e->cr4;
         c->efer = e->efer;
-        if (flush)
+        if (flush) {
             c->mem->flush(c, true);
+        } else if (tables) {
+            /* as a kernel would tell the CPU: MOV CR3, and INVLPG for what may be global */
+            c->mem->flush(c, false);
+            for (i = 0; i < t->changes; i++) {
+                gla_t la = t->changed[i];
+
+                c->mem->invlpg(c, la);
+                c->mem->invlpg(c, la < LA_PT1 ? la + LA_STRICT : la - LA_PT1 + 0xffc00000);
+                c->mem->invlpg(c, la < LA_PT1 ? la + LA_STRICT : la - LA_PT1 + 0xffe00000);
+            }
+        }
         if (e->pae)
             c->mem->load_pdptes(c);
     }
 }
 
-/* Put the sequence into both machines' memory. */
+/* Put what is new of the sequence into both machines' memory. */
 static void place(struct compare *k, const struct seq *s)
 {
     struct machine *v[2] = { &k->ref, &k->test };
     unsigned n;
     unsigned i;
 
-    for (i = 0; i < s->len; i++) {
+    for (i = s->place; i < s->place_end; i++) {
         gpa_t pa;
 
         if (!k->ref.c->mem->debug_translate(k->ref.c, s->la + i, &pa))
@@ -384,7 +424,7 @@ static enum verdict run_reference(struct compare *k, const struct env *e, const 
 
             if (undef & row->use || (trace.pushed && !is(row, "hlt")))
                 return V_UNDEFINED;
-            if ((i.flags & (IF_REP | IF_REPNE)) && (row->attr & A_REP) && count > REP_MAX)
+            if ((i.flags & (IF_REP | IF_REPNE)) && (row->attr & A_REP) && count > s->rep_max)
                 return V_ENDLESS;
             if (row->cls == CLS_IDENT && row->map == MAP_P2 && !(i.flags & IF_O32) &&
                 (is(row, "shld") || is(row, "shrd")) && shift_count(row, &i, c) > 16)
@@ -555,8 +595,7 @@ enum verdict run_both(struct compare *k, const struct env *e, const struct seq *
     enum verdict v;
 
     restore_system(k, e, t);
-    if (s->place)
-        place(k, s);
+    place(k, s);
     load_start(&k->ref, e, s, t);
     load_start(&k->test, e, s, t);
     v = run_reference(k, e, s);
@@ -572,6 +611,7 @@ enum verdict run_both(struct compare *k, const struct env *e, const struct seq *
     } else {
         make_same(&k->ref, &k->test);
     }
+    k->pt_written = s->pte_count != 0 || tables_stained(k, e);
     k->stats->runs++;
     k->stats->verdicts[v]++;
     return v;
