@@ -417,6 +417,8 @@ struct block *block_find(struct cpu *c, gla_t la, uint32_t single)
     for (b = in->hash[h]; b; b = b->next)
         if (b->pa == pa && b->key == key)
             break;
+    if (b && (uint64_t)c->eip + b->bytes - 1 > c->seg[SEG_CS].limit)
+        b = NULL; /* too long for this limit: decode again what fits */
     if (b && b->pa2 != NO_PAGE) {
         /* the second page must still be the same one */
         gla_t la2 = (la | ~PAGE_MASK) + 1;
@@ -426,9 +428,7 @@ struct block *block_find(struct cpu *c, gla_t la, uint32_t single)
             b = NULL;
         }
     }
-    if (b && (uint64_t)c->eip + b->bytes - 1 > c->seg[SEG_CS].limit)
-        b = NULL; /* too long for this limit: decode again what fits */
-    else if (b)
+    if (b)
         return b;
 
     if (BLOCK_ARENA_BYTES - in->used < sizeof *b + (BLOCK_MAX + 1) * sizeof(struct insn) + 256)

@@ -362,6 +362,7 @@ struct cpu {
     uint64_t rmw_buf[2];
     struct callouts *callouts; /* functions of plug-ins (callout.h) */
     uint32_t callout_mask;     /* bit n: something is registered for event n */
+    bool x87_untracked;   /* instructions leave the x87 pointers and opcode as they are (lockstep) */
     bool icount_exact;    /* c->icount must be exact: time comes from it */
     bool large_pages;     /* some TLB entry came from a page larger than 4 KiB */
     struct tlb tlbs[TLB_COUNT];

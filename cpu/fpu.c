@@ -143,6 +143,8 @@ void x87_track(struct cpu *c, const struct insn *i)
 {
     struct fpu *f = &c->fpu;
 
+    if (c->x87_untracked)
+        return;
     f->fip = EIP_HERE;
     f->fcs = c->seg[SEG_CS].sel;
     f->fop = (uint16_t)((insn_rows[i->row].opcode & 7u) << 8 | modrm_of(i));

@@ -34,6 +34,7 @@ static const struct field {
     F("a fixed MTRR", msr_mtrr_fix), F("a variable MTRR", msr_mtrr_var),
     X87(0), X87(1), X87(2), X87(3), X87(4), X87(5), X87(6), X87(7),
     F("FCW", fpu.cw), F("FSW", fpu.sw), F("x87 TOP", fpu.top), F("x87 empty registers", fpu.empty),
+    F("FOP", fpu.fop), F("FCS", fpu.fcs), F("FIP", fpu.fip), F("FDS", fpu.fds), F("FDP", fpu.fdp),
     F("MXCSR", fpu.mxcsr),
     XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7),
     F("halted", halted), F("NMI blocked", nmi_blocked), F("shut down", shut_down),
@@ -118,13 +119,4 @@ void arch_print_differences(const struct cpu *a, const struct cpu *b, const char
                   load_n((const uint8_t *)b + fl->off + at, size), size, a_name, b_name);
         }
     }
-}
-
-void arch_copy_fpu_pointers(struct cpu *to, const struct cpu *from)
-{
-    to->fpu.fop = from->fpu.fop;
-    to->fpu.fip = from->fpu.fip;
-    to->fpu.fdp = from->fpu.fdp;
-    to->fpu.fcs = from->fpu.fcs;
-    to->fpu.fds = from->fpu.fds;
 }

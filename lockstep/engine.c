@@ -101,6 +101,7 @@ static void destroy(struct cpu *c)
     struct lockstep *ls = the;
 
     memmap_set_hooks(ls->first.map, NULL, NULL);
+    c->x87_untracked = false;
     c->bus = ls->bus;
     c->bus_opaque = ls->bus_opaque;
     if (ls->first.real)
@@ -160,10 +161,13 @@ static int create(struct cpu *c, const char *options)
             fprintf(stderr, "callgate: -accel lockstep: no memory for a second machine; use a "
                     "smaller -m\n");
     }
-    if (!rc)
+    if (!rc) {
+        /* not every engine knows the place of each x87 instruction; both had better not */
+        c->x87_untracked = ls->second.c->x87_untracked = true;
         record_attach(ls);
-    else
+    } else {
         destroy(c);
+    }
     return rc;
 }
 
@@ -240,12 +244,8 @@ static void state_changed(struct cpu *c)
 
 bool lockstep_differs(struct lockstep *ls)
 {
-    bool differ = ls->first.lost || ls->second.lost ||
-                  arch_differs(ls->first.c, ls->second.c) || twin_differs(ls);
-
-    if (!differ)
-        arch_copy_fpu_pointers(ls->second.c, ls->first.c);
-    return differ;
+    return ls->first.lost || ls->second.lost || arch_differs(ls->first.c, ls->second.c) ||
+           twin_differs(ls);
 }
 
 static void add_slice(struct lockstep *ls, bool intr, bool shutdown)

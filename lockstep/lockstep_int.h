@@ -77,12 +77,10 @@ struct arch_state {
 void arch_save(struct arch_state *s, const struct cpu *c);
 /* Put it into a CPU, also another one of the same model. Everything cached is dropped. */
 void arch_load(struct cpu *c, const struct arch_state *s);
-/* Whether two CPUs differ in anything a guest can see; the x87 pointers and opcode do not count. */
+/* Whether two CPUs differ in anything a guest can see. */
 bool arch_differs(const struct cpu *a, const struct cpu *b);
 void arch_print_differences(const struct cpu *a, const struct cpu *b, const char *a_name,
                              const char *b_name, FILE *f);
-/* The x87 pointers, which engines need not keep alike. */
-void arch_copy_fpu_pointers(struct cpu *to, const struct cpu *from);
 
 /* --- the two CPUs --- */
 

@@ -197,70 +197,12 @@ void twin_rollback_second(struct lockstep *ls)
 
 /* --- comparing --- */
 
-/* The images that FXSAVE and (32-bit) FSAVE and FSTENV store begin with 28 bytes of which these are
- * the x87 pointers and the opcode, which engines need not keep alike (SDM 1 8.1.10, 10.5.1). */
-#define IMAGE_BYTES     28u
-#define FXSAVE_POINTERS 0x003f3fc0u /* FOP 6-7, FIP 8-11, FCS 12-13, FDP 16-19, FDS 20-21 */
-#define FSAVE_POINTERS  0x03fff000u /* FIP 12-15, FCS 16-17, FOP 18-19, FDP 20-23, FDS 24-25 */
-
-static bool is_fxsave(const uint8_t *p)
-{
-    return load32(p + 24) >> 16 == 0 && load32(p + 28) == 0xffff; /* MXCSR and its mask */
-}
-
-static bool is_fsave(const uint8_t *p)
-{
-    return load16(p + 2) == 0xffff && load16(p + 6) == 0xffff && load16(p + 10) == 0xffff &&
-           load16(p + 26) == 0xffff;
-}
-
-/* Whether the images at p and q are alike but for the bytes of `mask`, one of which is number n. Then
- * q's are made alike. */
-static bool merge_image(const uint8_t *p, uint8_t *q, uint32_t mask, unsigned n)
-{
-    unsigned k;
-
-    if (!(mask >> n & 1))
-        return false;
-    for (k = 0; k < IMAGE_BYTES; k++)
-        if (p[k] != q[k] && !(mask >> k & 1))
-            return false;
-    for (k = 0; k < IMAGE_BYTES; k++)
-        q[k] = p[k];
-    return true;
-}
-
-/* Whether two pages differ at `off` in x87 pointers only; then they no longer do. */
-static bool merge_pointers(const uint8_t *a, uint8_t *b, unsigned off)
-{
-    unsigned n;
-
-    for (n = 12; n < IMAGE_BYTES; n++)
-        if (off >= n && off - n + 28 <= PAGE_SIZE && is_fsave(a + off - n) &&
-            merge_image(a + off - n, b + off - n, FSAVE_POINTERS, n))
-            return true;
-    for (n = off & 15; n < IMAGE_BYTES; n += 16)
-        if (off >= n && off - n + 32 <= PAGE_SIZE && is_fxsave(a + off - n) &&
-            merge_image(a + off - n, b + off - n, FXSAVE_POINTERS, n))
-            return true;
-    return false;
-}
-
 static bool page_differs(struct lockstep *ls, int64_t page)
 {
-    const uint8_t *a = ls->first_ram + ((uint64_t)page << PAGE_SHIFT);
-    uint8_t *b = ls->second_ram + ((uint64_t)page << PAGE_SHIFT);
-    unsigned n;
+    uint64_t off = (uint64_t)page << PAGE_SHIFT;
 
     ls->pages_compared++;
-    if (!memcmp(a, b, PAGE_SIZE))
-        return false;
-    if (!set_has(&ls->saved, page))
-        return true; /* the second CPU has not written there at all */
-    for (n = 0; n < PAGE_SIZE; n++)
-        if (a[n] != b[n] && !merge_pointers(a, b, n))
-            return true;
-    return false;
+    return memcmp(ls->first_ram + off, ls->second_ram + off, PAGE_SIZE) != 0;
 }
 
 bool twin_differs(struct lockstep *ls)

@@ -415,11 +415,12 @@ static void any_debug(const struct env *e, const struct seq *s, uint32_t *dr)
     dr[7] |= (uint32_t)rnd() & 0xffff03ff;
 }
 
-/* What a kernel does between: other entries for pages that the code may have used, or is on. */
+/* What a kernel does between: other entries for pages that the code may have used, or is on. Not if the
+ * code itself is such a kernel: it was made for the entries as they are. */
 static void change_tables(struct env *e, const struct seq *s, struct start *t)
 {
     t->changes = 0;
-    while (e->pg && t->changes < ARRAY_SIZE(t->changed) && chance(25)) {
+    while (e->pg && !s->pte_count && t->changes < ARRAY_SIZE(t->changed) && chance(25)) {
         gla_t la = chance(30) ? s->la + below(2) * PAGE_SIZE
                    : chance(50) ? (PG_CODE + below(RAM_PAGES - PG_CODE)) * PAGE_SIZE
                                 : LA_PT1 + below(32) * PAGE_SIZE;

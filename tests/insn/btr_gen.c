@@ -384,7 +384,11 @@ static void unit_paging(struct gen *g)
     uint32_t at = (top ? PG_PT1 : PG_PT0) * PAGE_SIZE + n * (e->pae ? 8 : 4);
     gla_t la = (top ? LA_PT1 : 0) + n * PAGE_SIZE;
     unsigned to = code ? PG_CODE + below(CODE_PAGES) : PG_DATA + below(DATA_PAGES);
+    bool absent = !(load32(e->gold + at) & 1);
+    unsigned k;
 
+    for (k = 0; k < g->s->pte_count; k++)
+        absent &= g->s->pte[k] != at;
     /* not the code that runs: between the change and INVLPG nobody knows which page it is from */
     if (code && ((la ^ g->s->la) < PAGE_SIZE || ((la - PAGE_SIZE) ^ g->s->la) < PAGE_SIZE))
         return;
@@ -401,7 +405,7 @@ static void unit_paging(struct gen *g)
     BYTES(g, "\xc7\x05");
     emit(g, at, 4);
     emit(g, env_pte(e, to), 4);
-    if (!(load32(e->gold + at) & 1) && chance(70)) {
+    if (absent && chance(70)) {
         /* it was absent: nothing of it is cached */
     } else if (chance(75)) {
         BYTES(g, "\x0f\x01\x3d");

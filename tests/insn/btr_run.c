@@ -56,6 +56,11 @@ static void load_start(struct machine *v, const struct env *e, const struct seq 
     c->msr_sysenter_cs = G_KCODE * 8;
     c->msr_sysenter_esp = (PG_KSTACK + 1) * PAGE_SIZE;
     c->msr_sysenter_eip = HANDLERS + 0xf8;
+    c->tsc_offset = 0;
+    c->msr_pat = 0x0007040600070406;
+    c->msr_misc_enable = c->msr_mtrr_def = c->msr_mcg_status = c->msr_bios_sign = 0;
+    memset(c->msr_mtrr_fix, 0, sizeof c->msr_mtrr_fix);
+    memset(c->msr_mtrr_var, 0, sizeof c->msr_mtrr_var);
     c->halted = c->shut_down = c->nmi_blocked = c->step = false;
     c->shadow_at = UINT64_MAX;
     c->db_pending = 0;
@@ -366,14 +371,19 @@ static bool step(struct cpu *c, enum exit_reason *why)
     return true;
 }
 
-/* Page-table entries have changed other than by the units that are there for it. */
+/* Page-table entries have changed other than by the units that are there for it, as they were made. */
 static bool tables_written(const struct compare *k, const struct env *e, const struct seq *s)
 {
     const uint8_t *now = k->ref.m->ram;
     unsigned page;
     unsigned n;
     uint32_t at;
+    gpa_t pa;
 
+    for (n = 0; n < s->len && s->pte_count; n++)
+        if (!k->ref.c->mem->debug_translate(k->ref.c, s->la + n, &pa) ||
+            now[pa & (RAM_SIZE - 1)] != s->code[n])
+            return true;
     for (page = PG_PD; page < PG_GOLD; page++) {
         if (same_entries(e->gold + page * PAGE_SIZE, now + page * PAGE_SIZE))
             continue;

@@ -78,6 +78,11 @@ class VM:
         text = self._answer().replace("\r", "")
         return "\n".join(text.split("\n")[1:-1])
 
+    def last(self):
+        """The end of what it said; of a report of its own, the beginning."""
+        m = re.search(r"^(lockstep: .* differ|callgate: BUG )", self.out, re.M)
+        return self.out[m.start():m.start() + 6000] if m else self.out[-800:]
+
     def pump(self, wait):
         """Take what the serial port has said."""
         fd = self.proc.stdout.fileno()
@@ -98,10 +103,10 @@ class VM:
                 self.seen = m.end()
                 return m
             if time.monotonic() > end:
-                raise Failure("waited for %r; last output:\n%s" % (pattern, self.out[-800:]))
+                raise Failure("waited for %r; last output:\n%s" % (pattern, self.last()))
             if not self.pump(0.2):
                 raise Failure("ended (status %s) while waiting for %r; last output:\n%s"
-                              % (self.proc.wait(), pattern, self.out[-800:]))
+                              % (self.proc.wait(), pattern, self.last()))
 
     def expect_screen(self, pattern, limit=60.0, every=0.3):
         """Wait for a regular expression on the text screen."""
@@ -125,7 +130,7 @@ class VM:
         end = min(self.deadline, time.monotonic() + limit)
         while self.proc.poll() is None:
             if time.monotonic() > end:
-                raise Failure("does not end; last output:\n%s" % self.out[-800:])
+                raise Failure("does not end; last output:\n%s" % self.last())
             self.pump(0.1)
         while self.pump(0):
             pass
