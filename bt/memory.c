@@ -43,8 +43,7 @@ void mem_miss(struct tr *t)
     uint8_t *patch = e_jmp32(&t->e);
 
     BUG_ON(t->misses == ARRAY_SIZE(t->miss));
-    t->miss[t->misses].patch = patch;
-    t->miss[t->misses++].k = t->k;
+    t->miss[t->misses++] = (struct miss){ .patch = patch, .k = t->k };
 }
 
 static bool seg_is_flat(const struct tr *t, unsigned seg)
@@ -96,8 +95,41 @@ static void probe(struct tr *t, bool write, unsigned size)
     hit = e_jrcxz8(e);
     mem_miss(t);
     e_patch8(hit, e->p);
+    if (write && size <= 13) { /* what 4 counts are good for */
+        t->miss[t->misses - 1].hit = e->p;
+        t->miss[t->misses - 1].size = size;
+    }
     e_mov(e, REX_W, RCX, R11);
     e_load_sib(e, REX_W, R9, R14, R9, 3, set + (int32_t)offsetof(struct tlb_entry, addend));
+}
+
+void mem_probe_code(struct tr *t, struct miss *m)
+{
+    struct emit *e = &t->e;
+    uint8_t *found;
+
+    /* R8 = linear address, R9 = twice the TLB's index */
+    e_load_sib(e, 0, R10, R14, R9, 1, offsetof(struct tlb, code_tag));
+    e_not(e, 0, R10);
+    e_lea_sib(e, 0, RCX, R8, R10, 0, (int32_t)m->size); /* last byte - tag */
+    e_mov_imm32(e, R10, PAGE_SHIFT);
+    e_shrx(e, 0, RCX, RCX, R10);
+    found = e_jrcxz8(e);
+    m->patch = e_jmp32(e);
+    e_patch8(found, e->p);
+    e_mov_imm32(e, R10, (COVERS - 1) << COVER_BITS);
+    e_pext32(e, RCX, R8, R10);
+    e_load_sib(e, REX_W, R10, R14, R9, 2, offsetof(struct tlb, code_cover));
+    /* the counts from here to where it may end: movzx ecx, byte or word [r10 + rcx]; mov ecx, [r10 + rcx] */
+    e_rex(e, 0, RCX, RCX, R10);
+    if (m->size <= 5)
+        e8(e, 0x0f);
+    e8(e, m->size == 1 ? 0xb6 : m->size <= 5 ? 0xb7 : 0x8b);
+    e_modrm_sib(e, RCX, R10, RCX, 0, 0);
+    found = e_jrcxz8(e);
+    e_patch32(e_jmp32(e), m->patch - 1);
+    e_patch8(found, e->p);
+    e_patch32(e_jmp32(e), m->hit);
 }
 
 enum mem_kind mem_prepare_r8(struct tr *t, unsigned seg, bool write, unsigned size)

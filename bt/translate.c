@@ -222,6 +222,12 @@ static void emit_cold(struct tr *t)
     unsigned m;
 
     for (n = 0; n < t->misses; n++) {
+        if (t->miss[n].hit) {
+            e_patch32(t->miss[n].patch, e->p);
+            mem_probe_code(t, &t->miss[n]);
+        }
+    }
+    for (n = 0; n < t->misses; n++) {
         if (!t->miss[n].patch)
             continue;
         for (m = n + 1; m < t->misses; m++) {

@@ -27,6 +27,8 @@ enum mem_kind {
 struct miss {
     uint8_t *patch; /* rel32 */
     unsigned k;
+    uint8_t *hit;   /* of a probe for writing: where a hit goes on, else NULL */
+    unsigned size;
 };
 
 struct tr {
@@ -67,6 +69,8 @@ void mem_op(struct tr *t, enum mem_kind m, unsigned p66, unsigned pmand, bool ma
 /* jmp to this instruction's callout; the guest's ECX is in R11. */
 void mem_miss(struct tr *t);
 bool mem_is_write(const struct tr *t, unsigned *size);
+/* The rest of a probe for writing that missed: a page with code may be written where the code is not. */
+void mem_probe_code(struct tr *t, struct miss *m);
 
 /* The whole instruction, copied with its memory operand (if any) replaced. */
 void copy_insn(struct tr *t);

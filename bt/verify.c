@@ -32,6 +32,9 @@ struct checker {
     const char *wrong;
     size_t at;
     uint8_t target[16384]; /* offset is a branch target */
+    uint16_t index[16384]; /* number of the instruction there */
+    size_t code_probe;     /* of the probe that was looked at last: its jump back from the search for a
+                              code page; 0: none */
 };
 
 static csh handle;
@@ -89,6 +92,73 @@ static bool listed_field(int64_t disp, unsigned size, bool write)
 
 /* --- the known sequences --- */
 
+/* Where branch n goes to, if it is inside. */
+static bool goes_to(const struct checker *v, size_t n, uint64_t *to)
+{
+    const cs_x86 *x;
+
+    if (n >= v->count || !(is_branch(&v->in[n]) || v->in[n].id == X86_INS_JRCXZ))
+        return false;
+    x = x86_of(v, n);
+    *to = (uint64_t)x->operands[0].imm;
+    return x->op_count == 1 && x->operands[0].type == X86_OP_IMM && *to >= v->start && *to < v->end;
+}
+
+/* Nothing but branches a and b goes to instruction n. */
+static bool only_from(const struct checker *v, size_t n, size_t a, size_t b)
+{
+    uint64_t to;
+    size_t k;
+
+    for (k = 0; k < v->count; k++)
+        if (k != a && k != b && goes_to(v, k, &to) && to == v->in[n].address)
+            return false;
+    return true;
+}
+
+/* mov `reg`, [r14 + r9 * scale + at]. */
+static bool loads_tlb(const struct checker *v, size_t n, unsigned reg, int scale, size_t at)
+{
+    const cs_x86 *x = x86_of(v, n);
+
+    return v->in[n].id == X86_INS_MOV && x->op_count == 2 && x->operands[0].type == X86_OP_REG &&
+           x->operands[0].reg == reg && x->operands[1].type == X86_OP_MEM &&
+           x->operands[1].mem.base == X86_REG_R14 && x->operands[1].mem.index == X86_REG_R9 &&
+           x->operands[1].mem.scale == scale && x->operands[1].mem.disp == (int64_t)at;
+}
+
+/* After a miss (the JMP at `miss`): whether the page is one with code that may be written here. Only then
+ * it goes back to the hit. n: its first instruction. */
+static bool code_probe_at(const struct checker *v, size_t n, size_t miss, size_t hit, unsigned size)
+{
+    char last_byte[40];
+    uint64_t to;
+    size_t k;
+
+    if (!n || n + 13 >= v->count || v->in[n - 1].id != X86_INS_JMP)
+        return false;
+    snprintf(last_byte, sizeof last_byte, size < 10 ? "ecx, [r8 + r10 + %u]" : "ecx, [r8 + r10 + 0x%x]", size);
+    if (!loads_tlb(v, n, X86_REG_R10D, 2, offsetof(struct tlb, code_tag)) ||
+        !is(v, n + 1, "not", "r10d") || !is(v, n + 2, "lea", last_byte) ||
+        !is(v, n + 3, "mov", "r10d, 0xc") || !is(v, n + 4, "shrx", "ecx, ecx, r10d") ||
+        v->in[n + 5].id != X86_INS_JRCXZ || !goes_to(v, n + 5, &to) || to != v->in[n + 7].address ||
+        v->in[n + 6].id != X86_INS_JMP || !is(v, n + 7, "mov", "r10d, 0xffc") ||
+        !is(v, n + 8, "pext", "ecx, r8d, r10d") ||
+        !loads_tlb(v, n + 9, X86_REG_R10, 4, offsetof(struct tlb, code_cover)) ||
+        !is(v, n + 10, size > 5 ? "mov" : "movzx",
+            size == 1  ? "ecx, byte ptr [r10 + rcx]"
+            : size <= 5 ? "ecx, word ptr [r10 + rcx]" : "ecx, dword ptr [r10 + rcx]") || size > 13 || v->in[n + 11].id != X86_INS_JRCXZ ||
+        !goes_to(v, n + 11, &to) || to != v->in[n + 13].address || v->in[n + 12].id != X86_INS_JMP ||
+        !goes_to(v, n + 12, &to) || to != v->in[n + 6].address || v->in[n + 13].id != X86_INS_JMP ||
+        !goes_to(v, n + 13, &to) || to != v->in[hit].address)
+        return false;
+    for (k = 1; k <= 13; k++)
+        if (v->target[v->in[n + k].address - v->start] &&
+            !only_from(v, n + k, k == 7 ? n + 5 : k == 6 ? n + 12 : n + 11, miss))
+            return false;
+    return only_from(v, n, miss, miss);
+}
+
 /* The probe of the software TLB that ends right before instruction n: its access size and whether it
  * allows writing. The guest registers it lends are back. */
 static bool probe_before(struct checker *v, size_t n, unsigned *size, bool *write)
@@ -99,6 +169,7 @@ static bool probe_before(struct checker *v, size_t n, unsigned *size, bool *writ
     size_t first;
     size_t k;
     size_t s;
+    uint64_t to;
     int64_t tag;
     int64_t addend;
 
@@ -145,11 +216,14 @@ static bool probe_before(struct checker *v, size_t n, unsigned *size, bool *writ
         *write = false;
     else
         return false;
-    /* nobody jumps into it but its own hit */
+    /* nobody jumps into it but its own hit, and what finds that after all it is one */
+    v->code_probe = 0;
+    if (*write && goes_to(v, s + 2, &to) && code_probe_at(v, v->index[to - v->start], s + 2, s + 3, *size))
+        v->code_probe = v->index[to - v->start] + 13u;
     for (k = first + 1; k <= n; k++)
         if (k != s + 3 && v->target[v->in[k].address - v->start])
             return false;
-    return true;
+    return only_from(v, s + 3, s + 1, v->code_probe ? v->code_probe : s + 1);
 }
 
 /* Part of a probe: its loads from the TLB itself. Found by looking for the rest around it. */
@@ -160,6 +234,22 @@ static bool tlb_load(struct checker *v, size_t n)
 
     return (n >= 2 && probe_before(v, n + 9 + v->tb->ctx->direct, &size, &write)) ||
            (n >= 10 && probe_before(v, n + 1, &size, &write));
+}
+
+/* Instruction n is number `which` of a search for a code page: found by the probe that comes here. */
+static bool in_code_probe(struct checker *v, size_t n, size_t which)
+{
+    unsigned size;
+    uint64_t to;
+    bool write;
+    size_t k;
+
+    if (n < which)
+        return false;
+    for (k = 0; k < v->count; k++)
+        if (v->in[k].id == X86_INS_JMP && goes_to(v, k, &to) && to == v->in[n - which].address)
+            return probe_before(v, k + 3, &size, &write) && v->code_probe == n - which + 13;
+    return false;
 }
 
 static bool loads_field(struct checker *v, size_t n, unsigned reg, size_t at);
@@ -299,7 +389,10 @@ static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
     if ((m->index == X86_REG_R12 && m->scale == 1) || m->base == X86_REG_R12)
         return window_operand(v, m->base == X86_REG_R12 ? m->index : m->base) ? true : fail(v, n, "[r12] that may miss the window");
     if (m->base == X86_REG_R14)
-        return tlb_load(v, n) ? true : fail(v, n, "TLB access outside a probe");
+        return tlb_load(v, n) || in_code_probe(v, n, 0) || in_code_probe(v, n, 9)
+                   ? true : fail(v, n, "TLB access outside a probe");
+    if (m->base == X86_REG_R10 && m->index == X86_REG_RCX && in_code_probe(v, n, 10))
+        return true;
     if (m->base == X86_REG_R9 && m->index == X86_REG_R8 && m->scale == 1 && m->disp == 0) {
         size_t k = n;
 
@@ -501,6 +594,7 @@ const char *verify_tb(const struct bt *bt, const struct tb *tb, uint32_t *offset
     }
     for (n = 0; n < v.count; n++) {
         starts[v.in[n].address - v.start] = 1;
+        v.index[v.in[n].address - v.start] = (uint16_t)n;
         if (is_branch(&v.in[n]) || v.in[n].id == X86_INS_JRCXZ)
             check_branch(&v, n);
     }

@@ -92,9 +92,43 @@ void blocks_flush(struct cpu *c)
         in->flushed(c);
 }
 
-static uint32_t piece_mask(unsigned first, unsigned last)
+const uint8_t *blocks_cover(struct cpu *c, gpa_t page)
 {
-    return (0xffffffffu >> (31 - (last >> PIECE_BITS))) & (0xffffffffu << (first >> PIECE_BITS));
+    static const uint8_t everywhere[COVERS + 4] = { [0 ... COVERS + 3] = 1 };
+    const struct code_page *p = *page_slot(c->blocks, page);
+
+    return p ? p->cover : everywhere;
+}
+
+static void cover_add(struct code_page *p, unsigned first, unsigned last)
+{
+    unsigned n;
+
+    if (!p->count)
+        memset(p->cover, 0, sizeof p->cover);
+    for (n = first >> COVER_BITS; n <= last >> COVER_BITS; n++)
+        p->cover[n] += p->cover[n] != 255;
+    p->count++;
+}
+
+static void cover_remove(struct code_page *p, unsigned first, unsigned last)
+{
+    unsigned n;
+
+    for (n = first >> COVER_BITS; n <= last >> COVER_BITS; n++)
+        p->cover[n] -= p->cover[n] != 255;
+    if (!--p->count)
+        memset(p->cover, 1, sizeof p->cover);
+}
+
+static bool covered(const struct code_page *p, unsigned first, unsigned last)
+{
+    unsigned n;
+
+    for (n = first >> COVER_BITS; n <= last >> COVER_BITS; n++)
+        if (p->cover[n])
+            return true;
+    return false;
 }
 
 /* Enter a block in the list of its page number `which` (0, or 1 for the second). */
@@ -110,7 +144,6 @@ static bool page_add(struct cpu *c, struct block *b, gpa_t page, unsigned which,
         if (!p)
             return false;
         p->page = page;
-        p->pieces = 0;
         p->count = 0;
         p->idle = 0;
         memset(p->blocks, 0, sizeof p->blocks);
@@ -118,8 +151,7 @@ static bool page_add(struct cpu *c, struct block *b, gpa_t page, unsigned which,
         *slot = p;
         c->mem->watch_code(c, page);
     }
-    p->pieces |= piece_mask(first, last);
-    p->count++;
+    cover_add(p, first, last);
     p->idle = 0;
     b->page_next[which] = p->blocks[first >> PIECE_BITS];
     p->blocks[first >> PIECE_BITS] = b;
@@ -155,23 +187,6 @@ static unsigned block_which(const struct block *b, gpa_t page, unsigned piece)
     return piece == 0 && b->pa2 == page;
 }
 
-/* Blocks between these offsets were dropped: pieces that no block can reach any more hold no code. */
-static void clear_pieces(struct code_page *p, unsigned low, unsigned high)
-{
-    unsigned reach = (BLOCK_BYTES >> PIECE_BITS) + 1;
-    unsigned piece;
-    unsigned n;
-
-    if (high > PAGE_SIZE)
-        high = PAGE_SIZE;
-    for (piece = low >> PIECE_BITS; piece <= (high - 1) >> PIECE_BITS; piece++) {
-        for (n = piece > reach ? piece - reach : 0; n <= piece && !p->blocks[n]; n++)
-            ;
-        if (n > piece)
-            p->pieces &= ~(1u << piece);
-    }
-}
-
 static void invalidate_page(struct cpu *c, gpa_t pa, unsigned len)
 {
     struct block_cache *in = c->blocks;
@@ -180,9 +195,6 @@ static void invalidate_page(struct cpu *c, gpa_t pa, unsigned len)
     struct code_page **slot = page_slot(in, page);
     struct code_page *p = *slot;
     unsigned piece;
-    unsigned low = PAGE_SIZE;
-    unsigned high = 0;
-    bool dropped = false;
 
     if (!p)
         return;
@@ -191,7 +203,7 @@ static void invalidate_page(struct cpu *c, gpa_t pa, unsigned len)
         c->mem->unwatch_code(c, page);
         return;
     }
-    if (!(p->pieces & piece_mask(first, first + len - 1)))
+    if (!covered(p, first, first + len - 1))
         return;
     /* blocks that begin up to BLOCK_BYTES before the write may reach into it */
     piece = first >= BLOCK_BYTES ? (first - BLOCK_BYTES) >> PIECE_BITS : 0;
@@ -208,19 +220,13 @@ static void invalidate_page(struct cpu *c, gpa_t pa, unsigned len)
             if (b->dead || (start < first + len && first < end)) {
                 if (!b->dead)
                     kill_block(c, b);
-                low = start < low ? start : low;
-                high = end > high ? end : high;
                 *link = b->page_next[which];
-                p->count--;
-                dropped = true;
+                cover_remove(p, start, (end < PAGE_SIZE ? end : PAGE_SIZE) - 1);
             } else {
                 link = &b->page_next[which];
             }
         }
     }
-    if (!dropped)
-        return;
-    clear_pieces(p, low, high);
 }
 
 /* Guest memory was written: by the CPU, a device, or a debugger. */

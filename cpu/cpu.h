@@ -191,12 +191,13 @@ struct tlb {
     struct tlb_entry w[TLB_SIZE]; /* for writing: apart, so that a copy does not evict itself */
     uint8_t r_global[TLB_SIZE];
     uint8_t w_global[TLB_SIZE];
-    /* Pages that may be written, but hold code: the linear page (or TLB_NOT_CODE), and its physical
-     * address for c->engine_invalidate. w's addend holds for them too. */
+    /* Pages that may be written, but hold code: the linear page (or tlb_none()), its physical address
+     * for c->engine_invalidate, and where that is not needed (blocks_cover()). w's addend holds for
+     * them too. */
     uint32_t code_tag[TLB_SIZE];
     gpa_t code_pa[TLB_SIZE];
+    const uint8_t *code_cover[TLB_SIZE];
 };
-#define TLB_NOT_CODE 1u
 
 enum { TLB_SUPER, TLB_USER, TLB_CHECK, TLB_COUNT }; /* CHECK: alignment checks, never filled */
 

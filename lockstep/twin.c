@@ -113,7 +113,7 @@ static void guard(struct side *s, struct tlb *t, gla_t la)
     struct tlb_entry *e = &t->w[n];
     uint64_t off = e->addend + e->tag - (uintptr_t)s->ls->second_ram;
 
-    t->code_tag[n] = TLB_NOT_CODE;
+    t->code_tag[n] = tlb_none(n);
     if (e->tag != tlb_none(n) &&
         (off >= s->ls->ram_size || !set_has(&s->ls->dirty, (int64_t)(off >> PAGE_SHIFT))))
         e->tag = tlb_none(n);
@@ -150,7 +150,7 @@ void twin_begin_slice(struct lockstep *ls)
     for (set = TLB_SUPER; set <= TLB_USER; set++)
         for (n = 0; n < TLB_SIZE; n++) {
             c->tlbs[set].w[n].tag = tlb_none(n);
-            c->tlbs[set].code_tag[n] = TLB_NOT_CODE;
+            c->tlbs[set].code_tag[n] = tlb_none(n);
         }
 }
 

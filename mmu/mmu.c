@@ -7,6 +7,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "mmu/mmu_int.h"
 
+#include "cpu/block.h"
 #include "cpu/callout.h"
 #include "cpu/sys.h"
 
@@ -22,7 +23,7 @@ static struct mmu *mmu_of(struct cpu *c)
 static void drop_write(struct tlb *t, unsigned n)
 {
     t->w[n].tag = tlb_none(n);
-    t->code_tag[n] = TLB_NOT_CODE;
+    t->code_tag[n] = tlb_none(n);
 }
 
 static void flush_set(struct tlb *t, bool global_too)
@@ -114,7 +115,7 @@ void mmu_forbid_write(struct cpu *c, gpa_t pa)
 
             if (t->w[n].tag != tlb_none(n) && t->w[n].addend + t->w[n].tag == (uintptr_t)p.wr)
                 drop_write(t, n);
-            if (t->code_tag[n] != TLB_NOT_CODE && t->code_pa[n] == (pa & ~(gpa_t)~PAGE_MASK))
+            if (t->code_tag[n] != tlb_none(n) && t->code_pa[n] == (pa & ~(gpa_t)~PAGE_MASK))
                 drop_write(t, n);
         }
     }
@@ -168,6 +169,7 @@ static void fill(struct cpu *c, gla_t la, const struct walk *w, struct phys_page
         } else if (watched == WATCH_CODE) {
             t->code_tag[n] = page;
             t->code_pa[n] = w->pa & ~(gpa_t)~PAGE_MASK;
+            t->code_cover[n] = blocks_cover(c, t->code_pa[n]);
         }
         t->w[n].addend = (uintptr_t)p.wr - page;
         t->w_global[n] = w->global;

@@ -120,7 +120,7 @@ void guest_use_tlb(struct cpu *c, bool fill)
     for (n = 0; n < TLB_COUNT; n++) {
         for (m = 0; m < TLB_SIZE && !c->tlbs[n].code_tag[m]; m++) {
             c->tlbs[n].r[m].tag = c->tlbs[n].w[m].tag = tlb_none(m);
-            c->tlbs[n].code_tag[m] = TLB_NOT_CODE;
+            c->tlbs[n].code_tag[m] = tlb_none(m);
         }
     }
     for (m = 0; m < map_count; m++) {
