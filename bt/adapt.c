@@ -78,7 +78,8 @@ void adapt_tick(struct bt *bt, bool user)
 {
     struct aspace *a = bt->as;
 
-    bt->tick++;
+    if (!(++bt->tick & 31))
+        blocks_sweep(bt->c);
     if (bt->global_window && window_useless(bt->global_window))
         bt->as = NULL;
     window_tick(bt->c);

@@ -104,8 +104,6 @@ static void cover_add(struct code_page *p, unsigned first, unsigned last)
 {
     unsigned n;
 
-    if (!p->count)
-        memset(p->cover, 0, sizeof p->cover);
     for (n = first >> COVER_BITS; n <= last >> COVER_BITS; n++)
         p->cover[n] += p->cover[n] != 255;
     p->count++;
@@ -117,8 +115,7 @@ static void cover_remove(struct code_page *p, unsigned first, unsigned last)
 
     for (n = first >> COVER_BITS; n <= last >> COVER_BITS; n++)
         p->cover[n] -= p->cover[n] != 255;
-    if (!--p->count)
-        memset(p->cover, 1, sizeof p->cover);
+    p->count--;
 }
 
 static bool covered(const struct code_page *p, unsigned first, unsigned last)
@@ -145,7 +142,7 @@ static bool page_add(struct cpu *c, struct block *b, gpa_t page, unsigned which,
             return false;
         p->page = page;
         p->count = 0;
-        p->idle = 0;
+        memset(p->cover, 0, sizeof p->cover);
         memset(p->blocks, 0, sizeof p->blocks);
         p->next = NULL;
         *slot = p;
@@ -239,6 +236,27 @@ static void invalidate(struct cpu *c, gpa_t pa, unsigned len)
         invalidate_page(c, pa, n);
         pa += n;
         len -= n;
+    }
+}
+
+void blocks_sweep(struct cpu *c)
+{
+    struct block_cache *in = c->blocks;
+    unsigned n;
+
+    for (n = 0; n < 1 << BLOCK_PAGE_BITS; n++) {
+        struct code_page **slot = &in->pages[n];
+
+        while (*slot) {
+            struct code_page *p = *slot;
+
+            if (!p->count && (p->idle += IDLE_WRITES / 2) > IDLE_WRITES) {
+                *slot = p->next;
+                c->mem->unwatch_code(c, p->page);
+            } else {
+                slot = &p->next;
+            }
+        }
     }
 }
 

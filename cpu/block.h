@@ -43,8 +43,7 @@ struct block {
 };
 
 /* A page that holds code: how much, and its blocks by the 128-byte piece they begin in. Of each 4 bytes
- * `cover` counts the blocks that have some: 255 is for ever, and every count is 1 when there is no block,
- * so that all writes are seen and the page can be let go. */
+ * `cover` counts the blocks that have some; 255 is for ever. */
 #define PIECE_BITS 7
 #define PIECES (PAGE_SIZE >> PIECE_BITS)
 #define COVER_BITS 2
@@ -52,7 +51,7 @@ struct block {
 struct code_page {
     gpa_t page;
     uint32_t count;                /* blocks */
-    uint32_t idle;                 /* writes since it lost its last block */
+    uint32_t idle;                 /* writes and sweeps since it lost its last block */
     uint8_t cover[COVERS + 4];     /* the last ones are 0 */
     struct block *blocks[PIECES];
     struct code_page *next;
@@ -108,6 +107,9 @@ const struct fetch_entry *block_fetch_page(struct cpu *c, gla_t la);
 /* Where a write to this page of RAM must be told to c->engine_invalidate: if cover[offset >> COVER_BITS]
  * is not 0, or the next ones as far as the write may reach. Right until the page is no longer watched. */
 const uint8_t *blocks_cover(struct cpu *c, gpa_t page);
+
+/* To be called now and then: lets go of pages that have held no code for some time. */
+void blocks_sweep(struct cpu *c);
 
 /* Drop everything. Only between blocks. */
 void blocks_flush(struct cpu *c);

@@ -1,7 +1,6 @@
 /* cpu.c - creating, resetting and printing a CPU, and the state derived from other state.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/block.h"
 #include "cpu/callout.h"
 #include "cpu/interp_int.h"
 
@@ -198,8 +197,7 @@ void mem_write_slow(struct cpu *c, const struct insn *i, gla_t la, uint64_t v, u
     SYNC();
     if (((la + size - 1) & PAGE_MASK) == c->tlb->code_tag[n]) {
         store_n((uint8_t *)(c->tlb->w[n].addend + la), v, size);
-        if (load32(&c->tlb->code_cover[n][(la & ~PAGE_MASK) >> COVER_BITS])) /* up to 13 bytes */
-            c->engine_invalidate(c, c->tlb->code_pa[n] | (la & ~PAGE_MASK), size);
+        c->engine_invalidate(c, c->tlb->code_pa[n] | (la & ~PAGE_MASK), size);
         return;
     }
     c->mem->write(c, la, v, size, c->cpl == 3);

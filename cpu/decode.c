@@ -40,6 +40,19 @@ static uint16_t candidates[4096];
 static uint8_t row_size[ARRAY_SIZE(insn_rows)];
 static uint8_t row_modrm[ARRAY_SIZE(insn_rows)]; /* the row has a ModRM byte */
 
+/* What is left to do about a row's operands when ModRM is read: PLAN_ANY stands for all of it. */
+enum { PLAN_REG8 = 1, PLAN_RM8 = 2, PLAN_IMM = 4, PLAN_ANY = 8 };
+static struct {
+    uint8_t todo;
+    uint8_t kind;      /* of the immediate */
+    bool always_reg;   /* ModRM names a register whatever its upper bits say */
+} plan[ARRAY_SIZE(insn_rows)];
+
+/* The first row that may match, by what decides for nearly all: prefix (none, 66, F3, F2), ModRM.mod = 3,
+ * ModRM.reg. ROW_SEARCH: the other bits of ModRM decide, too. */
+#define ROW_SEARCH 0xffff
+static uint16_t quick[MAP_COUNT][256][4][16];
+
 /* Which function of the hset a row's instructions use: by the first operand that has a size. */
 static uint8_t size_rule(const struct insn_row *r)
 {
@@ -63,40 +76,6 @@ static bool row_needs_modrm(const struct insn_row *r)
     unsigned kind = r->modrm >> 8;
 
     return kind != MRK_NONE && kind != MRK_PLUS;
-}
-
-void insn_init(void)
-{
-    static bool done;
-    unsigned next = 0;
-    unsigned map;
-    unsigned op;
-    unsigned n;
-
-    if (done)
-        return;
-    done = true;
-    for (n = 1; n < insn_row_count; n++) {
-        row_size[n] = size_rule(&insn_rows[n]);
-        row_modrm[n] = row_needs_modrm(&insn_rows[n]);
-    }
-    for (map = 0; map < MAP_COUNT; map++) {
-        for (op = 0; op < 256; op++) {
-            lookup[map][op].first = next;
-            for (n = 1; n < insn_row_count; n++) {
-                const struct insn_row *r = &insn_rows[n];
-                unsigned span = r->modrm >> 8 == MRK_PLUS ? 0xf8 : 0xff;
-
-                if (r->map != map || r->opcode != (op & span))
-                    continue;
-                BUG_ON(next == ARRAY_SIZE(candidates));
-                candidates[next++] = n;
-                lookup[map][op].count++;
-                if (row_modrm[n])
-                    lookup[map][op].modrm = true;
-            }
-        }
-    }
 }
 
 static bool modrm_matches(uint16_t want, uint8_t modrm)
@@ -127,11 +106,102 @@ static bool prefix_matches(unsigned want, unsigned flags)
     }
 }
 
+static void make_plan(unsigned row)
+{
+    const struct insn_row *r = &insn_rows[row];
+    unsigned todo = 0;
+    unsigned n;
+
+    for (n = 0; n < 3; n++) {
+        const struct opnd_info *o = &opnd_info[r->op[n]];
+
+        switch (o->where) {
+        case W_G: case W_S: case W_C: case W_D: case W_P: case W_V:
+            todo |= !row_modrm[row] ? PLAN_ANY : o->rsize == 1 ? PLAN_REG8 : 0;
+            break;
+        case W_E:
+            todo |= !row_modrm[row] ? PLAN_ANY : o->rsize == 1 ? PLAN_RM8 : 0;
+            break;
+        case W_I: case W_J:
+            todo |= todo & PLAN_IMM ? PLAN_ANY : PLAN_IMM;
+            plan[row].kind = r->op[n];
+            break;
+        case W_Z: case W_O: case W_A:
+            todo |= PLAN_ANY;
+            break;
+        }
+        plan[row].always_reg |= n < 2 && o->where == W_R;
+    }
+    plan[row].todo = todo;
+}
+
+static void make_quick(unsigned map, unsigned op, unsigned prefix, unsigned form)
+{
+    static const uint32_t flags[4] = { 0, IF_66, IF_REP, IF_REPNE };
+    unsigned modrm = (form & 8 ? 0xc0 : 0) | (form & 7) << 3;
+    unsigned n;
+
+    for (n = 0; n < lookup[map][op].count; n++) {
+        unsigned row = candidates[lookup[map][op].first + n];
+        const struct insn_row *r = &insn_rows[row];
+
+        if (r->modrm >> 8 == MRK_BYTE && ((r->modrm ^ modrm) & 0xf8) == 0) {
+            quick[map][op][prefix][form] = ROW_SEARCH;
+            return;
+        }
+        if (modrm_matches(r->modrm, (uint8_t)modrm) && prefix_matches(r->prefix, flags[prefix])) {
+            quick[map][op][prefix][form] = row;
+            return;
+        }
+    }
+}
+
+void insn_init(void)
+{
+    static bool done;
+    unsigned next = 0;
+    unsigned map;
+    unsigned op;
+    unsigned n;
+
+    if (done)
+        return;
+    done = true;
+    for (n = 1; n < insn_row_count; n++) {
+        row_size[n] = size_rule(&insn_rows[n]);
+        row_modrm[n] = row_needs_modrm(&insn_rows[n]);
+        make_plan(n);
+    }
+    for (map = 0; map < MAP_COUNT; map++) {
+        for (op = 0; op < 256; op++) {
+            lookup[map][op].first = next;
+            for (n = 1; n < insn_row_count; n++) {
+                const struct insn_row *r = &insn_rows[n];
+                unsigned span = r->modrm >> 8 == MRK_PLUS ? 0xf8 : 0xff;
+
+                if (r->map != map || r->opcode != (op & span))
+                    continue;
+                BUG_ON(next == ARRAY_SIZE(candidates));
+                candidates[next++] = n;
+                lookup[map][op].count++;
+                if (row_modrm[n])
+                    lookup[map][op].modrm = true;
+            }
+            for (n = 0; n < 64; n++)
+                make_quick(map, op, n >> 4, n & 15);
+        }
+    }
+}
+
 static const struct insn_row *find_row(unsigned map, unsigned op, uint8_t modrm, unsigned flags,
                                        uint64_t features)
 {
+    unsigned prefix = flags & IF_REP ? 2 : flags & IF_REPNE ? 3 : flags & IF_66 ? 1 : 0;
+    unsigned row = quick[map][op][prefix][(modrm >= 0xc0) << 3 | (modrm >> 3 & 7)];
     unsigned n;
 
+    if (row != ROW_SEARCH && row && (features >> insn_rows[row].feature & 1))
+        return &insn_rows[row];
     for (n = 0; n < lookup[map][op].count; n++) {
         const struct insn_row *r = &insn_rows[candidates[lookup[map][op].first + n]];
 
@@ -250,10 +320,18 @@ static int decode_immediate(struct insn *i, struct cursor *cur, unsigned kind, b
 static int decode_operands(struct insn *i, struct cursor *cur, const struct insn_row *r,
                            uint8_t modrm, uint8_t opcode, int segovr)
 {
+    unsigned todo = plan[i->row].todo;
     bool second = false;
     unsigned n;
     int rc;
 
+    if (!(todo & PLAN_ANY)) {
+        if (todo & PLAN_REG8)
+            i->reg = reg8_offset[i->reg];
+        if ((todo & PLAN_RM8) && !(i->flags & IF_MEM))
+            i->rm = reg8_offset[i->rm];
+        return todo & PLAN_IMM ? decode_immediate(i, cur, plan[i->row].kind, &second) : DECODE_OK;
+    }
     for (n = 0; n < 3; n++) {
         unsigned kind = r->op[n];
         const struct opnd_info *o = &opnd_info[kind];
@@ -342,12 +420,10 @@ static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t featur
     }
     i->row = r - insn_rows;
     if (row_modrm[i->row]) {
-        bool always_reg = opnd_info[r->op[0]].where == W_R || opnd_info[r->op[1]].where == W_R;
-
         cur->p++;
         i->reg = modrm >> 3 & 7;
         i->rm = modrm & 7;
-        if (modrm < 0xc0 && !always_reg) {
+        if (modrm < 0xc0 && !plan[i->row].always_reg) {
             i->rm = 0;
             i->flags |= IF_MEM;
             rc = decode_address(i, cur, modrm, segovr);
