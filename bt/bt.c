@@ -314,6 +314,8 @@ static enum exit_reason run_loop(struct cpu *c)
             blocks_flush(c);
         if (c->fetch_gen != bt->fetch_gen)
             follow_flush(bt);
+        if (unlikely(c->icount >= c->icount_stop)) /* before a fetch that may fault */
+            return EXIT_ICOUNT;
         if (bt->opt.direct && (!bt->as || (!bt->global_window && !(bt->enters & 255))))
             adapt_find(bt);
         find_ctx(bt);
@@ -324,8 +326,6 @@ static enum exit_reason run_loop(struct cpu *c)
             t = find_tb(bt, &b);
             if (!t) {
                 if (unlikely(c->icount + b->n > c->icount_stop)) {
-                    if (c->icount >= c->icount_stop)
-                        return EXIT_ICOUNT;
                     step(c);
                     continue;
                 }
@@ -356,6 +356,8 @@ static enum exit_reason run_loop(struct cpu *c)
             t = &bt->tb[left & ~LEAVE_PAGE];
             c->eip = t->eip;
             bt->page_misses++;
+            if (c->icount >= c->icount_stop)
+                return EXIT_ICOUNT;
             if (!same_page(bt, t))
                 t = find_tb(bt, &b);
             if (t) {

@@ -85,6 +85,8 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, greg_t *g)
             ;
         if (sig == SIGSEGV && fill(bt, tb, k, info, g))
             return true;
+        if (sig == SIGFPE && g[REG_TRAPNO] == 0)
+            adapt_site(bt, tb, k, TROUBLE_SLOW);
         save_registers(c, g);
         if (tb->fix[k] == FIX_RSI)
             c->r[ESI] = (uint32_t)g[REG_R11];

@@ -152,6 +152,8 @@ static bool trans_ident(struct tr *t)
             return false; /* undefined */
         if (op >= 0x18 && op <= 0x1f)
             return true;  /* NOP with an operand */
+    } else if (t->checked_now && (op == 0xf6 || op == 0xf7) && (*t->raw.modrm >> 3 & 7) >= 6) {
+        return false;     /* a division that has raised #DE often: a signal each time */
     } else if (op == 0x8d) {
         mem_ea_r8(t);
         if (i->flags & IF_O32) {
@@ -335,7 +337,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
         t.i = &b->insn[n];
         t.row = &insn_rows[t.i->row];
         t.k = n;
-        t.checked_now = t.x->direct && adapt_is_checked(bt, b->pa + t.i->off);
+        t.checked_now = adapt_is_checked(bt, b->pa + t.i->off);
         has_checked |= t.checked_now;
         t.wraps = t.x->direct && adapt_is_wrapping(bt, b->pa + t.i->off);
         tb->start[n] = offset_of(&t, start) - tb->code;

@@ -138,6 +138,10 @@ static enum exit_reason run_loop(struct cpu *c)
                 continue;
             }
         }
+        if (unlikely(c->icount >= c->icount_stop)) { /* before a fetch that may fault */
+            c->cur = &insn_none;
+            return EXIT_ICOUNT;
+        }
         la = c->seg[SEG_CS].base + c->eip;
         tag = block_tag(c, la);
         slot = block_slot(c, la);
@@ -153,10 +157,6 @@ static enum exit_reason run_loop(struct cpu *c)
             b = block_find(c, la, 0);
         }
         if (unlikely(c->icount + b->n > c->icount_stop)) {
-            if (c->icount >= c->icount_stop) {
-                c->cur = &insn_none;
-                return EXIT_ICOUNT;
-            }
             interp_step(c);
             continue;
         }

@@ -26,15 +26,40 @@ static void drop_write(struct tlb *t, unsigned n)
     t->code_tag[n] = tlb_none(n);
 }
 
-static void flush_set(struct tlb *t, bool global_too)
+/* For each entry of a set that may hold something: n. */
+#define FOR_FILLED(u, set, k, bits, n)                                        \
+    for (k = 0; k < TLB_SIZE / 64; k++)                                       \
+        for (bits = (u)->filled[set][k];                                      \
+             bits && (n = k * 64 + (unsigned)__builtin_ctzll(bits), true);    \
+             bits &= bits - 1)
+
+static void clear_set(struct tlb *t)
 {
     unsigned n;
 
     for (n = 0; n < TLB_SIZE; n++) {
-        if (global_too || !t->r_global[n])
+        t->r[n].tag = tlb_none(n);
+        drop_write(t, n);
+    }
+}
+
+static void flush_set(struct mmu *u, unsigned set, bool global_too)
+{
+    struct tlb *t = &u->c->tlbs[set];
+    uint64_t bits;
+    unsigned k;
+    unsigned n;
+
+    FOR_FILLED(u, set, k, bits, n) {
+        bool keep_r = !global_too && t->r_global[n];
+        bool keep_w = !global_too && t->w_global[n];
+
+        if (!keep_r)
             t->r[n].tag = tlb_none(n);
-        if (global_too || !t->w_global[n])
+        if (!keep_w)
             drop_write(t, n);
+        if (!keep_r && !keep_w)
+            u->filled[set][k] &= ~(1ull << (n & 63));
     }
 }
 
@@ -42,8 +67,8 @@ static void mmu_flush(struct cpu *c, bool global_too)
 {
     struct mmu *u = mmu_of(c);
 
-    flush_set(&c->tlbs[TLB_SUPER], global_too);
-    flush_set(&c->tlbs[TLB_USER], global_too);
+    flush_set(u, TLB_SUPER, global_too);
+    flush_set(u, TLB_USER, global_too);
     if (global_too)
         memset(u->large_map, 0, sizeof u->large_map);
     if (global_too && u->windows)
@@ -104,14 +129,17 @@ void mmu_forbid_write(struct cpu *c, gpa_t pa)
 {
     struct mmu *u = mmu_of(c);
     struct phys_page p = memmap_page(u->map, pa);
+    uint64_t bits;
     unsigned set;
+    unsigned k;
     unsigned n;
 
     if (!p.wr)
         return;
     for (set = TLB_SUPER; set <= TLB_USER; set++) {
-        for (n = 0; n < TLB_SIZE; n++) {
-            struct tlb *t = &c->tlbs[set];
+        struct tlb *t = &c->tlbs[set];
+
+        FOR_FILLED(u, set, k, bits, n) {
 
             if (t->w[n].tag != tlb_none(n) && t->w[n].addend + t->w[n].tag == (uintptr_t)p.wr)
                 drop_write(t, n);
@@ -155,6 +183,7 @@ static void fill(struct cpu *c, gla_t la, const struct walk *w, struct phys_page
 
     if (page_has_watch(c, page) || callout_wanted(c, CALLOUT_MEMORY))
         return;
+    u->filled[user ? TLB_USER : TLB_SUPER][n / 64] |= 1ull << (n & 63);
     if (p.rd) {
         t->r[n].tag = page;
         t->r[n].addend = (uintptr_t)p.rd - page;
@@ -375,6 +404,7 @@ static const struct mem_ops ops = {
 struct mmu *mmu_create(struct cpu *c, struct memmap *m)
 {
     struct mmu *u = calloc(1, sizeof *u);
+    unsigned n;
 
     if (!u)
         return NULL;
@@ -383,7 +413,8 @@ struct mmu *mmu_create(struct cpu *c, struct memmap *m)
     m->mmu = u;
     c->mem = &ops;
     c->mem_opaque = u;
-    flush_set(&c->tlbs[TLB_CHECK], true);
+    for (n = 0; n < TLB_COUNT; n++)
+        clear_set(&c->tlbs[n]);
     mmu_flush(c, true);
     return u;
 }

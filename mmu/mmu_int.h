@@ -65,6 +65,7 @@ struct mmu {
     struct memmap *map;
     uint32_t large_map[32]; /* 1024 bits: a 4 MiB region with large pages in a TLB */
     struct windows *windows;
+    uint64_t filled[TLB_CHECK][TLB_SIZE / 64]; /* bits: entries that may hold something */
 };
 
 /* Everything cached about physical memory is void: the map changed. */

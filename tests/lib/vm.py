@@ -80,7 +80,7 @@ class VM:
 
     def last(self):
         """The end of what it said; of a report of its own, the beginning."""
-        m = re.search(r"^(lockstep: .* differ|callgate: BUG )", self.out, re.M)
+        m = re.search(r"^(lockstep: .* differ|callgate: (BUG|signal|translation of) )", self.out, re.M)
         return self.out[m.start():m.start() + 6000] if m else self.out[-800:]
 
     def pump(self, wait):
