@@ -364,6 +364,7 @@ struct cpu {
     struct callouts *callouts; /* functions of plug-ins (callout.h) */
     uint32_t callout_mask;     /* bit n: something is registered for event n */
     bool x87_untracked;   /* instructions leave the x87 pointers and opcode as they are (lockstep) */
+    bool rep_whole;       /* EVENT_KICK waits for the end of a repeated instruction (lockstep) */
     bool icount_exact;    /* c->icount must be exact: time comes from it */
     bool large_pages;     /* some TLB entry came from a page larger than 4 KiB */
     struct tlb tlbs[TLB_COUNT];
@@ -408,10 +409,14 @@ void cpu_set_eflags(struct cpu *c, uint32_t v);
 void cpu_set_event(struct cpu *c, uint32_t event);
 void cpu_clear_event(struct cpu *c, uint32_t event);
 
-/* Whether something that is waiting can be taken now (a masked interrupt cannot). */
+/* Whether a repeated instruction has to stop between two iterations: something that is waiting can be
+ * taken now (a masked interrupt cannot), or a debug trap is due. RF and breakpoints that have not hit do
+ * not stop it: how often it stops must not depend on what a TLB holds. */
 static inline bool cpu_event_due(const struct cpu *c)
 {
-    return (c->events & ~EVENT_INTR) || ((c->events & EVENT_INTR) && (c->eflags & EFLAGS_IF));
+    return (c->events & (c->rep_whole ? EVENT_NMI | EVENT_RESET : EVENT_NMI | EVENT_RESET | EVENT_KICK)) ||
+           ((c->events & EVENT_INTR) && (c->eflags & EFLAGS_IF)) || (c->eflags & EFLAGS_TF) ||
+           c->db_pending;
 }
 
 /* Instructions executed before the current one, exact inside a block too if c->cur is set. */

@@ -101,7 +101,7 @@ static void destroy(struct cpu *c)
     struct lockstep *ls = the;
 
     memmap_set_hooks(ls->first.map, NULL, NULL);
-    c->x87_untracked = false;
+    c->x87_untracked = c->rep_whole = false;
     c->bus = ls->bus;
     c->bus_opaque = ls->bus_opaque;
     if (ls->first.real)
@@ -164,6 +164,7 @@ static int create(struct cpu *c, const char *options)
     if (!rc) {
         /* not every engine knows the place of each x87 instruction; both had better not */
         c->x87_untracked = ls->second.c->x87_untracked = true;
+        c->rep_whole = true; /* a kick comes from another thread, at no certain place */
         record_attach(ls);
     } else {
         destroy(c);

@@ -164,6 +164,26 @@ START_TEST(kick)
 }
 END_TEST
 
+/* A repeated instruction that a fault's IRET came back to (RF is set) is one instruction, wherever its pages
+ * end and whatever the TLB holds. */
+START_TEST(repeat_is_one)
+{
+    static const uint8_t code[] = { 0xf3, 0xaa, 0xeb, 0xfe }; /* rep stosb; jmp $ */
+
+    start(code, sizeof code, "heat=0");
+    c->eflags |= EFLAGS_RF;
+    cpu_update_mode(c);
+    c->r[ECX] = 3 * PAGE_SIZE;
+    c->r[EDI] = 0x30800;
+    c->icount_stop = 1;
+    ck_assert_int_eq(bt_engine.run(c), EXIT_ICOUNT);
+    ck_assert_uint_eq(c->icount, 1);
+    ck_assert_uint_eq(c->r[ECX], 0);
+    ck_assert_uint_eq(c->eip, 0x10002);
+    finish();
+}
+END_TEST
+
 static void entry(gpa_t at, uint32_t v)
 {
     memmap_write(map, at, &v, 4);
@@ -230,6 +250,7 @@ Suite *bt_suite(void)
         tcase_add_test(t, verifier);
         tcase_add_test(t, verifier_direct);
         tcase_add_test(t, kick);
+        tcase_add_test(t, repeat_is_one);
         tcase_add_test(t, window);
     }
     suite_add_tcase(s, t);
