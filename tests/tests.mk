@@ -58,7 +58,12 @@ $(TEST_DIR)/nano_native: tests/bench/nano_native.c
 	@mkdir -p $(TEST_DIR)
 	@case "$$($(CC) -dumpmachine)" in x86_64*) $(CC) -O2 $(WARN) -o $@ $< ;; esac
 
-bench: all $(TEST_DIR)/nano_native
+# How soon an interrupt is taken; its figures are for `make bench`.
+$(TEST_DIR)/latency: $(O)/tests/bench/latency.o $(LIB_OBJ)
+	@echo "  LD    $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+bench: all $(TEST_DIR)/nano_native $(TEST_DIR)/latency
 	python3 $(srcdir)/tests/bench/bench.py $(O)/callgate -w
 
 .PHONY: check-programs

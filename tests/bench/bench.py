@@ -2,6 +2,7 @@
 """bench.py PROGRAM [-w] [--table-only]: measures callgate and its peers, and prints the tables.
 
 What is measured:
+  * how soon an interrupt is taken in callgate's translated code (tests/latency, built from tests/bench);
   * `roms/nanobench`, single operations such as a system call or a page-table write, in callgate and QEMU;
   * with BENCH_SUITE=DIR, the programs of that directory (DIR/run runs them, DIR/table knows their groups)
     natively, in callgate, in QEMU's TCG and in Bochs: ratios to native, time to boot, memory;
@@ -95,6 +96,10 @@ class Bench:
     def nano(self, n):
         rom = os.path.join(os.path.dirname(self.program), "roms", "nanobench.elf")
         native = os.path.join(os.path.dirname(self.program), "tests", "nano_native")
+        latency = os.path.join(os.path.dirname(self.program), "tests", "latency")
+        if "callgate" in self.emulators and os.path.exists(latency):
+            self.one("latency-", "callgate", n, lambda log: measure.plain_run(
+                log, [latency, "-n", "500" if QUICK else "5000"], 120))
         for who, emulator in self.emulators.items():
             if who == "native" and os.path.exists(native):
                 self.one("nano-", who, n, lambda log: measure.plain_run(log, [native], 60))

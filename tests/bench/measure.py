@@ -167,7 +167,7 @@ def plain_run(log, command, limit, ram=0):
     if watch:
         watch.stop()
         text = corrected(text, watch) + "# own_kb %d\n" % watch.peak
-    if not re.search(r"(nano done|MARK \w+)$", text, re.M):
+    if not re.search(r"(nano done|latency done|MARK \w+)$", text, re.M):
         return "it did not get to its end (status %s)" % p.returncode
     with open(log, "w") as f:
         f.write(text + "# cmd %s\n" % " ".join(command))

@@ -169,6 +169,11 @@ class Report:
             for who in re.findall(r"\| (\w+) s \| x ", text):
                 if who not in self.peers and Recorded(who, text).ratios:
                     self.peers[who + " (recorded)"] = Recorded(who, text)
+        self.latency = {}
+        for path in self.paths("latency-" + self.callgate):
+            with open(path, encoding="utf-8", errors="replace") as f:
+                for name, *v in re.findall(r"latency (\w+) ([\d.]+) ([\d.]+) ([\d.]+)$", f.read(), re.M):
+                    self.latency.setdefault(name, []).append([float(x) for x in v])
         self.nano = {who: Stamped(self.paths("nano-" + who)) for who in [NATIVE] + found[:2]
                      if self.paths("nano-" + who)}
         self.boots = {who: Stamped(self.paths("boot-" + who)) for who in found[:2]
@@ -275,6 +280,12 @@ class Report:
             rows.append(row)
         return table(head, rows)
 
+    def latency_table(self):
+        rows = []
+        for name, values in self.latency.items():
+            rows.append([name] + ["%.1f" % statistics.median(v) for v in zip(*values)])
+        return table(["microseconds", "median", "99 of 100", "longest"], rows)
+
     def boot_table(self):
         names = list(max((b.seconds for b in self.boots.values()), key=len))
         both = self.callgate in self.boots and "qemu" in self.boots
@@ -296,6 +307,8 @@ class Report:
             out.append(self.boot_table())
         if self.nano:
             out.append(self.nano_table())
+        if self.latency:
+            out.append(self.latency_table())
         return "\n\n".join(out) or "bench: nothing has been measured"
 
     # --- doc/bench.md, doc/bench.svg ---
@@ -344,6 +357,11 @@ class Report:
                     "one that becomes present; `_touch` reads the page as well. Native is the host's processor in "
                     "a process; a virtual machine as host shows in `cpuid`.",
                     self.nano_table()]
+        if self.latency:
+            out += ["## Interrupts",
+                    "From a device's raising INTR, in another thread, to the CPU's acknowledge, in translated loops "
+                    "that hardly ever leave by themselves. The longest are the host's scheduling.",
+                    self.latency_table()]
         with open(md, "w") as f:
             f.write("\n\n".join(out) + "\n")
 
