@@ -124,6 +124,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 int fault_install(struct bt *bt)
 {
     struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+    static void *stack; /* for as long as the process runs: signals come to it */
     stack_t ss = { .ss_size = 64 << 10 };
     unsigned n;
 
@@ -131,9 +132,11 @@ int fault_install(struct bt *bt)
         running = bt;
         return 0;
     }
-    ss.ss_sp = malloc(ss.ss_size);
-    if (!ss.ss_sp)
+    if (!stack)
+        stack = malloc(ss.ss_size);
+    if (!stack)
         return -ENOMEM;
+    ss.ss_sp = stack;
     if (sigaltstack(&ss, NULL) < 0)
         return -errno;
     sigemptyset(&sa.sa_mask);

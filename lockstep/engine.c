@@ -106,7 +106,7 @@ static void destroy(struct cpu *c)
     c->bus_opaque = ls->bus_opaque;
     if (ls->first.real)
         c->mem = ls->first.real;
-    if (c->engine)
+    if (ls->first.made)
         ls->first.engine->destroy(c);
     twin_destroy(ls);
     log_free(&ls->log);
@@ -156,6 +156,7 @@ static int create(struct cpu *c, const char *options)
     if (!rc)
         rc = ls->first.engine->create(c, *first_options ? first_options : NULL);
     if (!rc) {
+        ls->first.made = true;
         rc = twin_create(ls, c->model);
         if (rc)
             fprintf(stderr, "callgate: -accel lockstep: no memory for a second machine; use a "

@@ -96,6 +96,7 @@ struct side {
     struct lockstep *ls;
     const char *name;
     const struct engine_class *engine;
+    bool made;              /* engine->create() was well */
     struct cpu *c;
     struct memmap *map;
     const struct mem_ops *real;   /* mmu's functions */

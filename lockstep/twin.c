@@ -289,7 +289,7 @@ void twin_destroy(struct lockstep *ls)
 {
     struct side *s = &ls->second;
 
-    if (s->c && s->c->engine)
+    if (s->c && s->c->blocks)
         interp_engine.destroy(s->c);
     if (s->c)
         mmu_destroy(s->c->mem_opaque);
