@@ -18,13 +18,24 @@
 
 static void retry_sites(struct bt *bt);
 
-static struct aspace *find(struct bt *bt, uint32_t cr3)
+/* With PAE, kernels use the 32 bytes at CR3 again for the next process: the entries in them tell. */
+static uint64_t pointers(const struct cpu *c)
 {
-    struct aspace *a = &bt->aspace[(cr3 >> 12 ^ cr3 >> 5) & (ASPACE_SIZE - 1)];
+    uint64_t h = 0;
+    unsigned n;
 
-    if (!a->used || a->cr3 != cr3)
-        *a = (struct aspace){ .cr3 = cr3, .need = NEED_FIRST, .used = true,
-                              .direct = bt->opt.force_direct };
+    for (n = 0; n < 4 && (c->cr4 & CR4_PAE); n++)
+        h = (h ^ c->pdpte[n]) * 0x9e3779b97f4a7c15ull;
+    return h;
+}
+
+static struct aspace *find(struct bt *bt, const struct cpu *c)
+{
+    struct aspace *a = &bt->aspace[(c->cr3 >> 12 ^ c->cr3 >> 5) & (ASPACE_SIZE - 1)];
+
+    if (!a->used || a->cr3 != c->cr3 || a->pointers != pointers(c))
+        *a = (struct aspace){ .cr3 = c->cr3, .pointers = pointers(c), .need = NEED_FIRST,
+                              .used = true, .direct = bt->opt.force_direct };
     return a;
 }
 
@@ -44,7 +55,7 @@ void adapt_find(struct bt *bt)
 {
     struct cpu *c = bt->c;
 
-    bt->as = find(bt, c->cr3);
+    bt->as = find(bt, c);
     bt->user_window = NULL;
     if (bt->as->direct && (c->cr0 & CR0_PG)) {
         if (!window_valid(c, bt->as->window, WINDOW_USER))

@@ -93,6 +93,7 @@ struct vpage {
 /* An address space, by CR3: whether it has earned a window. */
 struct aspace {
     uint32_t cr3;
+    uint64_t pointers; /* hash of PAE's four */
     uint16_t heat; /* ticks seen in user mode */
     uint16_t need; /* so many make it worth a window */
     bool used, direct;
