@@ -32,10 +32,13 @@ static uint64_t pointers(const struct cpu *c)
 static struct aspace *find(struct bt *bt, const struct cpu *c)
 {
     struct aspace *a = &bt->aspace[(c->cr3 >> 12 ^ c->cr3 >> 5) & (ASPACE_SIZE - 1)];
+    unsigned n;
 
-    if (!a->used || a->cr3 != c->cr3 || a->pointers != pointers(c))
-        *a = (struct aspace){ .cr3 = c->cr3, .pointers = pointers(c), .need = NEED_FIRST,
-                              .used = true, .direct = bt->opt.force_direct };
+    if (a->used && a->cr3 == c->cr3 && a->pointers == pointers(c))
+        return a;
+    *a = (struct aspace){ .cr3 = c->cr3, .pointers = pointers(c), .used = true };
+    for (n = 0; n < 2; n++)
+        a->level[n] = (struct by_level){ .need = NEED_FIRST, .direct = bt->opt.force_direct };
     return a;
 }
 
@@ -51,20 +54,25 @@ static uint32_t mode(const struct cpu *c)
     return (c->cr0 & CR0_PG) | (c->cr4 & (CR4_PAE | CR4_PGE)) | 1;
 }
 
+/* The window of this address space for user or supervisor code, if that has earned one. */
+static struct window *local(struct bt *bt, enum window_kind kind)
+{
+    struct by_level *l = &bt->as->level[kind];
+
+    if (!l->direct || !(bt->c->cr0 & CR0_PG))
+        return NULL;
+    if (!window_valid(bt->c, l->window, kind))
+        l->window = window_open(bt->c, kind);
+    return l->window;
+}
+
 void adapt_find(struct bt *bt)
 {
     struct cpu *c = bt->c;
 
     bt->as = find(bt, c);
-    bt->user_window = NULL;
-    if (bt->as->direct && (c->cr0 & CR0_PG)) {
-        if (!window_valid(c, bt->as->window, WINDOW_USER))
-            bt->as->window = window_open(c, WINDOW_USER);
-        bt->user_window = bt->as->window;
-    }
     if (bt->global_window && window_useless(bt->global_window)) {
         window_close(c, bt->global_window);
-        bt->global_window = NULL;
         bt->no_global = mode(c);
         bt->demotions++;
     }
@@ -72,43 +80,54 @@ void adapt_find(struct bt *bt)
         bt->global_window = NULL;
     else if (!window_valid(c, bt->global_window, WINDOW_GLOBAL))
         bt->global_window = window_open(c, WINDOW_GLOBAL);
+    /* the second to be opened may close the first, if there are too many */
+    bt->super_window = bt->global_window ? bt->global_window : local(bt, WINDOW_SUPER);
+    bt->user_window = local(bt, WINDOW_USER);
+    if (bt->super_window && !bt->global_window)
+        bt->super_window = local(bt, WINDOW_SUPER);
 }
 
-static void demote(struct bt *bt, struct aspace *a, struct window *w)
+/* A window that costs more than it is worth: more patience before the next one. */
+static void demote(struct bt *bt, struct by_level *l, struct window *w)
 {
     window_close(bt->c, w);
-    a->direct = false;
-    a->heat = 0;
-    a->need = a->need * 4 < NEED_MAX ? a->need * 4 : NEED_MAX;
+    l->direct = false;
+    l->heat = 0;
+    l->need = l->need * 4 < NEED_MAX ? l->need * 4 : NEED_MAX;
     bt->as = NULL;
-    bt->user_window = NULL;
+    bt->user_window = bt->super_window = NULL;
     bt->demotions++;
+}
+
+static void weigh(struct bt *bt, enum window_kind kind, bool seen)
+{
+    struct by_level *l = &bt->as->level[kind];
+
+    if (l->direct) {
+        struct window *w = window_find(bt->c, kind);
+
+        if (w && window_cost(w) > COST_MAX)
+            demote(bt, l, w);
+    } else if (seen && ++l->heat >= l->need) {
+        l->direct = true;
+        bt->as = NULL;
+        bt->promotions++;
+    }
 }
 
 void adapt_tick(struct bt *bt, bool user)
 {
-    struct aspace *a = bt->as;
-
     if (!(++bt->tick & 31))
         blocks_sweep(bt->c);
     if (bt->global_window && window_useless(bt->global_window))
         bt->as = NULL;
     window_tick(bt->c);
     retry_sites(bt);
-    if (!bt->opt.direct)
+    if (!bt->opt.direct || !bt->as || bt->as->cr3 != bt->c->cr3 || !(bt->c->cr0 & CR0_PG))
         return;
-    if (!a || a->cr3 != bt->c->cr3 || !(bt->c->cr0 & CR0_PG))
-        return;
-    if (a->direct) {
-        struct window *w = window_find(bt->c, WINDOW_USER);
-
-        if (w && window_cost(w) > COST_MAX)
-            demote(bt, a, w);
-    } else if (user && ++a->heat >= a->need) {
-        a->direct = true;
-        bt->as = NULL;
-        bt->promotions++;
-    }
+    weigh(bt, WINDOW_USER, user);
+    if (bt->as && !bt->global_window && bt->callouts >= NEED_SUPER)
+        weigh(bt, WINDOW_SUPER, !user);
 }
 
 static struct site *site(const struct bt *bt, gpa_t pa)

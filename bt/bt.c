@@ -37,7 +37,7 @@ static void set_context(struct bt *bt)
         n->r12 = PAGE_SHIFT;
         return;
     }
-    base = window_base(bt->cur->key & FETCH_USER ? bt->user_window : bt->global_window);
+    base = window_base(bt->cur->key & FETCH_USER ? bt->user_window : bt->super_window);
     n->r12 = base;
     if (bt->gs_base == base)
         return;
@@ -62,7 +62,7 @@ static void find_ctx(struct bt *bt)
 {
     struct cpu *c = bt->c;
     bool direct = c->fetch_key & FETCH_USER ? bt->user_window && c->tlb == &c->tlbs[TLB_USER]
-                                            : bt->global_window != NULL;
+                                            : bt->super_window != NULL;
     unsigned h;
     unsigned n;
 
@@ -316,7 +316,7 @@ static enum exit_reason run_loop(struct cpu *c)
             follow_flush(bt);
         if (unlikely(c->icount >= c->icount_stop)) /* before a fetch that may fault */
             return EXIT_ICOUNT;
-        if (bt->opt.direct && (!bt->as || (!bt->global_window && !(bt->enters & 255))))
+        if (bt->opt.direct && (!bt->as || (!bt->super_window && !(bt->enters & 255))))
             adapt_find(bt);
         find_ctx(bt);
         off = tcache_lookup(bt->cur, c->eip);

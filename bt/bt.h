@@ -94,10 +94,13 @@ struct vpage {
 struct aspace {
     uint32_t cr3;
     uint64_t pointers; /* hash of PAE's four */
-    uint16_t heat; /* ticks seen in user mode */
-    uint16_t need; /* so many make it worth a window */
-    bool used, direct;
-    struct window *window;
+    bool used;
+    struct by_level {
+        uint16_t heat; /* ticks seen there */
+        uint16_t need; /* so many make it worth a window */
+        bool direct;
+        struct window *window;
+    } level[2];        /* of user code, and of supervisor code if there is no global window */
 };
 #define ASPACE_SIZE 256u
 #define SITE_SIZE 65536u
@@ -149,7 +152,8 @@ struct bt {
     struct aspace aspace[ASPACE_SIZE];
     struct aspace *as;     /* of the current CR3; NULL: look it up */
     struct window *user_window;   /* of the current CR3; NULL: user code takes the checked way too */
-    struct window *global_window; /* the same for supervisor code */
+    struct window *super_window;  /* the same for supervisor code: the global one, or that of CR3 */
+    struct window *global_window; /* NULL: none, or it would be of no use */
     uint32_t no_global;    /* paging mode in which the global window was of no use */
     uint64_t gs_base;
     bool fsgsbase;         /* WRGSBASE may be used */

@@ -33,7 +33,7 @@ static void save_registers(struct cpu *c, const greg_t *g)
 static bool fill(struct bt *bt, struct tb *tb, unsigned k, const siginfo_t *info, const greg_t *g)
 {
     uint64_t at = (uintptr_t)info->si_addr;
-    struct window *w = tb->ctx->key & FETCH_USER ? bt->user_window : bt->global_window;
+    struct window *w = tb->ctx->key & FETCH_USER ? bt->user_window : bt->super_window;
     uint64_t base;
 
     if (!tb->ctx->direct || !w || g[REG_TRAPNO] != 14)

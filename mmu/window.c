@@ -532,6 +532,7 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
     struct walk k;
     uint32_t error;
     uint32_t pfn;
+    bool global = w->kind == WINDOW_GLOBAL;
     bool user = w->kind == WINDOW_USER;
     bool writable;
     unsigned run_max;
@@ -540,7 +541,7 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
 
     if (!mmu_walk(c, m, la, write ? WALK_WRITE : WALK_READ, user, false, &k, &error))
         return WINDOW_FAULT;
-    if (!user && !k.global) {
+    if (global && !k.global) {
         w->misfits++;
         return WINDOW_SLOW;
     }
@@ -553,11 +554,11 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
     if (k.large)
         u->large_map[la >> 27] |= 1u << (la >> 22 & 31);
     run_max = k.large || !k.pde_at ? RUN_MAX_LARGE : RUN_MAX;
-    if (k.pde_at && (user || k.pte_at)) {
+    if (k.pde_at && (!global || k.pte_at)) {
         bool pae = c->cr4 & CR4_PAE;
 
         /* page directories come and go with CR3: for the global window INVLPG must do there */
-        if (user && !trace_page(c, u, w, k.pde_at, pae ? la & 0xc0000000 : 0,
+        if (!global && !trace_page(c, u, w, k.pde_at, pae ? la & 0xc0000000 : 0,
                                 pae ? 2u << 20 : 4u << 20))
             return WINDOW_SLOW;
         if (k.pte_at && !trace_page(c, u, w, k.pte_at, la & (pae ? 0xffe00000 : 0xffc00000),
@@ -585,7 +586,7 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
                 ((page + run) & (run_max == RUN_MAX ? 511 : RUN_MAX_LARGE - 1)) == 0 || pfn + run >= ws->rmap_pages)
                 break;
             if (!mmu_walk(c, m, la + run * PAGE_SIZE, WALK_READ, user, true, &k, &error) ||
-                !k.accessed || (!user && !k.global))
+                !k.accessed || (global && !k.global))
                 break;
             q = memmap_page(m, k.pa);
             if (q.rd != p.rd + run * PAGE_SIZE ||

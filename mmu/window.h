@@ -2,7 +2,8 @@
  * one privilege. Shadow page tables, made of mmap.
  *
  * A user window shows what CPL 3 sees under one CR3. The global window shows what CPL 0 sees of pages
- * that survive a CR3 load (global ones, or all while paging is off), and serves every CR3.
+ * that survive a CR3 load (global ones, or all while paging is off), and serves every CR3. A supervisor
+ * window shows all that CPL 0 sees under one CR3, for kernels that have no global pages.
  *
  * A window is filled on demand, a run of pages at a time, and never shows more than the guest's page
  * tables allow: the pages of page tables that it was filled from are traced, and a write to an entry
@@ -16,7 +17,7 @@
 
 struct window;
 
-enum window_kind { WINDOW_USER, WINDOW_GLOBAL };
+enum window_kind { WINDOW_USER, WINDOW_SUPER, WINDOW_GLOBAL };
 
 enum window_fill {
     WINDOW_OK,     /* mapped: try again */

@@ -193,6 +193,7 @@ START_TEST(window)
 {
     static const uint8_t nop = 0x90;
     struct window *w;
+    struct window *super;
     uint32_t v = 0x11111111;
     volatile uint32_t *seen;
 
@@ -202,6 +203,7 @@ START_TEST(window)
     entry(0x2000, 0x5000 | 7);
     entry(0x2004, 0x6000 | 5);
     entry(0x2008, 0x2000 | 7); /* the table itself */
+    entry(0x2010, 0x8000 | 3); /* 404000h: for supervisors */
     memmap_write(map, 0x5000, &v, 4);
     c->cr3 = 0x1000;
     c->cr0 |= CR0_PG | CR0_WP;
@@ -223,6 +225,19 @@ START_TEST(window)
     ck_assert_int_eq(window_fill(c, w, 0x401000, true), WINDOW_FAULT);
     ck_assert_int_eq(window_fill(c, w, 0x403000, false), WINDOW_FAULT);
     ck_assert_int_eq(window_fill(c, w, 0x402000, true), WINDOW_SLOW); /* traced: never writable */
+    /* a supervisor's window of this CR3 shows its pages, global or not; a user's does not */
+    ck_assert_int_eq(window_fill(c, w, 0x404000, false), WINDOW_FAULT);
+    super = window_open(c, WINDOW_SUPER);
+    ck_assert_ptr_nonnull(super);
+    ck_assert_ptr_ne(super, w);
+    ck_assert_int_eq(window_fill(c, super, 0x404000, true), WINDOW_OK);
+    *(volatile uint32_t *)(window_base(super) + 0x404000) = 0x44444444;
+    memmap_read(map, 0x8000, &v, 4);
+    ck_assert_uint_eq(v, 0x44444444);
+    c->cr3 = 0x3000;
+    ck_assert(!window_valid(c, super, WINDOW_SUPER));
+    c->cr3 = 0x1000;
+    window_close(c, super);
     /* a page-table write takes effect at once, without INVLPG */
     ck_assert_uint_eq(window_counters(c)->mapped_pages, 1);
     entry(0x2000, 0x7000 | 7);
