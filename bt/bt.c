@@ -57,6 +57,16 @@ static bool ctx_matches(const struct ctx *x, const struct cpu *c, bool direct)
            x->cs_limit == c->seg[SEG_CS].limit && x->direct == direct;
 }
 
+/* Another selector for the same segment: an x87 instruction before had the old one. */
+static void note_cs(struct bt *bt, struct ctx *x)
+{
+    uint16_t cs = bt->c->seg[SEG_CS].sel;
+
+    if (x->cs != cs && bt->c->native.x87_last)
+        fpu_save(bt->c);
+    x->cs = cs;
+}
+
 /* The context of the code that is about to run. */
 static void find_ctx(struct bt *bt)
 {
@@ -66,8 +76,10 @@ static void find_ctx(struct bt *bt)
     unsigned h;
     unsigned n;
 
-    if (bt->cur && ctx_matches(bt->cur, c, direct))
+    if (bt->cur && ctx_matches(bt->cur, c, direct)) {
+        note_cs(bt, bt->cur);
         return;
+    }
     for (;;) {
         h = (c->seg[SEG_CS].base >> 4 ^ c->seg[SEG_CS].limit >> 8 ^ c->fetch_key * 7 ^ direct * 3) %
             CTX_MAX;
@@ -77,7 +89,7 @@ static void find_ctx(struct bt *bt)
             if (!x->used) {
                 if (bt->ctx_count >= CTX_MAX * 3 / 4)
                     break;
-                *x = (struct ctx){ .key = c->fetch_key, .cs_base = c->seg[SEG_CS].base,
+                *x = (struct ctx){ .key = c->fetch_key, .cs = c->seg[SEG_CS].sel, .cs_base = c->seg[SEG_CS].base,
                                    .cs_limit = c->seg[SEG_CS].limit, .direct = direct };
                 if (!tcache_table(x)) {
                     BUG_ON(!bt->ctx_count);
@@ -89,6 +101,7 @@ static void find_ctx(struct bt *bt)
                 return;
             }
             if (ctx_matches(x, c, direct)) {
+                note_cs(bt, x);
                 bt->cur = x;
                 return;
             }
@@ -453,6 +466,7 @@ static void state_changed(struct cpu *c)
     atomic_store(&c->native.safepoint, &safe_word);
     c->native.site_fn = (void *)(uintptr_t)callout_site;
     c->native.fpu_live = 0;
+    c->native.x87_last = 0;
     bt->flags_native = false;
     bt->fetch_gen = c->fetch_gen - 1;
     bt->flush_gen = c->flush_gen - 1;

@@ -40,6 +40,7 @@ struct ctx {
     uint32_t key;       /* FETCH_* */
     uint32_t cs_base;
     uint32_t cs_limit;
+    uint16_t cs;        /* the selector when this was entered last */
     bool direct;        /* memory operands go through the window */
     bool used;
     uint32_t *table;    /* by EIP: offset of a translation's `check`, 0: none. 16 GiB of address
@@ -212,6 +213,11 @@ void op_stop(struct cpu *c, const struct insn *i);
  * opposite (false: the state is not one that may be live); work out native.fpu_off and sse_off. */
 void fpu_save(struct cpu *c);
 bool fpu_load(struct cpu *c);
+/* The x87 instruction of *tb that ran last when instruction k is next: its number, or -1 if none of this
+ * translation says. */
+int x87_before(const struct tb *tb, unsigned k);
+/* What native.x87_last names it by. */
+uint32_t x87_name(const struct bt *bt, const struct tb *tb, unsigned k);
 void fpu_gate(struct cpu *c);
 
 /* callout.c */

@@ -87,6 +87,8 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, greg_t *g)
             return true;
         if (sig == SIGFPE && g[REG_TRAPNO] == 0)
             adapt_site(bt, tb, k, TROUBLE_SLOW);
+        if (c->native.fpu_live && x87_before(tb, k) >= 0)
+            c->native.x87_last = x87_name(bt, tb, (unsigned)x87_before(tb, k));
         save_registers(c, g);
         if (tb->fix[k] == FIX_RSI)
             c->r[ESI] = (uint32_t)g[REG_R11];

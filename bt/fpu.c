@@ -26,6 +26,83 @@ struct fxsave {
     uint8_t rest[512 - 160];
 } __attribute__((aligned(16)));
 
+/* --- the last x87 instruction and its operand (SDM 1 8.1.8) --- */
+
+/* Control instructions, which are not remembered; true: nor is one before them, as it was brought to struct
+ * fpu when they were called out for. */
+static const struct {
+    const char *name;
+    bool called;
+} control[] = {
+    { "fldenv", true }, { "fnstenv", true }, { "fnsave", true }, { "frstor", true }, { "fxsave", true },
+    { "fxrstor", true }, { "fninit", true }, { "fnclex", true }, { "fldcw", false }, { "fnstcw", false },
+    { "fnstsw", false }, { "fsetpm", true }, { "feni8087_nop", true }, { "fdisi8087_nop", true },
+};
+
+int x87_before(const struct tb *tb, unsigned k)
+{
+    while (k--) {
+        const struct insn_row *r = &insn_rows[tb->insns[k].row];
+        unsigned n;
+
+        if (r->cls != CLS_FPU || r->mnemonic[0] != 'f')
+            continue;
+        for (n = 0; n < ARRAY_SIZE(control) && strcmp(control[n].name, r->mnemonic); n++)
+            ;
+        if (n == ARRAY_SIZE(control))
+            return (int)k;
+        if (control[n].called)
+            return -1;
+    }
+    return -1;
+}
+
+uint32_t x87_name(const struct bt *bt, const struct tb *tb, unsigned k)
+{
+    return ((uint32_t)(tb - bt->tb) << 5 | k) + 1;
+}
+
+/* The linear address that native code has accessed at this one: of a window (or by gs:), or of RAM by an entry
+ * of the TLB. */
+static bool linear(const struct cpu *c, uint64_t at, gla_t *la)
+{
+    unsigned n;
+
+    *la = (gla_t)at;
+    if (at >> 32 == 0 || (at - c->native.window) >> 32 == 0)
+        return true;
+    for (n = 0; n < TLB_SIZE; n++) {
+        *la = (gla_t)(at - c->tlb->r[n].addend);
+        if ((*la & PAGE_MASK) == c->tlb->r[n].tag && c->tlb->r[n].addend + *la == at)
+            return true;
+    }
+    return false;
+}
+
+/* The instruction is known by its name. Its operand is known only if it has raised an exception that is not
+ * masked, as hosts keep it for that alone (and as newer CPUs do: CPUID.7.EBX bit 6). */
+static void fpu_point(struct cpu *c, const struct fxsave *f)
+{
+    struct bt *bt = bt_of(c);
+    uint32_t name = c->native.x87_last;
+    const struct tb *tb;
+    const struct insn *i;
+    gla_t la;
+
+    if (!name)
+        return;
+    c->native.x87_last = 0;
+    tb = &bt->tb[(name - 1) >> 5];
+    i = &tb->insns[(name - 1) & 31];
+    x87_point(&c->fpu, i, tb->eip + i->off, tb->ctx->cs);
+    if ((f->sw & SW_ES) && (i->flags & IF_MEM) && !c->fdp_untracked && linear(c, f->fdp, &la)) {
+        c->fpu.fdp = la - c->seg[i->seg].base;
+        c->fpu.fds = c->seg[i->seg].sel;
+    }
+}
+
+/* --- between struct cpu and the host's registers --- */
+
 void fpu_save(struct cpu *c)
 {
     struct fxsave f;
@@ -43,6 +120,7 @@ void fpu_save(struct cpu *c)
         p->r[(p->top + n) & 7].m = f.st[n].m;
         p->r[(p->top + n) & 7].se = f.st[n].se;
     }
+    fpu_point(c, &f);
     c->native.fpu_live = 0;
     c->native.fpu_off = c->native.sse_off = 1;
     bt_of(c)->fpu_saves++;
@@ -152,5 +230,7 @@ bool trans_fpu(struct tr *t)
     }
     gate(t, uses_xmm(t));
     copy_insn(t);
+    if (x87_before(t->tb, t->k + 1) == (int)t->k)
+        t->x87_at = (int)t->k;
     return true;
 }

@@ -93,6 +93,7 @@ void tcache_flush(struct bt *bt)
 {
     uint32_t n;
 
+    fpu_save(bt->c); /* it may name an instruction here */
     for (n = 0; n < bt->tb_count; n++)
         if (bt->tb[n].block)
             bt->tb[n].block->engine_data = NULL;

@@ -73,6 +73,13 @@ void emit_callout(struct tr *t)
     e_patch32(e_jmp32(e), t->bt->rw + t->bt->stub_site);
 }
 
+void emit_x87_last(struct tr *t, int k)
+{
+    if (k >= 0 && t->bt->opt.native_fpu)
+        e_store_imm32(&t->e, R15, CPU_OFF(native.x87_last), x87_name(t->bt, t->tb, (unsigned)k));
+    t->x87_at = -1;
+}
+
 void emit_exit(struct tr *t, int cc, uint32_t target, unsigned done)
 {
     struct exit_link *x = &t->exits[t->exit_count];
@@ -241,6 +248,7 @@ static void emit_cold(struct tr *t)
         e_patch32(t->miss[n].patch, e->p);
         e_mov(e, REX_W, RCX, R11);
         t->k = t->miss[n].k;
+        emit_x87_last(t, x87_before(t->tb, t->k));
         emit_callout(t);
     }
     t->tb->first_exit = bt->exit_count;
@@ -288,7 +296,7 @@ static void must_verify(struct bt *bt, const struct tb *tb)
 
 struct tb *translate(struct bt *bt, struct block *b, gla_t la)
 {
-    struct tr t = { .bt = bt, .b = b, .x = bt->cur, .eip = bt->c->eip };
+    struct tr t = { .bt = bt, .b = b, .x = bt->cur, .eip = bt->c->eip, .x87_at = -1 };
     struct tb *tb;
     bool has_checked = false;
     unsigned n;
@@ -328,12 +336,16 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
     t.e.p = bt->rw + bt->used;
     emit_head(&t);
     for (n = 0; n < b->n; n++) {
-        uint8_t *start = t.e.p;
+        enum insn_class cls = insn_rows[b->insn[n].row].cls;
+        uint8_t *start;
         unsigned misses = t.misses;
         unsigned exits = t.exit_count;
         bool fpu_checked = t.fpu_checked;
         bool sse_checked = t.sse_checked;
 
+        if (cls != CLS_FPU && cls != CLS_SIMD && cls != CLS_IDENT)
+            emit_x87_last(&t, t.x87_at); /* the translation may be left here */
+        start = t.e.p;
         t.i = &b->insn[n];
         t.row = &insn_rows[t.i->row];
         t.k = n;
@@ -348,10 +360,12 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
             t.exit_count = exits;
             t.fpu_checked = fpu_checked;
             t.sse_checked = sse_checked;
+            emit_x87_last(&t, t.x87_at);
             emit_callout(&t);
         }
     }
     tb->start[n] = offset_of(&t, t.e.p) - tb->code;
+    emit_x87_last(&t, t.x87_at);
     if (!t.ended)
         emit_exit(&t, -1, t.eip + b->bytes, b->n);
     emit_cold(&t);

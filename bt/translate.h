@@ -48,6 +48,7 @@ struct tr {
     unsigned exit_k[BLOCK_MAX + 2]; /* instructions done when the exit is taken */
     unsigned exit_count;
     bool fpu_checked, sse_checked;
+    int x87_at;                /* the last x87 instruction, if the code does not name it yet; or -1 */
     bool checked_now;          /* this instruction takes the checked way even in a direct context */
     bool ended;
     bool wraps;                /* its address wraps at 4 GiB: [base + r12] misses the window */
@@ -74,6 +75,8 @@ void mem_probe_code(struct tr *t, struct miss *m);
 
 /* The whole instruction, copied with its memory operand (if any) replaced. */
 void copy_insn(struct tr *t);
+/* Name the x87 instruction number k as the last one that ran. */
+void emit_x87_last(struct tr *t, int k);
 /* Call out to the interpreter for this instruction. */
 void emit_callout(struct tr *t);
 /* c->icount += n, in modes that count exactly. */

@@ -74,6 +74,7 @@ struct field {
 
 static const struct field fields[] = {
     FIELD(eip, true), FIELD(icount, true), FIELD(eflags, true), FIELD(native.tmp, true),
+    FIELD(native.x87_last, true),
     FIELD(cpl, false), FIELD(events, false), FIELD(seg, false), FIELD(native.fpu_off, false),
     FIELD(native.sse_off, false), FIELD(native.safepoint, false), FIELD(native.icount_stop, false),
     FIELD(native.window, false), FIELD(native.table, false), FIELD(native.itlb_super, false), FIELD(native.itlb_user, false),

@@ -218,6 +218,7 @@ struct cpu;
 struct native {
     uint32_t flags;      /* arithmetic flags as LAHF and SETO leave them: AH, AL */
     uint32_t tmp[2];
+    uint32_t x87_last;   /* the x87 instruction run last, if its pointers are not in fpu yet: see bt/fpu.c */
     uint8_t fpu_live;    /* the FPU state is in the host's registers */
     uint8_t fpu_off;     /* not 0: an x87 or MMX instruction needs a look first */
     uint8_t sse_off;     /* the same for SSE */
@@ -363,7 +364,7 @@ struct cpu {
     uint64_t rmw_buf[2];
     struct callouts *callouts; /* functions of plug-ins (callout.h) */
     uint32_t callout_mask;     /* bit n: something is registered for event n */
-    bool x87_untracked;   /* instructions leave the x87 pointers and opcode as they are (lockstep) */
+    bool fdp_untracked;   /* x87 instructions leave FDP and FDS as they are (lockstep) */
     bool rep_whole;       /* EVENT_KICK waits for the end of a repeated instruction (lockstep) */
     bool icount_exact;    /* c->icount must be exact: time comes from it */
     bool large_pages;     /* some TLB entry came from a page larger than 4 KiB */

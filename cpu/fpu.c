@@ -139,18 +139,19 @@ static unsigned modrm_of(const struct insn *i)
     return mod << 6 | (unsigned)i->reg << 3 | rm;
 }
 
+void x87_point(struct fpu *f, const struct insn *i, uint32_t eip, uint16_t cs)
+{
+    f->fip = eip;
+    f->fcs = cs;
+    f->fop = (uint16_t)((insn_rows[i->row].opcode & 7u) << 8 | modrm_of(i));
+}
+
 void x87_track(struct cpu *c, const struct insn *i)
 {
-    struct fpu *f = &c->fpu;
-
-    if (c->x87_untracked)
-        return;
-    f->fip = EIP_HERE;
-    f->fcs = c->seg[SEG_CS].sel;
-    f->fop = (uint16_t)((insn_rows[i->row].opcode & 7u) << 8 | modrm_of(i));
-    if (i->flags & IF_MEM) {
-        f->fdp = ea(c, i);
-        f->fds = c->seg[i->seg].sel;
+    x87_point(&c->fpu, i, EIP_HERE, c->seg[SEG_CS].sel);
+    if ((i->flags & IF_MEM) && !c->fdp_untracked) {
+        c->fpu.fdp = ea(c, i);
+        c->fpu.fds = c->seg[i->seg].sel;
     }
 }
 

@@ -154,6 +154,8 @@ static inline unsigned x87_done(struct cpu *c, struct sf *s)
 
 /* Remember the instruction and its operand (SDM 1 8.1.8). */
 void x87_track(struct cpu *c, const struct insn *i);
+/* The instruction alone: at this EIP, with this CS. */
+void x87_point(struct fpu *f, const struct insn *i, uint32_t eip, uint16_t cs);
 
 /* The transcendental instructions, by ModRM byte D9 F0..FF; ST(0) and ST(1) are not empty unless
  * HOST_FPU (fpu_trans.c). */

@@ -101,7 +101,7 @@ static void destroy(struct cpu *c)
     struct lockstep *ls = the;
 
     memmap_set_hooks(ls->first.map, NULL, NULL);
-    c->x87_untracked = c->rep_whole = false;
+    c->fdp_untracked = c->rep_whole = false;
     c->bus = ls->bus;
     c->bus_opaque = ls->bus_opaque;
     if (ls->first.real)
@@ -163,8 +163,8 @@ static int create(struct cpu *c, const char *options)
                     "smaller -m\n");
     }
     if (!rc) {
-        /* not every engine knows the place of each x87 instruction; both had better not */
-        c->x87_untracked = ls->second.c->x87_untracked = true;
+        /* not every engine knows the operand of each x87 instruction; both had better not */
+        c->fdp_untracked = ls->second.c->fdp_untracked = true;
         c->rep_whole = true; /* a kick comes from another thread, at no certain place */
         record_attach(ls);
     } else {

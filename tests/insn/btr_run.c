@@ -4,7 +4,7 @@
  * Flags that an instruction leaves undefined are followed through the reference's run: a translator
  * executes on the host and gets the host's. They are not compared at the end, nor in an EFLAGS image
  * that an exception pushed; a run in which an instruction uses one is no basis for a comparison.
- * Nor are x87 instruction and operand pointers compared, which native x87 code does not keep.
+ * Nor are x87 operand pointers compared, which native x87 code does not keep.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "btr_run.h"
@@ -343,11 +343,11 @@ static void note_pointers(struct cpu *c, const struct insn_row *row, const struc
     if (!(i->flags & IF_MEM))
         return;
     if (is(row, "fnstenv") || is(row, "fnsave")) {
-        unsigned from = i->flags & IF_O32 ? 12 : 6;
+        unsigned from = i->flags & IF_O32 ? 20 : 10;
 
-        ignore(c, operand(c, i) + from, all, i->flags & IF_O32 ? 16 : 8);
+        ignore(c, operand(c, i) + from, all, i->flags & IF_O32 ? 8 : 4);
     } else if (is(row, "fxsave")) {
-        ignore(c, operand(c, i) + 5, all, 19);
+        ignore(c, operand(c, i) + 16, all, 6);
     }
 }
 
@@ -511,7 +511,7 @@ static bool same_fpu(const struct fpu *a, const struct fpu *b)
     for (n = 0; n < 8; n++)
         if (a->r[n].m != b->r[n].m || a->r[n].se != b->r[n].se)
             return false;
-    return a->cw == b->cw && a->sw == b->sw && a->top == b->top && a->empty == b->empty &&
+    return a->fip == b->fip && a->fcs == b->fcs && a->fop == b->fop && a->cw == b->cw && a->sw == b->sw && a->top == b->top && a->empty == b->empty &&
            a->mxcsr == b->mxcsr && !memcmp(a->xmm, b->xmm, sizeof a->xmm);
 }
 

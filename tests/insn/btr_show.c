@@ -78,6 +78,8 @@ static void show_cpu(const char *who, const struct cpu *c, enum exit_reason why)
                c->seg[n].attr);
     printf("\n            cr0 %08x cr3 %08x cr4 %08x dr6 %08x dr7 %08x\n", c->cr0, c->cr3, c->cr4,
            c->dr[6], c->dr[7]);
+    printf("            x87 cw %04x sw %04x top %u empty %02x fop %03x at %04x:%08x\n", c->fpu.cw, c->fpu.sw,
+           c->fpu.top, c->fpu.empty, c->fpu.fop, c->fpu.fcs, c->fpu.fip);
 }
 
 static void show_fpu(const char *who, const struct fpu *f)

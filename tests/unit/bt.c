@@ -184,6 +184,39 @@ START_TEST(repeat_is_one)
 }
 END_TEST
 
+/* An x87 exception that is not masked leaves the instruction and its operand behind (SDM 1 8.1.8). */
+START_TEST(x87_pointers)
+{
+    static const uint8_t code[] = { 0xdb, 0xe3,                   /* fninit */
+                                    0xd9, 0x2d, 0, 0, 2, 0,       /* fldcw [20000h] */
+                                    0xd9, 0xe8,                   /* fld1 */
+                                    0xd8, 0x35, 8, 0, 2, 0,       /* fdiv dword [20008h]: by 0 */
+                                    0xd9, 0x35, 0x10, 0, 2, 0,    /* fnstenv [20010h] */
+                                    0xeb, 0xe8 };                 /* jmp to the beginning */
+    static const char *const options[] = { "heat=0,direct=off,icount=on", "heat=0,direct=force,icount=on" };
+    uint32_t env[7];
+    uint16_t cw = 0x37b;
+    unsigned n;
+
+    for (n = 0; n < ARRAY_SIZE(options); n++) {
+        start(code, sizeof code, options[n]);
+        c->seg[SEG_CS].sel = 0x18;
+        c->seg[SEG_DS].sel = 0x20;
+        memmap_write(map, 0x20000, &cw, 2);
+        c->icount_stop = 600;
+        ck_assert_int_eq(bt_engine.run(c), EXIT_ICOUNT);
+        memmap_read(map, 0x20010, env, sizeof env);
+        ck_assert_uint_eq(env[1] & 0x84, 0x84);           /* ES, ZE */
+        ck_assert_uint_eq(env[3], 0x1000a);
+        ck_assert_uint_eq(env[4], 0x0035u << 16 | 0x18);  /* opcode: D8 35 */
+        ck_assert_uint_eq(env[5], 0x20008);
+        ck_assert_uint_eq(env[6] & 0xffff, 0x20);
+        ck_assert_uint_gt(bt_of(c)->fpu_loads, 50);
+        finish();
+    }
+}
+END_TEST
+
 static void entry(gpa_t at, uint32_t v)
 {
     memmap_write(map, at, &v, 4);
@@ -266,6 +299,7 @@ Suite *bt_suite(void)
         tcase_add_test(t, verifier_direct);
         tcase_add_test(t, kick);
         tcase_add_test(t, repeat_is_one);
+        tcase_add_test(t, x87_pointers);
         tcase_add_test(t, window);
     }
     suite_add_tcase(s, t);
