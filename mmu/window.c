@@ -6,81 +6,10 @@
  * the linear range it governs.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "mmu/window.h"
+#include "mmu/window_int.h"
 
-#include "mmu/mmu_int.h"
-
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-
-#define WINDOW_MAX   48
-#define WINDOW_BYTES (1ull << 32)
-#define GUARD_BYTES  (1ull << 35) /* a REP that runs away: ECX * 4 bytes */
-#define VMA_BUDGET   40000
-#define RUN_MAX      16
-#define RUN_MAX_LARGE 256 /* inside large pages */
-#define NODE_MAX     (1u << 20)
-#define TRACE_MAX    (1u << 16)
-#define TRACE_HASH   4096
-#define IDLE_WRITES  24 /* a traced page table is let go after so many writes that hit nothing */
-
-#define SHOWN_W 0x80000000u /* in `page`: mapped writable */
-#define HIDDEN     0x40000000u /* taken away at the tick in the low bits */
-#define HIDDEN_TICK 0x00ffffffu
-#define THRASH_TICKS 8u        /* taken away and back within so many: thrashing */
-#define SHOWN_PFN 0x3fffffffu /* RAM page number + 1; 0: never mapped */
-
-struct window {
-    uint8_t *base;
-    uint32_t cr3;
-    uint64_t pdpte[4];
-    bool open;
-    enum window_kind kind;
-    uint32_t *page;       /* [1 << 20] */
-    uint16_t count[1024]; /* mapped pages by 4 MiB */
-    uint32_t mapped;
-    uint32_t vmas;        /* at most so many */
-    uint64_t used;        /* stamp, for eviction */
-    unsigned cost;
-    unsigned misfits, fits; /* asked for pages that it may not show; filled */
-};
-
-struct node { /* one place where a page of RAM is shown */
-    uint32_t next;
-    uint32_t at; /* linear page | window << 20 */
-};
-
-struct trace {
-    gpa_t page;
-    gla_t first;     /* linear address that its first entry governs */
-    uint32_t span;   /* bytes an entry governs */
-    uint32_t next;
-    uint16_t window;
-    uint16_t idle;
-    bool used;
-};
-
-struct windows {
-    struct window w[WINDOW_MAX];
-    uint32_t *rmap; /* by RAM page: first node, 0 none */
-    size_t rmap_pages;
-    struct node *node;
-    uint32_t node_count, node_free;
-    struct trace *trace;
-    uint32_t trace_count, trace_free;
-    uint32_t trace_hash[TRACE_HASH];
-    uint64_t stamp;
-    uint32_t tick;
-    struct window_counters n;
-};
-
-static struct windows *windows_of(struct cpu *c)
-{
-    struct mmu *u = c->mem_opaque;
-
-    return u->windows;
-}
 
 static void *reserve(size_t bytes)
 {
@@ -131,7 +60,7 @@ void windows_destroy(struct mmu *u)
 
 /* --- where pages of RAM are shown --- */
 
-static bool rmap_add(struct windows *ws, uint32_t pfn, uint32_t at)
+bool window_rmap_add(struct windows *ws, uint32_t pfn, uint32_t at)
 {
     uint32_t n = ws->node_free;
 
@@ -177,11 +106,6 @@ void window_tick(struct cpu *c)
 
 /* --- taking away --- */
 
-static bool shown(const struct window *w, uint32_t page)
-{
-    return w->page[page] && !(w->page[page] & HIDDEN);
-}
-
 static void hide(struct window *w, gla_t la, uint64_t bytes)
 {
     void *p = mmap(w->base + la, bytes, PROT_NONE,
@@ -190,7 +114,7 @@ static void hide(struct window *w, gla_t la, uint64_t bytes)
     BUG_ON(p == MAP_FAILED);
 }
 
-static void forget_page(struct windows *ws, struct window *w, uint32_t page)
+void window_forget_page(struct windows *ws, struct window *w, uint32_t page)
 {
     uint32_t v = w->page[page];
 
@@ -215,12 +139,12 @@ static unsigned zap(struct windows *ws, struct window *w, gla_t first, gla_t las
             p = (p | 1023) + 1;
             continue;
         }
-        if (!shown(w, p)) {
+        if (!window_shown(w, p)) {
             p++;
             continue;
         }
-        for (start = p; p <= end && shown(w, p); p++)
-            forget_page(ws, w, p);
+        for (start = p; p <= end && window_shown(w, p); p++)
+            window_forget_page(ws, w, p);
         hide(w, start << PAGE_SHIFT, (uint64_t)(p - start) << PAGE_SHIFT);
         ws->n.zaps++;
         total += p - start;
@@ -250,7 +174,7 @@ static void trace_drop(struct mmu *u, uint32_t n)
 }
 
 /* Empty the window and forget what it was filled from. */
-static void reset(struct mmu *u, struct window *w)
+void window_reset(struct mmu *u, struct window *w)
 {
     struct windows *ws = u->windows;
     uint32_t n;
@@ -261,8 +185,8 @@ static void reset(struct mmu *u, struct window *w)
             p |= 1023;
             continue;
         }
-        if (shown(w, p))
-            forget_page(ws, w, p);
+        if (window_shown(w, p))
+            window_forget_page(ws, w, p);
     }
     hide(w, 0, WINDOW_BYTES);
     madvise(w->page, sizeof(uint32_t) << 20, MADV_DONTNEED);
@@ -281,7 +205,7 @@ void windows_drop_all(struct mmu *u)
         struct window *w = &u->windows->w[n];
 
         if (w->open) {
-            reset(u, w);
+            window_reset(u, w);
             w->open = false;
         }
     }
@@ -305,11 +229,11 @@ again:
         struct window *w = &ws->w[ws->node[n].at >> 20];
         uint32_t page = ws->node[n].at & 0xfffff;
 
-        if (shown(w, page) && (w->page[page] & SHOWN_W)) {
+        if (window_shown(w, page) && (w->page[page] & SHOWN_W)) {
             w->page[page] &= ~SHOWN_W;
             w->vmas += 2;
             if (mprotect(w->base + ((uint64_t)page << PAGE_SHIFT), PAGE_SIZE, PROT_READ) < 0)
-                reset(u, w);
+                window_reset(u, w);
             ws->n.zaps++;
             goto again;
         }
@@ -332,7 +256,7 @@ void windows_invlpg(struct mmu *u, gla_t la, bool large)
 
 /* --- tracing --- */
 
-static bool trace_page(struct cpu *c, struct mmu *u, struct window *w, gpa_t entry_at, gla_t first,
+bool window_trace_page(struct cpu *c, struct mmu *u, struct window *w, gpa_t entry_at, gla_t first,
                        uint32_t span)
 {
     struct windows *ws = u->windows;
@@ -466,7 +390,7 @@ struct window *window_open(struct cpu *c, enum window_kind kind)
                         (base + WINDOW_BYTES + GUARD_BYTES)));
         w->base = base;
     } else if (w->open) {
-        reset(u, w);
+        window_reset(u, w);
     }
     w->open = true;
     w->kind = kind;
@@ -483,7 +407,7 @@ void window_close(struct cpu *c, struct window *w)
 {
     if (!w->open)
         return;
-    reset(c->mem_opaque, w);
+    window_reset(c->mem_opaque, w);
     w->open = false;
 }
 
@@ -498,126 +422,6 @@ unsigned window_cost(struct window *w)
 
     w->cost = 0;
     return v;
-}
-
-/* --- filling --- */
-
-/* Stay below the host's limit on mappings: empty the window used longest ago. */
-static void keep_budget(struct mmu *u, struct window *mine)
-{
-    struct windows *ws = u->windows;
-    struct window *oldest = NULL;
-    uint32_t total = 0;
-    unsigned n;
-
-    for (n = 0; n < WINDOW_MAX; n++) {
-        struct window *w = &ws->w[n];
-
-        total += w->vmas;
-        if (w->open && w->vmas && w != mine && (!oldest || w->used < oldest->used))
-            oldest = w;
-    }
-    if (total > VMA_BUDGET)
-        reset(u, oldest ? oldest : mine);
-}
-
-enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool write)
-{
-    struct mmu *u = c->mem_opaque;
-    struct windows *ws = u->windows;
-    struct memmap *m = u->map;
-    uint32_t page = la >> PAGE_SHIFT;
-    uint32_t wnum = (uint32_t)(w - ws->w) << 20;
-    struct phys_page p;
-    struct walk k;
-    uint32_t error;
-    uint32_t pfn;
-    bool global = w->kind == WINDOW_GLOBAL;
-    bool user = w->kind == WINDOW_USER;
-    bool writable;
-    unsigned run_max;
-    unsigned run;
-    bool again;
-
-    if (!mmu_walk(c, m, la, write ? WALK_WRITE : WALK_READ, user, false, &k, &error))
-        return WINDOW_FAULT;
-    if (global && !k.global) {
-        w->misfits++;
-        return WINDOW_SLOW;
-    }
-    p = memmap_page(m, k.pa);
-    if (!p.rd || p.rd < m->ram || p.rd >= m->ram + m->ram_size)
-        return WINDOW_SLOW;
-    writable = k.writable && p.wr == p.rd && !memmap_watched(m, k.pa);
-    if (write && !writable)
-        return WINDOW_SLOW;
-    if (k.large)
-        u->large_map[la >> 27] |= 1u << (la >> 22 & 31);
-    run_max = k.large || !k.pde_at ? RUN_MAX_LARGE : RUN_MAX;
-    if (k.pde_at && (!global || k.pte_at)) {
-        bool pae = c->cr4 & CR4_PAE;
-
-        /* page directories come and go with CR3: for the global window INVLPG must do there */
-        if (!global && !trace_page(c, u, w, k.pde_at, pae ? la & 0xc0000000 : 0,
-                                pae ? 2u << 20 : 4u << 20))
-            return WINDOW_SLOW;
-        if (k.pte_at && !trace_page(c, u, w, k.pte_at, la & (pae ? 0xffe00000 : 0xffc00000),
-                                    PAGE_SIZE))
-            return WINDOW_SLOW;
-        /* tracing may have found that this very page holds page tables */
-        if (writable && memmap_watched(m, k.pa)) {
-            writable = false;
-            if (write)
-                return WINDOW_SLOW;
-        }
-    }
-    keep_budget(u, w);
-    pfn = (p.rd - m->ram) >> PAGE_SHIFT;
-    again = (w->page[page] & HIDDEN) &&
-            ((ws->tick - w->page[page]) & HIDDEN_TICK) < THRASH_TICKS;
-    if (shown(w, page))
-        forget_page(ws, w, page);
-    /* as long a run as is contiguous and has the same rights */
-    for (run = 0; run < run_max; run++) {
-        if (run) {
-            struct phys_page q;
-
-            if (page + run >= 1u << 20 || shown(w, page + run) ||
-                ((page + run) & (run_max == RUN_MAX ? 511 : RUN_MAX_LARGE - 1)) == 0 || pfn + run >= ws->rmap_pages)
-                break;
-            if (!mmu_walk(c, m, la + run * PAGE_SIZE, WALK_READ, user, true, &k, &error) ||
-                !k.accessed || (global && !k.global))
-                break;
-            q = memmap_page(m, k.pa);
-            if (q.rd != p.rd + run * PAGE_SIZE ||
-                writable != (k.writable && q.wr == q.rd && !memmap_watched(m, k.pa)))
-                break;
-        }
-        if (!rmap_add(ws, pfn + run, (page + run) | wnum))
-            break;
-        w->page[page + run] = (pfn + run + 1) | (writable ? SHOWN_W : 0);
-        w->count[(page + run) >> 10]++;
-        w->mapped++;
-    }
-    if (!run)
-        return WINDOW_SLOW;
-    if (mmap(w->base + ((uint64_t)page << PAGE_SHIFT), (size_t)run << PAGE_SHIFT,
-             PROT_READ | (writable ? PROT_WRITE : 0),
-             MAP_SHARED | MAP_FIXED | (run <= RUN_MAX ? MAP_POPULATE : 0),
-             m->memfd, (off_t)pfn << PAGE_SHIFT) == MAP_FAILED) {
-        unsigned n;
-
-        for (n = 0; n < run; n++)
-            forget_page(ws, w, page + n);
-        reset(u, w);
-        return WINDOW_SLOW;
-    }
-    w->fits++;
-    w->vmas += 2;
-    w->cost += again;
-    ws->n.fills++;
-    ws->n.pages += run;
-    return again ? WINDOW_AGAIN : WINDOW_OK;
 }
 
 const struct window_counters *window_counters(struct cpu *c)
