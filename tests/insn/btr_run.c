@@ -243,6 +243,16 @@ static bool decode_here(struct cpu *c, struct insn *i, uint8_t *b)
     return insn_decode(i, b, 15, c->fetch_key & FETCH_D, c->features) == DECODE_OK;
 }
 
+/* Whether code is about to run, or to go on, where a device answers. */
+static bool in_device(struct cpu *c)
+{
+    gla_t la = c->seg[SEG_CS].base + c->eip;
+    gpa_t pa;
+
+    return (c->mem->debug_translate(c, la, &pa) && pa >> PAGE_SHIFT == PG_IO) ||
+           (c->mem->debug_translate(c, la + 14, &pa) && pa >> PAGE_SHIFT == PG_IO);
+}
+
 static gla_t operand(const struct cpu *c, const struct insn *i)
 {
     return c->seg[i->seg].base +
@@ -399,6 +409,21 @@ static bool tables_written(const struct compare *k, const struct env *e, const s
     return false;
 }
 
+/* mov dword [an entry], imm32 where INVLPG or a CR3 load does not follow: right only if the entry is absent,
+ * and a loop comes here again. */
+static bool rewrites_entry(const struct compare *k, const struct seq *s, const uint8_t *code)
+{
+    unsigned n;
+
+    if (!s->pte_count || code[0] != 0xc7 || code[1] != 5 || (code[10] == 0x0f && (code[11] & 0xfe) == 0) ||
+        (code[10] == 0x0f && code[11] == 0x20))
+        return false;
+    for (n = 0; n < s->pte_count; n++)
+        if (load32(code + 2) == s->pte[n] && (k->ref.m->ram[s->pte[n]] & 1))
+            return true;
+    return false;
+}
+
 static enum verdict run_reference(struct compare *k, const struct env *e, const struct seq *s)
 {
     struct cpu *c = k->ref.c;
@@ -420,6 +445,10 @@ static enum verdict run_reference(struct compare *k, const struct env *e, const 
         row = &insn_rows[ok ? i.row : 0];
         if (trace.steps == STEPS_MAX)
             return V_ENDLESS;
+        if (!idle && in_device(c))
+            return V_ENDLESS; /* how often it reads there is an engine's own affair */
+        if (ok && rewrites_entry(k, s, trace.done[trace.steps].bytes))
+            return V_TABLES;
         if (!idle) {
             trace.done[trace.steps].eip = c->eip;
             trace.done[trace.steps].eax = c->r[EAX];
@@ -451,7 +480,7 @@ static enum verdict run_reference(struct compare *k, const struct env *e, const 
             undef |= trace.undef;
             trace.cmps_fault |= ok && is(row, "cmps");
             trace.pushed |= undef;
-            if (undef && (c->exc_next != trace.before_exc + 1 || !note_frame(e, c, x, undef)))
+            if (undef && ((ok && is(row, "int") && e->v86) || c->exc_next != trace.before_exc + 1 || !note_frame(e, c, x, undef)))
                 return V_UNDEFINED;
         } else if (ok && undef && (is(row, "int") || c->tr.sel != tr)) {
             return V_UNDEFINED; /* redirected in virtual-8086 mode; kept in a task's segment */
@@ -577,7 +606,7 @@ static uint32_t ram_difference(struct compare *k)
         return RAM_SIZE;
     /* CMPS reads the other operand first on AMD's CPUs: its page is then accessed, as SDM 3A 4.8
      * allows, though the one that the reference reads first faults */
-    for (at = PG_PD * PAGE_SIZE; at < PG_GOLD * PAGE_SIZE && trace.cmps_fault; at += 4)
+    for (at = 0; at < RAM_SIZE && trace.cmps_fault; at += 4)
         if ((b[at] ^ a[at]) == PTE_A && b[at] & PTE_A)
             memmap_write(k->ref.m, at, b + at, 1);
     if (!memcmp(a, b, RAM_SIZE))
