@@ -9,11 +9,14 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
 
+#include <time.h>
+
 #define NEED_FIRST  2
 #define NEED_MAX    128
 #define NEED_SUPER  20000u /* callouts (TLB misses, mostly) before supervisor code gets its window */
 #define COST_MAX    120u /* mappings taken away or mapped again per tick: about 0.5 ms of 4 */
 #define SITE_LIMIT  24u
+#define SWEEP_MS    4u
 #define LEVEL_MAX   8    /* 1024 ticks: some seconds */
 
 static void retry_sites(struct bt *bt);
@@ -115,10 +118,26 @@ static void weigh(struct bt *bt, enum window_kind kind, bool seen)
     }
 }
 
+/* Pages that have lost their code become data again after some milliseconds. */
+void adapt_sweep(struct bt *bt)
+{
+    struct timespec ts;
+    uint64_t now;
+
+    if (!bt->c->blocks->empty)
+        return;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+    if (now - bt->swept < SWEEP_MS)
+        return;
+    bt->swept = now;
+    blocks_sweep(bt->c);
+}
+
 void adapt_tick(struct bt *bt, bool user)
 {
-    if (!(++bt->tick & 31))
-        blocks_sweep(bt->c);
+    bt->tick++;
+    adapt_sweep(bt);
     if (bt->global_window && window_useless(bt->global_window))
         bt->as = NULL;
     window_tick(bt->c);

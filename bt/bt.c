@@ -18,7 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static const uint32_t safe_word;
 
 /* Another thread, or a device, wants the CPU to stop at the next block. */
 static void kick(struct cpu *c)
@@ -307,7 +306,7 @@ static enum exit_reason run_loop(struct cpu *c)
         uint32_t off;
 
         if (!atomic_load_explicit(&c->native.safepoint, memory_order_relaxed))
-            atomic_store_explicit(&c->native.safepoint, &safe_word, memory_order_seq_cst);
+            atomic_store_explicit(&c->native.safepoint, &c->native.safe_word, memory_order_seq_cst);
         if (unlikely(c->events)) {
             bool user = c->cpl == 3;
             bool may = c->eflags & EFLAGS_IF;
@@ -397,6 +396,7 @@ static enum exit_reason run(struct cpu *c)
         bt_of(c)->flags_native = false;
         interp_exception(c);
     }
+    adapt_sweep(bt_of(c));
     why = run_loop(c);
     fpu_save(c);
     c->cur = &insn_none;
@@ -449,7 +449,7 @@ static int create(struct cpu *c, const char *options)
     c->engine_kick = kick;
     c->blocks->killed = tcache_kill;
     c->blocks->flushed = on_blocks_flushed;
-    atomic_store(&c->native.safepoint, &safe_word);
+    atomic_store(&c->native.safepoint, &c->native.safe_word);
     c->native.site_fn = (void *)(uintptr_t)callout_site;
     bt->fsgsbase = getauxval(AT_HWCAP2) >> 1 & 1;
     stubs_emit(bt);
@@ -463,7 +463,7 @@ static void state_changed(struct cpu *c)
 
     memset(c->native.itlb_super, 0, sizeof c->native.itlb_super);
     memset(c->native.itlb_user, 0, sizeof c->native.itlb_user);
-    atomic_store(&c->native.safepoint, &safe_word);
+    atomic_store(&c->native.safepoint, &c->native.safe_word);
     c->native.site_fn = (void *)(uintptr_t)callout_site;
     c->native.fpu_live = 0;
     c->native.x87_last = 0;

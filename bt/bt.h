@@ -74,6 +74,7 @@ struct tb {
     uint32_t eip;
     uint32_t code;        /* offset of `check` in the cache */
     uint32_t entry;       /* offset of `entry` */
+    uint32_t loop;        /* the same for jumps from itself */
     uint32_t size;
     uint32_t cookie[2];   /* of its page, and of the second page of a straddling one (or 0) */
     uint32_t incoming;    /* first exit linked to it */
@@ -155,6 +156,7 @@ struct bt {
     struct window *user_window;   /* of the current CR3; NULL: user code takes the checked way too */
     struct window *super_window;  /* the same for supervisor code: the global one, or that of CR3 */
     struct window *global_window; /* NULL: none, or it would be of no use */
+    uint64_t swept;        /* ms: when code pages were last looked through */
     uint32_t no_global;    /* paging mode in which the global window was of no use */
     uint64_t gs_base;
     bool fsgsbase;         /* WRGSBASE may be used */
@@ -241,6 +243,8 @@ void perfmap_add(struct bt *bt, const struct tb *tb);
 /* adapt.c */
 /* CR3 may have changed: find the window of the current address space. */
 void adapt_find(struct bt *bt);
+/* At interrupts, and whenever the engine starts to run. */
+void adapt_sweep(struct bt *bt);
 /* An interrupt came (from user mode or not): the clock of promotion and demotion. */
 void adapt_tick(struct bt *bt, bool user);
 /* A memory operand of instruction k of *tb was trouble, so much. Retranslates it if it was too often. */

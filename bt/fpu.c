@@ -199,7 +199,10 @@ static bool uses_xmm(const struct tr *t)
     return t->row->map == MAP_P2 && *t->raw.opcode == 0xae;
 }
 
-bool trans_fpu(struct tr *t)
+enum { FPU_CALL, FPU_FENCE, FPU_HINT, FPU_COPY };
+
+/* What is to be done with an x87, MMX or SSE instruction. */
+static int treatment(const struct tr *t)
 {
     const struct insn_row *r = t->row;
     unsigned op = *t->raw.opcode;
@@ -207,26 +210,49 @@ bool trans_fpu(struct tr *t)
     bool mem = t->i->flags & IF_MEM;
 
     if (r->attr & A_UNDOC)
-        return false;
+        return FPU_CALL;
     if (r->map == MAP_P2) {
         if (op == 0x18)
-            return true; /* prefetch: a hint */
+            return FPU_HINT; /* prefetch */
         if (op == 0xf7)
-            return false; /* MASKMOV: DS:EDI */
-        if (op == 0xae && !mem) {
-            /* Fences run whatever the state is, so they say nothing about it. ModRM.rm means nothing;
-             * in its usual form everybody can read them. */
-            e8(&t->e, 0x0f);
-            e8(&t->e, 0xae);
-            e8(&t->e, 0xc0 | reg << 3);
-            return true;
-        }
+            return FPU_CALL; /* MASKMOV: DS:EDI */
+        if (op == 0xae && !mem)
+            return FPU_FENCE;
         if (op == 0xae && mem && reg != 3)
-            return false; /* FXSAVE FXRSTOR CLFLUSH; LDMXCSR: some hosts have more bits than the guest */
+            return FPU_CALL; /* FXSAVE FXRSTOR CLFLUSH; LDMXCSR: some hosts have more bits than the guest */
     } else if (r->op[0] == OP_Menv || r->op[0] == OP_Msave) {
-        return false; /* these show addresses of code and data */
+        return FPU_CALL; /* these show addresses of code and data */
     } else if (op == 0xdb && !mem && (*t->raw.modrm & 0xf8) == 0xe0) {
-        return false; /* FNINIT, FNCLEX: the FERR# pin */
+        return FPU_CALL; /* FNINIT, FNCLEX: the FERR# pin */
+    }
+    return FPU_COPY;
+}
+
+bool fpu_comes_first(const struct tr *t)
+{
+    return (t->row->cls == CLS_FPU || t->row->cls == CLS_SIMD) && t->bt->opt.native_fpu &&
+           treatment(t) == FPU_COPY;
+}
+
+void fpu_gate_here(struct tr *t)
+{
+    gate(t, uses_xmm(t));
+}
+
+bool trans_fpu(struct tr *t)
+{
+    switch (treatment(t)) {
+    case FPU_CALL:
+        return false;
+    case FPU_HINT:
+        return true;
+    case FPU_FENCE:
+        /* Fences run whatever the state is, so they say nothing about it. ModRM.rm means nothing;
+         * in its usual form everybody can read them. */
+        e8(&t->e, 0x0f);
+        e8(&t->e, 0xae);
+        e8(&t->e, 0xc0 | (*t->raw.modrm & 0x38));
+        return true;
     }
     gate(t, uses_xmm(t));
     copy_insn(t);

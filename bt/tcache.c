@@ -202,7 +202,9 @@ void tcache_link(struct bt *bt, uint32_t exit, struct tb *to)
     to->incoming = exit;
     if (from->cookie[0] != to->cookie[0] || from->cookie[1] || to->cookie[1])
         patch(bt, x->patch, to->code);
-    else if (to->eip > from->eip && !bt->opt.icount)
+    else if (to == from)
+        patch(bt, x->patch, to->loop);
+    else if (to->eip > from->eip && !bt->opt.icount && to->loop == to->entry)
         patch(bt, x->patch, to->code + to->start[0]); /* forward: no loop without a safepoint */
     else
         patch(bt, x->patch, to->entry);

@@ -124,6 +124,9 @@ static void emit_head(struct tr *t)
         e_mov(e, REX_W, RCX, R11);
     }
     tb->entry = offset_of(t, e->p);
+    if (fpu_comes_first(t))
+        fpu_gate_here(t); /* a loop need not ask again */
+    tb->loop = offset_of(t, e->p);
     if (t->bt->opt.icount) {
         /* stop - icount - n is negative: not enough left */
         e_load64(e, R9, R15, CPU_OFF(icount));
@@ -334,6 +337,9 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
 
     t.tb = tb;
     t.e.p = bt->rw + bt->used;
+    t.i = &b->insn[0];
+    t.row = &insn_rows[t.i->row];
+    parse_raw(&t, b->code);
     emit_head(&t);
     for (n = 0; n < b->n; n++) {
         enum insn_class cls = insn_rows[b->insn[n].row].cls;

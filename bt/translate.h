@@ -73,6 +73,10 @@ bool mem_is_write(const struct tr *t, unsigned *size);
 /* The rest of a probe for writing that missed: a page with code may be written where the code is not. */
 void mem_probe_code(struct tr *t, struct miss *m);
 
+/* Whether the instruction is one that trans_fpu() copies, and the state must be looked at before it; do so. */
+bool fpu_comes_first(const struct tr *t);
+void fpu_gate_here(struct tr *t);
+
 /* The whole instruction, copied with its memory operand (if any) replaced. */
 void copy_insn(struct tr *t);
 /* Name the x87 instruction number k as the last one that ran. */

@@ -86,6 +86,7 @@ void blocks_flush(struct cpu *c)
     memset(in->hash, 0, sizeof in->hash);
     memset(in->jump, 0, sizeof in->jump);
     in->used = 0;
+    in->empty = NULL;
     in->flush_wanted = false;
     in->flushes++;
     if (in->flushed)
@@ -109,13 +110,20 @@ static void cover_add(struct code_page *p, unsigned first, unsigned last)
     p->count++;
 }
 
-static void cover_remove(struct code_page *p, unsigned first, unsigned last)
+static void cover_remove(struct block_cache *in, struct code_page *p, unsigned first, unsigned last)
 {
     unsigned n;
 
     for (n = first >> COVER_BITS; n <= last >> COVER_BITS; n++)
         p->cover[n] -= p->cover[n] != 255;
-    p->count--;
+    if (--p->count)
+        return;
+    p->sweeps = 0;
+    if (!p->listed) {
+        p->listed = true;
+        p->empty_next = in->empty;
+        in->empty = p;
+    }
 }
 
 static bool covered(const struct code_page *p, unsigned first, unsigned last)
@@ -142,6 +150,8 @@ static bool page_add(struct cpu *c, struct block *b, gpa_t page, unsigned which,
             return false;
         p->page = page;
         p->count = 0;
+        p->listed = false;
+        p->sweeps = 0;
         memset(p->cover, 0, sizeof p->cover);
         memset(p->blocks, 0, sizeof p->blocks);
         p->next = NULL;
@@ -175,13 +185,25 @@ static void kill_block(struct cpu *c, struct block *b)
 }
 
 #define BLOCK_BYTES (BLOCK_MAX * 15)
-#define IDLE_WRITES 64 /* a page that was written so often since it held code is let go */
+#define IDLE_WRITES 64 /* a page that was written so often since it held code is let go, */
+#define IDLE_SWEEPS 3  /* or that has gone through so many sweeps */
+#define PAGE_GONE   255
 
 /* Which of its pages a block is in the list of `piece` for. Both may be the same page, seen at two
  * linear addresses; a straddling block begins in the last piece. */
 static unsigned block_which(const struct block *b, gpa_t page, unsigned piece)
 {
     return piece == 0 && b->pa2 == page;
+}
+
+/* A page without blocks is data from now on. */
+static void let_go(struct cpu *c, struct code_page **slot)
+{
+    struct code_page *p = *slot;
+
+    *slot = p->next;
+    p->sweeps = PAGE_GONE;
+    c->mem->unwatch_code(c, p->page);
 }
 
 static void invalidate_page(struct cpu *c, gpa_t pa, unsigned len)
@@ -196,8 +218,7 @@ static void invalidate_page(struct cpu *c, gpa_t pa, unsigned len)
     if (!p)
         return;
     if (!p->count && ++p->idle >= IDLE_WRITES) {
-        *slot = p->next;
-        c->mem->unwatch_code(c, page);
+        let_go(c, slot);
         return;
     }
     if (!covered(p, first, first + len - 1))
@@ -218,7 +239,7 @@ static void invalidate_page(struct cpu *c, gpa_t pa, unsigned len)
                 if (!b->dead)
                     kill_block(c, b);
                 *link = b->page_next[which];
-                cover_remove(p, start, (end < PAGE_SIZE ? end : PAGE_SIZE) - 1);
+                cover_remove(in, p, start, (end < PAGE_SIZE ? end : PAGE_SIZE) - 1);
             } else {
                 link = &b->page_next[which];
             }
@@ -242,20 +263,18 @@ static void invalidate(struct cpu *c, gpa_t pa, unsigned len)
 void blocks_sweep(struct cpu *c)
 {
     struct block_cache *in = c->blocks;
-    unsigned n;
+    struct code_page **link = &in->empty;
 
-    for (n = 0; n < 1 << BLOCK_PAGE_BITS; n++) {
-        struct code_page **slot = &in->pages[n];
+    while (*link) {
+        struct code_page *p = *link;
 
-        while (*slot) {
-            struct code_page *p = *slot;
-
-            if (!p->count && (p->idle += IDLE_WRITES / 2) > IDLE_WRITES) {
-                *slot = p->next;
-                c->mem->unwatch_code(c, p->page);
-            } else {
-                slot = &p->next;
-            }
+        if (p->sweeps != PAGE_GONE && !p->count && ++p->sweeps >= IDLE_SWEEPS)
+            let_go(c, page_slot(in, p->page));
+        if (p->sweeps == PAGE_GONE || p->count) {
+            p->listed = false;
+            *link = p->empty_next;
+        } else {
+            link = &p->empty_next;
         }
     }
 }

@@ -51,7 +51,10 @@ struct block {
 struct code_page {
     gpa_t page;
     uint32_t count;                /* blocks */
-    uint32_t idle;                 /* writes and sweeps since it lost its last block */
+    uint32_t idle;                 /* writes seen since it lost its last block */
+    uint8_t sweeps;                /* the same of sweeps; PAGE_GONE: it is no longer in the table */
+    bool listed;                   /* among the empty ones */
+    struct code_page *empty_next;
     uint8_t cover[COVERS + 4];     /* the last ones are 0 */
     struct block *blocks[PIECES];
     struct code_page *next;
@@ -74,6 +77,7 @@ struct block_cache {
     uint8_t *arena;
     size_t used;
     bool flush_wanted;
+    struct code_page *empty; /* pages that have lost their blocks, and some that have new ones */
     struct block *scratch; /* for code that is not in memory */
     /* an engine's hooks: a block with engine_data dies; all blocks are gone */
     void (*killed)(struct cpu *c, struct block *b);
@@ -108,7 +112,7 @@ const struct fetch_entry *block_fetch_page(struct cpu *c, gla_t la);
  * is not 0, or the next ones as far as the write may reach. Right until the page is no longer watched. */
 const uint8_t *blocks_cover(struct cpu *c, gpa_t page);
 
-/* To be called now and then: lets go of pages that have held no code for some time. */
+/* To be called every few milliseconds: lets go of pages that have held no code for some time. */
 void blocks_sweep(struct cpu *c);
 
 /* Drop everything. Only between blocks. */

@@ -211,7 +211,8 @@ enum { TLB_SUPER, TLB_USER, TLB_CHECK, TLB_COUNT }; /* CHECK: alignment checks, 
 struct insn;
 struct cpu;
 
-/* What translated code keeps beside the architectural state (see bt/). */
+/* What translated code keeps beside the architectural state (see bt/). All that every block reads is in the
+ * first cache line: a guest's loop that just fits into the host's first-level cache loses little of it. */
 #define ITLB_SUPER 4096u
 #define ITLB_USER 512u
 #define INVLPG_RING 8u
@@ -222,6 +223,7 @@ struct native {
     uint8_t fpu_live;    /* the FPU state is in the host's registers */
     uint8_t fpu_off;     /* not 0: an x87 or MMX instruction needs a look first */
     uint8_t sse_off;     /* the same for SSE */
+    uint32_t safe_word;  /* what safepoint points to unless the CPU is to stop */
     uint64_t host_sp;    /* the stack of C while translated code runs; 0 when it does not */
     uint64_t resume;     /* where to go on after a callout */
     const uint32_t *_Atomic safepoint; /* read at every block: an invalid address stops there */
@@ -323,7 +325,7 @@ struct cpu {
     uint64_t msr_pat, msr_misc_enable, msr_mtrr_def, msr_mcg_status, msr_bios_sign;
     uint64_t msr_mtrr_fix[11], msr_mtrr_var[16];
     struct fpu fpu __attribute__((aligned(16)));
-    struct native native;
+    struct native native __attribute__((aligned(64)));
 
     /* --- between instructions --- */
     bool halted;
