@@ -83,11 +83,8 @@ void adapt_find(struct bt *bt)
         bt->global_window = NULL;
     else if (!window_valid(c, bt->global_window, WINDOW_GLOBAL))
         bt->global_window = window_open(c, WINDOW_GLOBAL);
-    /* the second to be opened may close the first, if there are too many */
     bt->super_window = bt->global_window ? bt->global_window : local(bt, WINDOW_SUPER);
     bt->user_window = local(bt, WINDOW_USER);
-    if (bt->super_window && !bt->global_window)
-        bt->super_window = local(bt, WINDOW_SUPER);
 }
 
 /* A window that costs more than it is worth: more patience before the next one. */

@@ -18,7 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-
 /* Another thread, or a device, wants the CPU to stop at the next block. */
 static void kick(struct cpu *c)
 {
@@ -118,8 +117,7 @@ static void follow_flush(struct bt *bt)
     uint32_t n = c->invlpg_count - bt->invlpg_count;
 
     if (c->global_gen != bt->global_gen || n > INVLPG_RING || bt->opt.icount) {
-        memset(c->native.itlb_super, 0, sizeof c->native.itlb_super);
-        memset(c->native.itlb_user, 0, sizeof c->native.itlb_user);
+        itlb_clear(c);
         bt->super_local = false;
     } else if (c->flush_gen != bt->flush_gen) {
         memset(c->native.itlb_user, 0, sizeof c->native.itlb_user);
@@ -461,8 +459,7 @@ static void state_changed(struct cpu *c)
 {
     struct bt *bt = bt_of(c);
 
-    memset(c->native.itlb_super, 0, sizeof c->native.itlb_super);
-    memset(c->native.itlb_user, 0, sizeof c->native.itlb_user);
+    itlb_clear(c);
     atomic_store(&c->native.safepoint, &c->native.safe_word);
     c->native.site_fn = (void *)(uintptr_t)callout_site;
     c->native.fpu_live = 0;

@@ -181,6 +181,13 @@ struct bt {
 
 #define CPU_OFF(field) ((int32_t)offsetof(struct cpu, field))
 
+/* Forget all pages of code. */
+static inline void itlb_clear(struct cpu *c)
+{
+    memset(c->native.itlb_super, 0, sizeof c->native.itlb_super);
+    memset(c->native.itlb_user, 0, sizeof c->native.itlb_user);
+}
+
 /* The itlb slot of a linear address, in code of this key. */
 static inline uint32_t *itlb_slot(struct cpu *c, uint32_t key, gla_t la)
 {
@@ -215,8 +222,8 @@ void op_stop(struct cpu *c, const struct insn *i);
  * opposite (false: the state is not one that may be live); work out native.fpu_off and sse_off. */
 void fpu_save(struct cpu *c);
 bool fpu_load(struct cpu *c);
-/* The x87 instruction of *tb that ran last when instruction k is next: its number, or -1 if none of this
- * translation says. */
+/* The x87 instruction of *tb that ran last when instruction k is next: its number, or -1 if there is none, or
+ * none since translated code has named one. */
 int x87_before(const struct tb *tb, unsigned k);
 /* What native.x87_last names it by. */
 uint32_t x87_name(const struct bt *bt, const struct tb *tb, unsigned k);

@@ -69,6 +69,7 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, greg_t *g)
     uint32_t off;
     uint32_t why;
     unsigned k;
+    int last;
 
     if (pc < (uintptr_t)bt->rx || pc >= (uintptr_t)bt->rx + bt->used)
         return false;
@@ -87,8 +88,8 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, greg_t *g)
             return true;
         if (sig == SIGFPE && g[REG_TRAPNO] == 0)
             adapt_site(bt, tb, k, TROUBLE_SLOW);
-        if (c->native.fpu_live && x87_before(tb, k) >= 0)
-            c->native.x87_last = x87_name(bt, tb, (unsigned)x87_before(tb, k));
+        if (c->native.fpu_live && (last = x87_before(tb, k)) >= 0)
+            c->native.x87_last = x87_name(bt, tb, (unsigned)last);
         save_registers(c, g);
         if (tb->fix[k] == FIX_RSI)
             c->r[ESI] = (uint32_t)g[REG_R11];

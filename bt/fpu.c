@@ -28,31 +28,13 @@ struct fxsave {
 
 /* --- the last x87 instruction and its operand (SDM 1 8.1.8) --- */
 
-/* Control instructions, which are not remembered; true: nor is one before them, as it was brought to struct
- * fpu when they were called out for. */
-static const struct {
-    const char *name;
-    bool called;
-} control[] = {
-    { "fldenv", true }, { "fnstenv", true }, { "fnsave", true }, { "frstor", true }, { "fxsave", true },
-    { "fxrstor", true }, { "fninit", true }, { "fnclex", true }, { "fldcw", false }, { "fnstcw", false },
-    { "fnstsw", false }, { "fsetpm", true }, { "feni8087_nop", true }, { "fdisi8087_nop", true },
-};
-
 int x87_before(const struct tb *tb, unsigned k)
 {
     while (k--) {
         const struct insn_row *r = &insn_rows[tb->insns[k].row];
-        unsigned n;
 
-        if (r->cls != CLS_FPU || r->mnemonic[0] != 'f')
-            continue;
-        for (n = 0; n < ARRAY_SIZE(control) && strcmp(control[n].name, r->mnemonic); n++)
-            ;
-        if (n == ARRAY_SIZE(control))
-            return (int)k;
-        if (control[n].called)
-            return -1;
+        if (r->cls == CLS_FPU)
+            return r->attr & A_CTL ? -1 : (int)k; /* control: what was before it has been named already */
     }
     return -1;
 }
@@ -256,7 +238,7 @@ bool trans_fpu(struct tr *t)
     }
     gate(t, uses_xmm(t));
     copy_insn(t);
-    if (x87_before(t->tb, t->k + 1) == (int)t->k)
+    if (t->row->cls == CLS_FPU && !(t->row->attr & A_CTL))
         t->x87_at = (int)t->k;
     return true;
 }

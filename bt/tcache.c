@@ -1,7 +1,8 @@
 /* tcache.c - the translation cache: its memory (mapped twice, writable and executable at different
  * addresses), finding translations by EIP and by host address, linking, and dropping them.
  *
- * The cache lies below 2 GiB, so that translated code reaches it with 32-bit displacements. Memory is given out upwards only; when it is used up everything is dropped.
+ * The cache lies below 2 GiB, so that translated code reaches it with 32-bit displacements. Memory is
+ * given out upwards only; when it is used up everything is dropped.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
@@ -109,8 +110,7 @@ void tcache_flush(struct bt *bt)
     bt->ctx_count = 0;
     bt->cur = NULL;
     bt->checked_count = 0;
-    memset(bt->c->native.itlb_super, 0, sizeof bt->c->native.itlb_super);
-    memset(bt->c->native.itlb_user, 0, sizeof bt->c->native.itlb_user);
+    itlb_clear(bt->c);
     bt->flushes++;
 }
 

@@ -342,15 +342,15 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
     parse_raw(&t, b->code);
     emit_head(&t);
     for (n = 0; n < b->n; n++) {
-        enum insn_class cls = insn_rows[b->insn[n].row].cls;
+        const struct insn_row *row = &insn_rows[b->insn[n].row];
         uint8_t *start;
         unsigned misses = t.misses;
         unsigned exits = t.exit_count;
         bool fpu_checked = t.fpu_checked;
         bool sse_checked = t.sse_checked;
 
-        if (cls != CLS_FPU && cls != CLS_SIMD && cls != CLS_IDENT)
-            emit_x87_last(&t, t.x87_at); /* the translation may be left here */
+        if ((row->attr & A_CTL) || (row->cls != CLS_FPU && row->cls != CLS_SIMD && row->cls != CLS_IDENT))
+            emit_x87_last(&t, t.x87_at); /* the translation may be left here, or x87_before() ends */
         start = t.e.p;
         t.i = &b->insn[n];
         t.row = &insn_rows[t.i->row];

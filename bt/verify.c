@@ -4,11 +4,11 @@
  * For every translation, before it can run:
  *   - it decodes from end to end, and direct branches go to instruction starts inside it, or to the
  *     stubs that leave or call out;
- *   - the only indirect branch is the lookup of an EIP in the context's tables, in full;
+ *   - the only indirect branch is the lookup of an EIP in the context's table, in full;
  *   - a memory operand is (a) gs: with 32-bit address size, or R12 plus a register whose upper half is
  *     0 plus a displacement, in a direct context (it hits the window or its guards); (b) a listed field of
- *     struct cpu, or a slot of the tables at their constant addresses; (c) [r9 + r8] right after a
- *     complete software-TLB probe that allows this size and direction, with no way in between;
+ *     struct cpu; (c) [r9 + r8] right after a complete software-TLB probe that allows this size and
+ *     direction, with no way in but its own hit and its own search for a page with code;
  *     (d) a string instruction right after the window's base was added to its registers; (e) the
  *     safepoint;
  *   - R12..R15 are never written, R8 and the guest's registers get 64-bit values only where (c) and (d)

@@ -59,7 +59,8 @@ static bool code_probe_at(const struct checker *v, size_t n, size_t miss, size_t
         !loads_tlb(v, n + 9, X86_REG_R10, 4, offsetof(struct tlb, code_cover)) ||
         !is(v, n + 10, size > 5 ? "mov" : "movzx",
             size == 1  ? "ecx, byte ptr [r10 + rcx]"
-            : size <= 5 ? "ecx, word ptr [r10 + rcx]" : "ecx, dword ptr [r10 + rcx]") || size > 13 || v->in[n + 11].id != X86_INS_JRCXZ ||
+            : size <= 5 ? "ecx, word ptr [r10 + rcx]" : "ecx, dword ptr [r10 + rcx]") ||
+        size > 13 || v->in[n + 11].id != X86_INS_JRCXZ ||
         !goes_to(v, n + 11, &to) || to != v->in[n + 13].address || v->in[n + 12].id != X86_INS_JMP ||
         !goes_to(v, n + 12, &to) || to != v->in[n + 6].address || v->in[n + 13].id != X86_INS_JMP ||
         !goes_to(v, n + 13, &to) || to != v->in[hit].address)
@@ -164,8 +165,7 @@ bool seq_in_code_probe(struct checker *v, size_t n, size_t which)
     return false;
 }
 
-
-/* n: the load from the context's table, or (first false) the jump; checked with all around it. */
+/* The load from the context's table at n, with all around it. */
 bool seq_lookup_at(struct checker *v, size_t n)
 {
     char cache[64];

@@ -372,6 +372,17 @@ static int decode_operands(struct insn *i, struct cursor *cur, const struct insn
     return DECODE_OK;
 }
 
+/* Which of its functions an instruction uses. */
+static unsigned fn_index(const struct insn *i)
+{
+    return row_size[i->row] != SIZE_BY_OPSIZE ? 0 : i->flags & IF_O32 ? 2 : 1;
+}
+
+insn_fn insn_handler(const struct insn *i)
+{
+    return insn_rows[i->row].h->fn[(i->flags & IF_MEM) != 0][fn_index(i)];
+}
+
 static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t features)
 {
     const struct insn_row *r;
@@ -436,8 +447,7 @@ static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t featur
         return rc;
     if ((flags & IF_LOCK) && !((r->attr & A_LOCK) && (i->flags & IF_MEM)))
         return DECODE_UD;
-    i->fn = r->h->fn[(i->flags & IF_MEM) != 0]
-                    [row_size[i->row] != SIZE_BY_OPSIZE ? 0 : flags & IF_O32 ? 2 : 1];
+    i->fn = insn_handler(i);
     return i->fn ? DECODE_OK : DECODE_UD;
 }
 
@@ -458,18 +468,11 @@ int insn_decode(struct insn *i, const uint8_t *p, unsigned avail, bool cs_d, uin
     return rc;
 }
 
-insn_fn insn_handler(const struct insn *i)
-{
-    return insn_rows[i->row].h->fn[(i->flags & IF_MEM) != 0]
-                                  [row_size[i->row] != SIZE_BY_OPSIZE ? 0 : i->flags & IF_O32 ? 2 : 1];
-}
-
 void insn_specialize(struct insn *i)
 {
     const struct hset *h = insn_rows[i->row].h;
     bool mem = i->flags & IF_MEM;
-    unsigned size = row_size[i->row] != SIZE_BY_OPSIZE ? 0 : i->flags & IF_O32 ? 2 : 1;
-    insn_fn fn = h->flat[!mem ? 0 : i->index == 8 ? 1 : 2][size];
+    insn_fn fn = h->flat[!mem ? 0 : i->index == 8 ? 1 : 2][fn_index(i)];
 
     if (mem && (!(i->flags & IF_A32) ||
                 (i->seg != SEG_ES && i->seg != SEG_SS && i->seg != SEG_DS)))

@@ -139,6 +139,7 @@ enum insn_class {
 #define A_WR1   0x10u /* op1 is written only */
 #define A_RD1   0x20u /* op1 is read only (CMP, TEST, PUSH) */
 #define A_UNDOC 0x40u /* not in the SDM, but on every CPU */
+#define A_CTL   0x80u /* x87 control: not remembered in FIP, FDP and FOP (SDM 1 8.1.8) */
 
 enum opnd_kind {
 #define OPND(name, where, rsize, msize) OP_##name,

@@ -179,6 +179,8 @@ void corrupt_if_due(struct side *s);
 uint64_t corrupt_stop(const struct side *s, uint64_t to);
 
 /* twin.c: the second CPU's memory. */
+/* s->real = the memory of its CPU, s->ops = the same for us to put functions in front. */
+void side_wrap_memory(struct side *s);
 int twin_create(struct lockstep *ls, const struct cpu_model *model);
 void twin_destroy(struct lockstep *ls);
 /* A page of RAM is about to be written by the second CPU. */

@@ -220,25 +220,11 @@ static const struct memmap_hooks record_hooks = {
     .changed = record_changed,
 };
 
-/* Code that is not in memory: how many of its bytes are read is an engine's own affair. */
-static uint8_t fetch_byte(struct cpu *c, gpa_t pa)
-{
-    struct side *s = c->bus_opaque;
-    uint8_t v;
-
-    s->fetching = true;
-    v = s->real->fetch_byte(c, pa);
-    s->fetching = false;
-    return v;
-}
-
 void record_attach(struct lockstep *ls)
 {
     struct side *s = &ls->first;
 
-    s->real = s->c->mem;
-    s->ops = *s->real;
-    s->ops.fetch_byte = fetch_byte;
+    side_wrap_memory(s);
     s->c->mem = &s->ops;
     s->c->bus = &record_bus;
     s->c->bus_opaque = s;

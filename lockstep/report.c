@@ -74,31 +74,16 @@ static const struct slice *find_slice(struct lockstep *ls)
     return NULL;
 }
 
-/* Both at once, by single instructions. */
-static bool find_stepping(struct lockstep *ls, struct finding *d)
+/* Both by single instructions; or (in_one_go) the first from the start to each instruction. */
+static bool find_instruction(struct lockstep *ls, struct finding *d, bool in_one_go)
 {
     back(ls, d->slice);
     d->at = d->start;
     do {
         if (d->at < d->slice->end)
             d->at++;
-        advance(&ls->first, d->slice, d->at);
-        advance(&ls->second, d->slice, d->at);
-        if (lockstep_differs(ls))
-            return true;
-    } while (d->at < d->slice->end);
-    return false;
-}
-
-/* The first from the start to each instruction in one go. */
-static bool find_running(struct lockstep *ls, struct finding *d)
-{
-    back(ls, d->slice);
-    d->at = d->start;
-    do {
-        if (d->at < d->slice->end)
-            d->at++;
-        first_back(ls, d->slice);
+        if (in_one_go)
+            first_back(ls, d->slice);
         advance(&ls->first, d->slice, d->at);
         advance(&ls->second, d->slice, d->at);
         if (lockstep_differs(ls))
@@ -118,8 +103,8 @@ static struct finding find(struct lockstep *ls)
         return d;
     lockstep_rollback(&ls->second);
     d.start = ls->second.c->icount;
-    d.stepping = find_stepping(ls, &d);
-    if (!d.stepping && !find_running(ls, &d))
+    d.stepping = find_instruction(ls, &d, false);
+    if (!d.stepping && !find_instruction(ls, &d, true))
         d.at = d.slice->end;
     return d;
 }

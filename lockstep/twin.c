@@ -129,7 +129,8 @@ static uint64_t twin_read(struct cpu *c, gla_t la, unsigned size, bool user)
     return v;
 }
 
-static uint8_t twin_fetch_byte(struct cpu *c, gpa_t pa)
+/* Code that is not in memory: how many of its bytes are read is an engine's own affair. */
+static uint8_t fetch_byte(struct cpu *c, gpa_t pa)
 {
     struct side *s = c->bus_opaque;
     uint8_t v;
@@ -138,6 +139,13 @@ static uint8_t twin_fetch_byte(struct cpu *c, gpa_t pa)
     v = s->real->fetch_byte(c, pa);
     s->fetching = false;
     return v;
+}
+
+void side_wrap_memory(struct side *s)
+{
+    s->real = s->c->mem;
+    s->ops = *s->real;
+    s->ops.fetch_byte = fetch_byte;
 }
 
 void twin_begin_slice(struct lockstep *ls)
@@ -275,12 +283,10 @@ int twin_create(struct lockstep *ls, const struct cpu_model *model)
     if (ls->undo == MAP_FAILED || !set_create(&ls->saved, pages) ||
         !set_create(&ls->dirty, pages) || !set_create(&ls->suspect, pages))
         return -ENOMEM;
-    s->real = s->c->mem;
-    s->ops = *s->real;
+    side_wrap_memory(s);
     s->ops.read = twin_read;
     s->ops.write = twin_write;
     s->ops.probe_write = twin_probe_write;
-    s->ops.fetch_byte = twin_fetch_byte;
     replay_attach(s);
     return interp_engine.create(s->c, NULL);
 }

@@ -329,9 +329,12 @@ static bool still_right(const struct window *w, const struct cpu *c, enum window
             (!(c->cr4 & CR4_PAE) || !memcmp(w->pdpte, c->pdpte, sizeof w->pdpte)));
 }
 
-bool window_valid(const struct cpu *c, const struct window *w, enum window_kind kind)
+bool window_valid(struct cpu *c, struct window *w, enum window_kind kind)
 {
-    return w && still_right(w, c, kind);
+    if (!w || !still_right(w, c, kind))
+        return false;
+    w->used = ++windows_of(c)->stamp;
+    return true;
 }
 
 struct window *window_find(struct cpu *c, enum window_kind kind)
@@ -342,10 +345,8 @@ struct window *window_find(struct cpu *c, enum window_kind kind)
     if (!ws)
         return NULL;
     for (n = 0; n < WINDOW_MAX; n++) {
-        if (still_right(&ws->w[n], c, kind)) {
-            ws->w[n].used = ++ws->stamp;
+        if (window_valid(c, &ws->w[n], kind))
             return &ws->w[n];
-        }
     }
     return NULL;
 }

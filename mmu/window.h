@@ -36,8 +36,9 @@ struct window_counters {
 struct window *window_open(struct cpu *c, enum window_kind kind);
 /* The window of CR3 if there is one and it is still right, else NULL. */
 struct window *window_find(struct cpu *c, enum window_kind kind);
-/* Whether *w is that window: a cheap check of what window_open() returned before. */
-bool window_valid(const struct cpu *c, const struct window *w, enum window_kind kind);
+/* Whether *w is that window: a cheap check of what window_open() returned before. Counts as a use: the
+ * window used longest ago goes first. */
+bool window_valid(struct cpu *c, struct window *w, enum window_kind kind);
 void window_close(struct cpu *c, struct window *w);
 /* Host address of linear address 0. */
 uint64_t window_base(const struct window *w);

@@ -14,25 +14,15 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from suite import GUESTS, check, run, test  # noqa: E402
 from vm import VM, Failure  # noqa: E402
 
 PROGRAM = sys.argv[1]
-GUESTS = os.environ.get("GUESTS") or os.path.join(
-    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "callgate", "guests")
 FLOPPIES = os.environ.get("FLOPPIES") or os.path.join(HERE, "..", "..", "..", "shared", "guests")
 DEMO = os.path.join(os.path.dirname(os.path.realpath(PROGRAM)), "roms", "demo.img")
 ACCEL = ["-accel", os.environ.get("ACCEL", "bt,verify=on")]
 # sanitizer builds are slower
 SLOW = float(os.environ.get("SLOW", "1"))
-
-tests = []
-
-
-def test(group, *needs):
-    def add(f):
-        tests.append((group, f.__name__.replace("_", "-"), needs, f))
-        return f
-    return add
 
 
 def guest(name):
@@ -46,11 +36,6 @@ def floppy(name):
 def start(args, **kw):
     kw["limit"] = kw.get("limit", 120) * SLOW
     return VM(PROGRAM, ACCEL + args, **kw)
-
-
-def check(condition, what):
-    if not condition:
-        raise Failure(what)
 
 
 # --- the demo ---
@@ -423,24 +408,4 @@ def linux_2_4():
             time.sleep(3)
 
 
-def main():
-    groups = sys.argv[2:]
-    status = 0
-    for group, name, needs, f in tests:
-        if groups and group not in groups and name not in groups:
-            continue
-        missing = [n for n in needs if not os.path.exists(n)]
-        if missing:
-            print("skip - %s: %s is not there" % (name, missing[0]), flush=True)
-            continue
-        begin = time.monotonic()
-        try:
-            f()
-            print("ok - %s (%.1f s)" % (name, time.monotonic() - begin), flush=True)
-        except (Failure, subprocess.CalledProcessError, OSError) as e:
-            status = 1
-            print("FAIL - %s: %s" % (name, e), flush=True)
-    return status
-
-
-sys.exit(main())
+sys.exit(run())

@@ -16,6 +16,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from suite import check  # noqa: E402
 from vm import VM, Failure  # noqa: E402
 
 PROGRAM = sys.argv[1]
@@ -36,11 +37,6 @@ tests = []
 def test(f):
     tests.append(f)
     return f
-
-
-def check(condition, what):
-    if not condition:
-        raise Failure(what)
 
 
 def until(condition, what, limit=30.0):

@@ -13,31 +13,16 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from suite import GUESTS, check, run, test  # noqa: E402
 from vm import VM, Failure  # noqa: E402
 
 PROGRAM = sys.argv[1]
-GUESTS = os.environ.get("GUESTS") or os.path.join(
-    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "callgate", "guests")
 ROMS = os.path.join(os.path.dirname(os.path.realpath(PROGRAM)), "roms")
 DEMO = os.path.join(ROMS, "demo.img")
 TESTROM = os.path.join(ROMS, "testrom.elf")
 ACCEL = "lockstep" + (",first=" + os.environ["FIRST"] if os.environ.get("FIRST") else "")
 SLOW = float(os.environ.get("SLOW", "1"))
 DIFFERENCE = 3  # exit status
-
-tests = []
-
-
-def test(group, *needs):
-    def add(f):
-        tests.append((group, f.__name__.replace("_", "-"), needs, f))
-        return f
-    return add
-
-
-def check(condition, what):
-    if not condition:
-        raise Failure(what)
 
 
 def start(args, options="", **kw):
@@ -163,24 +148,4 @@ def linux_686():
         check(vm.wait(60 * SLOW) == 0, "exit status is not 0:\n" + vm.out[-3000:])
 
 
-def main():
-    groups = sys.argv[2:]
-    status = 0
-    for group, name, needs, f in tests:
-        if groups and group not in groups and name not in groups:
-            continue
-        missing = [n for n in needs if not os.path.exists(n)]
-        if missing:
-            print("skip - lockstep: %s: %s is not there" % (name, missing[0]), flush=True)
-            continue
-        begin = time.monotonic()
-        try:
-            f()
-            print("ok - lockstep: %s (%.1f s)" % (name, time.monotonic() - begin), flush=True)
-        except (Failure, subprocess.SubprocessError, OSError) as e:
-            status = 1
-            print("FAIL - lockstep: %s: %s" % (name, e), flush=True)
-    return status
-
-
-sys.exit(main())
+sys.exit(run("lockstep: "))
