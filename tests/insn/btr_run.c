@@ -409,16 +409,12 @@ static bool tables_written(const struct compare *k, const struct env *e, const s
     return false;
 }
 
-/* mov dword [an entry], imm32 where INVLPG or a CR3 load does not follow: right only if the entry is absent,
- * and a loop comes here again. */
-static bool rewrites_entry(const struct compare *k, const struct seq *s, const uint8_t *code)
+/* mov dword [an entry that is present], imm32: INVLPG must follow. */
+static bool changes_entry(const struct compare *k, const struct seq *s, const uint8_t *code)
 {
     unsigned n;
 
-    if (!s->pte_count || code[0] != 0xc7 || code[1] != 5 || (code[10] == 0x0f && (code[11] & 0xfe) == 0) ||
-        (code[10] == 0x0f && code[11] == 0x20))
-        return false;
-    for (n = 0; n < s->pte_count; n++)
+    for (n = 0; n < s->pte_count && code[0] == 0xc7 && code[1] == 5; n++)
         if (load32(code + 2) == s->pte[n] && (k->ref.m->ram[s->pte[n]] & 1))
             return true;
     return false;
@@ -431,6 +427,7 @@ static enum verdict run_reference(struct compare *k, const struct env *e, const 
     uint16_t tr = c->tr.sel;
     uint64_t icount = c->icount;
     bool alive = true;
+    bool unsaid = false;
 
     memset(&trace, 0, offsetof(struct trace, done));
     trace.exc_ref = c->exc_next;
@@ -441,14 +438,16 @@ static enum verdict run_reference(struct compare *k, const struct env *e, const 
         bool idle = c->halted || c->shut_down;
         bool ok = !idle && decode_here(c, &i, trace.done[trace.steps % STEPS_MAX].bytes);
         uint32_t undef = trace.undef;
+        bool changes;
 
         row = &insn_rows[ok ? i.row : 0];
         if (trace.steps == STEPS_MAX)
             return V_ENDLESS;
         if (!idle && in_device(c))
             return V_ENDLESS; /* how often it reads there is an engine's own affair */
-        if (ok && rewrites_entry(k, s, trace.done[trace.steps].bytes))
-            return V_TABLES;
+        if (unsaid && !(ok && (is(row, "invlpg") || (is(row, "mov") && row->map == MAP_P2))))
+            return V_TABLES; /* the CPU was not told: it may use the old entry or the new one */
+        changes = ok && changes_entry(k, s, trace.done[trace.steps].bytes);
         if (!idle) {
             trace.done[trace.steps].eip = c->eip;
             trace.done[trace.steps].eax = c->r[EAX];
@@ -476,16 +475,20 @@ static enum verdict run_reference(struct compare *k, const struct env *e, const 
         if (c->exc_next != trace.before_exc) {
             const struct exc_record *x = &c->exc_ring[(c->exc_next - 1) % EXC_RING];
 
+            if (unsaid || changes)
+                return V_TABLES;
             k->stats->vectors[x->vector & 31]++;
             undef |= trace.undef;
             trace.cmps_fault |= ok && is(row, "cmps");
             trace.pushed |= undef;
-            if (undef && ((ok && is(row, "int") && e->v86) || c->exc_next != trace.before_exc + 1 || !note_frame(e, c, x, undef)))
+            if (undef && ((ok && is(row, "int") && e->v86) || c->exc_next != trace.before_exc + 1 ||
+                          !note_frame(e, c, x, undef)))
                 return V_UNDEFINED;
         } else if (ok && undef && (is(row, "int") || c->tr.sel != tr)) {
             return V_UNDEFINED; /* redirected in virtual-8086 mode; kept in a task's segment */
         } else if (ok) {
             k->stats->rows[i.row]++;
+            unsaid = changes || (unsaid && !is(row, "invlpg"));
         }
         trace.undef = undef;
         if (c->cr3 != cr3 || trace.in_tables)
