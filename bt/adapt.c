@@ -84,7 +84,7 @@ void adapt_find(struct bt *bt)
     else if (!window_valid(c, bt->global_window, WINDOW_GLOBAL))
         bt->global_window = window_open(c, WINDOW_GLOBAL);
     bt->super_window = bt->global_window ? bt->global_window : local(bt, WINDOW_SUPER);
-    bt->user_window = local(bt, WINDOW_USER);
+    bt->user_window = c->cr0 & CR0_PG ? local(bt, WINDOW_USER) : bt->global_window;
 }
 
 /* A window that costs more than it is worth: more patience before the next one. */

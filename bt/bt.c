@@ -89,7 +89,7 @@ static void find_ctx(struct bt *bt)
                     break;
                 *x = (struct ctx){ .key = c->fetch_key, .cs = c->seg[SEG_CS].sel, .cs_base = c->seg[SEG_CS].base,
                                    .cs_limit = c->seg[SEG_CS].limit, .direct = direct };
-                if (!tcache_table(x)) {
+                if (table_create(bt, x)) {
                     BUG_ON(!bt->ctx_count);
                     break;
                 }
@@ -205,6 +205,12 @@ static struct tb *find_tb(struct bt *bt, struct block **b)
             k->heat++;
             return NULL;
         }
+        if (budget_exceeded(bt)) { /* begin anew: *k goes, too */
+            blocks_flush(c);
+            *b = block_find(c, la, 0);
+            find_ctx(bt);
+            return NULL;
+        }
         start = nanoseconds();
         t = translate(bt, k, la);
         if (!t) {
@@ -215,7 +221,7 @@ static struct tb *find_tb(struct bt *bt, struct block **b)
         }
         bt->translate_ns += nanoseconds() - start;
     } else {
-        bt->cur->table[t->eip] = t->code;
+        table_set(bt, bt->cur, t->eip, t->code);
     }
     learn_pages(bt, t, la);
     return t;
@@ -247,7 +253,7 @@ static void follow_exit(struct bt *bt, uint32_t n)
     bt->exits_unlinked++;
     if (!bt->opt.chain)
         return;
-    off = tcache_lookup(bt->tb[x->tb].ctx, x->target);
+    off = table_get(bt->tb[x->tb].ctx, x->target);
     if (off)
         tcache_link(bt, n, tcache_tb_at(bt, off));
 }
@@ -261,7 +267,7 @@ bool bt_try_resume(struct bt *bt)
         c->blocks->flush_wanted || c->fetch_gen != bt->fetch_gen || (!bt->as && bt->opt.direct))
         return false;
     find_ctx(bt);
-    off = tcache_lookup(bt->cur, c->eip);
+    off = table_get(bt->cur, c->eip);
     if (!off)
         return false;
     if (!bt->opt.icount)
@@ -329,7 +335,7 @@ static enum exit_reason run_loop(struct cpu *c)
         if (bt->opt.direct && (!bt->as || (!bt->super_window && !(bt->enters & 255))))
             adapt_find(bt);
         find_ctx(bt);
-        off = tcache_lookup(bt->cur, c->eip);
+        off = table_get(bt->cur, c->eip);
         if (off) {
             host = bt->rx + off;
         } else {
@@ -435,12 +441,19 @@ static int create(struct cpu *c, const char *options)
         bt->opt.icount = true;
     if (callout_wanted(c, CALLOUT_MEMORY))
         bt->opt.direct = false;
-    if (!rc)
+    if (!rc) {
         rc = tcache_create(bt);
+        if (rc)
+            fprintf(stderr, "callgate: no memory or address space for the translator: %s; give it more (ulimit -v), "
+                    "or use -accel interp\n", strerror(-rc));
+    }
+    budget_create(bt);
     if (!rc && bt->opt.perfmap)
         rc = perfmap_open(bt);
     if (rc) {
+        tcache_destroy(bt);
         free(bt);
+        blocks_destroy(c);
         return rc;
     }
     c->engine = bt;

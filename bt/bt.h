@@ -43,8 +43,10 @@ struct ctx {
     uint16_t cs;        /* the selector when this was entered last */
     bool direct;        /* memory operands go through the window */
     bool used;
-    uint32_t *table;    /* by EIP: offset of a translation's `check`, 0: none. 16 GiB of address
-                         * space, of which only what is used has memory */
+    uint32_t *table;    /* by EIP: offset of a translation's `check`, 0: none (table.c) */
+    uint8_t *opened;    /* bits: pieces of the table that may be touched */
+    uint32_t pieces;
+    int mappings;       /* of the host, at most */
 };
 #define CTX_MAX 512
 
@@ -118,6 +120,7 @@ struct site {
 
 struct bt_options {
     unsigned cache_mb;
+    unsigned memory_mb; /* 0: by the guest's RAM */
     unsigned heat;
     bool verify, chain, direct, inline_sys, native_fpu, icount, stats, perfmap;
     bool force_direct; /* every address space has earned its windows from the start: for tests */
@@ -135,6 +138,8 @@ struct bt {
     uint32_t (*enter)(struct cpu *c, const void *host);
     struct ctx ctx[CTX_MAX];
     unsigned ctx_count;
+    uint32_t table_pieces; /* open, in all tables */
+    uint64_t memory_max;
     struct ctx *cur;
     struct tb *tb;
     uint32_t tb_count;
@@ -170,14 +175,16 @@ struct bt {
     FILE *perfmap;
     /* counters */
     uint64_t translated, translated_insns, translated_bytes, translate_ns, fpu_saves, fpu_loads, enters, exits_unlinked,
-        page_misses, callouts, links, faults, verified, flushes, interp_blocks, killed;
+        page_misses, callouts, links, faults, verified, flushes, interp_blocks, killed, tables_emptied, table_faults;
     uint64_t callouts_by_row[1024];
 };
 
 #define META_BYTES (256ull << 20)
 #define TB_MAX (1u << 20)
 #define EXIT_MAX (1u << 21)
+#define VPAGE_MAX (1u << 20)
 #define TABLE_BYTES (1ull << 34)
+#define TABLE_PIECE (64u << 10)
 
 #define CPU_OFF(field) ((int32_t)offsetof(struct cpu, field))
 
@@ -201,15 +208,32 @@ static inline struct bt *bt_of(const struct cpu *c) { return c->engine; }
 int tcache_create(struct bt *bt);
 void tcache_destroy(struct bt *bt);
 void tcache_flush(struct bt *bt);
-/* Give a new context its table; false: no address space left. */
-bool tcache_table(struct ctx *x);
-/* What a context's table says of `eip`, 0 if nothing. */
-static inline uint32_t tcache_lookup(const struct ctx *x, uint32_t eip) { return x->table[eip]; }
 struct tb *tcache_tb_at(struct bt *bt, uint32_t offset);
 void tcache_kill(struct cpu *c, struct block *b);
 void tcache_link(struct bt *bt, uint32_t exit, struct tb *to);
 uint32_t tcache_cookie(struct bt *bt, gpa_t page, gla_t la);
 void *tcache_meta(struct bt *bt, size_t bytes);
+
+/* table.c: give a new context its table (0 or -ENOMEM), take it away; what it says of `eip`, 0 if nothing; change
+ * that. tables_empty: forget everything; not while translated code runs. */
+int table_create(struct bt *bt, struct ctx *x);
+void table_destroy(struct bt *bt, struct ctx *x);
+uint32_t table_get(const struct ctx *x, uint32_t eip);
+void table_set(struct bt *bt, struct ctx *x, uint32_t eip, uint32_t code);
+void tables_empty(struct bt *bt);
+/* Translated code has looked for `eip` in a piece that is not open. Safe in a signal handler. */
+void table_missed(struct bt *bt, struct ctx *x, uint32_t eip);
+
+/* budget.c: bytes of host memory by purpose. */
+struct bt_memory {
+    uint64_t code, translations, blocks, tables, windows, total;
+};
+struct bt_memory bt_memory(const struct bt *bt);
+void budget_create(struct bt *bt);
+/* Pieces of tables that there may be. */
+uint32_t budget_pieces(const struct bt *bt);
+/* Empties tables that are too large; whether everything else must go as well. */
+bool budget_exceeded(struct bt *bt);
 
 /* stubs.c */
 void stubs_emit(struct bt *bt);

@@ -77,6 +77,12 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, greg_t *g)
     if (!tb)
         return false;
     off = (uint32_t)(pc - (uintptr_t)bt->rx) - tb->code;
+    if (sig == SIGSEGV && g[REG_TRAPNO] == 14 &&
+        (uintptr_t)info->si_addr - (uintptr_t)tb->ctx->table < TABLE_BYTES) {
+        g[REG_RIP] = (greg_t)(uintptr_t)bt->rx; /* a piece in which nothing stands: not found (table.c) */
+        table_missed(bt, tb->ctx, (uint32_t)g[REG_R8]);
+        return true;
+    }
     if (off < tb->start[0]) {
         save_registers(c, g);
         c->eip = tb->eip;

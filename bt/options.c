@@ -26,7 +26,7 @@ static int fail(const char *item, size_t len)
 {
     unsigned n;
 
-    fprintf(stderr, "callgate: -accel bt: '%.*s' is unknown; use cache=MIB (4..1024), heat=N", (int)len,
+    fprintf(stderr, "callgate: -accel bt: '%.*s' is unknown; use cache=MIB (4..1024), memory=MIB (32..65536), heat=N", (int)len,
             item);
     for (n = 0; n < ARRAY_SIZE(switches); n++)
         fprintf(stderr, ", %s=on|off", switches[n].name);
@@ -57,6 +57,8 @@ static int parse_one(struct bt_options *o, const char *item, size_t len)
     v++;
     if (name_len == 5 && !memcmp(item, "cache", 5))
         return number(v, end, 4, 1024, &o->cache_mb) ? fail(item, len) : 0;
+    if (name_len == 6 && !memcmp(item, "memory", 6))
+        return number(v, end, 32, 65536, &o->memory_mb) ? fail(item, len) : 0;
     if (name_len == 4 && !memcmp(item, "heat", 4))
         return number(v, end, 0, 60000, &o->heat) ? fail(item, len) : 0;
     for (n = 0; n < ARRAY_SIZE(switches); n++) {
@@ -84,6 +86,7 @@ int bt_parse_options(struct bt_options *o, const char *text)
     unsigned n;
 
     o->cache_mb = 32;
+    o->memory_mb = 0;
     o->heat = 16;
     o->force_direct = false;
     for (n = 0; n < ARRAY_SIZE(switches); n++)

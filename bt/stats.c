@@ -11,6 +11,21 @@ static void line(FILE *f, const char *what, uint64_t v)
     fprintf(f, "%-28s %llu\n", what, (unsigned long long)v);
 }
 
+static void memory(const struct bt *bt, FILE *f)
+{
+    struct bt_memory m = bt_memory(bt);
+
+    line(f, "memory, KiB", m.total >> 10);
+    line(f, "  at most", bt->memory_max >> 10);
+    line(f, "  code", m.code >> 10);
+    line(f, "  beside it", m.translations >> 10);
+    line(f, "  decoded blocks", m.blocks >> 10);
+    line(f, "  tables by EIP", m.tables >> 10);
+    line(f, "  windows", m.windows >> 10);
+    line(f, "  tables emptied", bt->tables_emptied);
+    line(f, "  not found there by a fault", bt->table_faults);
+}
+
 static void callouts_by_kind(const struct bt *bt, FILE *f)
 {
     unsigned shown;
@@ -43,12 +58,15 @@ static void windows(struct cpu *c, FILE *f)
         return;
     line(f, "windows open", w->open);
     line(f, "  pages mapped now", w->mapped_pages);
-    line(f, "  mappings, at most", w->vmas);
     line(f, "  runs mapped", w->fills);
     line(f, "  pages mapped", w->pages);
     line(f, "  runs taken away", w->zaps);
     line(f, "  pages taken away", w->zapped_pages);
     line(f, "  emptied", w->resets);
+    if (w->lost)
+        line(f, "  lost to the host", w->lost);
+    line(f, "host mappings counted", w->mappings);
+    line(f, "  at most", w->mappings_max);
     line(f, "page tables traced", w->traces);
     line(f, "  let go", w->untraces);
     line(f, "  writes to them", w->pt_writes);
@@ -98,7 +116,7 @@ void bt_post_mortem(struct bt *bt, FILE *f)
 void bt_dump_code(struct cpu *c, gla_t la, FILE *f)
 {
     struct bt *bt = bt_of(c);
-    uint32_t off = bt->cur ? tcache_lookup(bt->cur, la - bt->cur->cs_base) : 0;
+    uint32_t off = bt->cur ? table_get(bt->cur, la - bt->cur->cs_base) : 0;
     const struct tb *tb = off ? tcache_tb_at(bt, off) : NULL;
     uint32_t n;
 
@@ -147,8 +165,8 @@ void bt_stats(struct cpu *c, FILE *f)
          bt->translated_insns ? bt->translate_ns / bt->translated_insns : 0);
     line(f, "blocks verified", bt->verified);
     line(f, "translations dropped", bt->killed);
-    line(f, "cache bytes used", bt->used);
     line(f, "cache flushes", bt->flushes);
+    memory(bt, f);
     line(f, "contexts", bt->ctx_count);
     line(f, "entries into the cache", bt->enters);
     line(f, "exits not linked", bt->exits_unlinked);

@@ -27,26 +27,36 @@ static void *map_low(size_t size, int prot, int flags, int fd)
     return NULL;
 }
 
+/* An array of which only what is used has memory. */
+static void *reserve(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void unreserve(void *p, size_t bytes)
+{
+    if (p)
+        munmap(p, bytes);
+}
+
 int tcache_create(struct bt *bt)
 {
     bt->cache_size = bt->opt.cache_mb << 20;
     /* shared anonymous memory, and its second mapping: perf looks such code up in its map file */
     bt->rw = mmap(NULL, bt->cache_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     bt->rx = map_low(bt->cache_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-    if (bt->rw == MAP_FAILED || !bt->rx ||
-        mremap(bt->rw, 0, bt->cache_size, MREMAP_MAYMOVE | MREMAP_FIXED, bt->rx) == MAP_FAILED ||
+    if (bt->rw == MAP_FAILED || !bt->rx)
+        return -ENOMEM;
+    if (mremap(bt->rw, 0, bt->cache_size, MREMAP_MAYMOVE | MREMAP_FIXED, bt->rx) == MAP_FAILED ||
         mprotect(bt->rx, bt->cache_size, PROT_READ | PROT_EXEC) < 0)
         return -errno;
-    bt->tb = mmap(NULL, TB_MAX * sizeof *bt->tb, PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    bt->exit = mmap(NULL, EXIT_MAX * sizeof *bt->exit, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    bt->meta = mmap(NULL, META_BYTES, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    bt->vpage = mmap(NULL, sizeof *bt->vpage << 20, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (bt->tb == MAP_FAILED ||
-        bt->exit == MAP_FAILED || bt->meta == MAP_FAILED || bt->vpage == MAP_FAILED)
+    bt->tb = reserve(TB_MAX * sizeof *bt->tb);
+    bt->exit = reserve(EXIT_MAX * sizeof *bt->exit);
+    bt->meta = reserve(META_BYTES);
+    bt->vpage = reserve(VPAGE_MAX * sizeof *bt->vpage);
+    if (!bt->tb || !bt->exit || !bt->meta || !bt->vpage)
         return -ENOMEM;
     bt->vpage_count = 1;          /* cookie 0 is none */
     return 0;
@@ -58,7 +68,7 @@ static void drop_tables(struct bt *bt)
 
     for (n = 0; n < CTX_MAX; n++)
         if (bt->ctx[n].used)
-            munmap(bt->ctx[n].table, TABLE_BYTES);
+            table_destroy(bt, &bt->ctx[n]);
 }
 
 void tcache_destroy(struct bt *bt)
@@ -68,14 +78,10 @@ void tcache_destroy(struct bt *bt)
     if (bt->rw && bt->rw != MAP_FAILED)
         munmap(bt->rw, bt->cache_size);
     drop_tables(bt);
-    if (bt->tb && bt->tb != MAP_FAILED)
-        munmap(bt->tb, TB_MAX * sizeof *bt->tb);
-    if (bt->exit && bt->exit != MAP_FAILED)
-        munmap(bt->exit, EXIT_MAX * sizeof *bt->exit);
-    if (bt->meta && bt->meta != MAP_FAILED)
-        munmap(bt->meta, META_BYTES);
-    if (bt->vpage && bt->vpage != MAP_FAILED)
-        munmap(bt->vpage, sizeof *bt->vpage << 20);
+    unreserve(bt->tb, TB_MAX * sizeof *bt->tb);
+    unreserve(bt->exit, EXIT_MAX * sizeof *bt->exit);
+    unreserve(bt->meta, META_BYTES);
+    unreserve(bt->vpage, VPAGE_MAX * sizeof *bt->vpage);
 }
 
 void *tcache_meta(struct bt *bt, size_t bytes)
@@ -89,6 +95,16 @@ void *tcache_meta(struct bt *bt, size_t bytes)
     return p;
 }
 
+/* The memory of code that is no longer used; the first page has the stubs. */
+static void give_back_code(struct bt *bt)
+{
+    uint32_t from = (bt->stubs_end + PAGE_SIZE - 1) & PAGE_MASK;
+    uint32_t to = (bt->used + PAGE_SIZE - 1) & PAGE_MASK;
+
+    if (to > from)
+        madvise(bt->rw + from, to - from, MADV_REMOVE);
+}
+
 /* Drop everything but the stubs. Not while translated code runs. */
 void tcache_flush(struct bt *bt)
 {
@@ -100,6 +116,10 @@ void tcache_flush(struct bt *bt)
             bt->tb[n].block->engine_data = NULL;
     drop_tables(bt);
     madvise(bt->meta, bt->meta_used, MADV_DONTNEED);
+    madvise(bt->tb, bt->tb_count * sizeof *bt->tb, MADV_DONTNEED);
+    madvise(bt->exit, bt->exit_count * sizeof *bt->exit, MADV_DONTNEED);
+    madvise(bt->vpage, bt->vpage_count * sizeof *bt->vpage, MADV_DONTNEED);
+    give_back_code(bt);
     bt->used = bt->stubs_end;
     bt->tb_count = 0;
     bt->exit_count = 0;
@@ -112,17 +132,6 @@ void tcache_flush(struct bt *bt)
     bt->checked_count = 0;
     itlb_clear(bt->c);
     bt->flushes++;
-}
-
-bool tcache_table(struct ctx *x)
-{
-    void *p = mmap(NULL, TABLE_BYTES, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    if (p == MAP_FAILED)
-        return false;
-    x->table = p;
-    return true;
 }
 
 struct tb *tcache_tb_at(struct bt *bt, uint32_t offset)
@@ -154,7 +163,7 @@ uint32_t tcache_cookie(struct bt *bt, gpa_t page, gla_t la)
     for (n = *head; n; n = bt->vpage[n].next)
         if (bt->vpage[n].page == page && bt->vpage[n].la == la)
             return n;
-    if (bt->vpage_count >= 1u << 20)
+    if (bt->vpage_count >= VPAGE_MAX)
         return 0;
     n = bt->vpage_count++;
     v = &bt->vpage[n];
@@ -220,8 +229,8 @@ void tcache_kill(struct cpu *c, struct block *b)
     for (t = b->engine_data; t; t = t->next) {
         unsigned n;
 
-        if (t->ctx->table[t->eip] == t->code)
-            t->ctx->table[t->eip] = 0;
+        if (table_get(t->ctx, t->eip) == t->code)
+            table_set(bt, t->ctx, t->eip, 0);
         while (t->incoming != NO_EXIT)
             unlink_exit(bt, t->incoming);
         for (n = 0; n < t->exits; n++)

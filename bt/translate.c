@@ -384,7 +384,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
         adapt_checked_tb(bt, tb);
     tb->next = b->engine_data;
     b->engine_data = tb;
-    bt->cur->table[t.eip] = tb->code;
+    table_set(bt, bt->cur, t.eip, tb->code);
     perfmap_add(bt, tb);
     bt->translated++;
     bt->translated_insns += b->n;

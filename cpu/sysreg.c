@@ -61,7 +61,8 @@ void cpu_write_cr0(struct cpu *c, uint32_t v)
         }
     }
     c->cr0 = v;
-    if (changed & (CR0_PG | CR0_WP | CR0_PE))
+    /* while paging is off, what linear addresses mean does not depend on the other bits */
+    if ((changed & CR0_PG) || ((v & CR0_PG) && (changed & (CR0_WP | CR0_PE))))
         c->mem->flush(c, true);
     if (changed & CR0_PE)
         c->cpl = v & CR0_PE ? c->cpl : 0;

@@ -10,6 +10,7 @@
 #include "cpu/block.h"
 #include "cpu/callout.h"
 #include "cpu/sys.h"
+#include "mmu/hostmap.h"
 
 #include <stdlib.h>
 
@@ -72,7 +73,7 @@ static void mmu_flush(struct cpu *c, bool global_too)
     if (global_too)
         memset(u->large_map, 0, sizeof u->large_map);
     if (global_too && u->windows)
-        windows_drop_all(u);
+        windows_flush_global(u);
     c->fetch_gen++;
     c->flush_gen++;
     c->global_gen += global_too;
@@ -111,6 +112,8 @@ static void mmu_invlpg(struct cpu *c, gla_t la)
 void mmu_map_changed(struct mmu *u)
 {
     mmu_flush(u->c, true);
+    if (u->windows)
+        windows_drop_all(u);
     if (u->c->engine_flush)
         u->c->engine_flush(u->c);
 }
@@ -415,6 +418,7 @@ struct mmu *mmu_create(struct cpu *c, struct memmap *m)
     c->mem_opaque = u;
     for (n = 0; n < TLB_COUNT; n++)
         clear_set(&c->tlbs[n]);
+    hostmap_init();
     mmu_flush(c, true);
     return u;
 }
@@ -426,6 +430,13 @@ void mmu_destroy(struct mmu *u)
     windows_destroy(u);
     u->map->mmu = NULL;
     free(u);
+}
+
+uint64_t mmu_ram_size(const struct cpu *c)
+{
+    const struct mmu *u = c->mem_opaque;
+
+    return u->map->ram_size;
 }
 
 void mmu_dump_tlb(struct cpu *c, FILE *f)

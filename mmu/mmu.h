@@ -87,6 +87,8 @@ void memmap_layout_set(struct memmap *m, const struct memmap_layout *l);
 /* Give `c` this memory: sets c->mem. NULL: out of memory. */
 struct mmu *mmu_create(struct cpu *c, struct memmap *m);
 void mmu_destroy(struct mmu *u);
+/* Bytes of RAM that `c` has. */
+uint64_t mmu_ram_size(const struct cpu *c);
 
 /* Print the software TLB's valid entries, and translations found by walking (`info tlb`). */
 void mmu_dump_tlb(struct cpu *c, FILE *f);

@@ -76,10 +76,12 @@ void mmu_watched_written(struct mmu *u, gpa_t gpa, size_t len);
 void mmu_forbid_write(struct cpu *c, gpa_t pa);
 
 /* window.c, told by the rest of mmu/: a traced page was written; a page must not be writable; the
- * physical map or the paging mode changed. */
+ * physical map changed. */
 void windows_pt_written(struct mmu *u, gpa_t gpa, size_t len);
 void windows_forbid_write(struct mmu *u, gpa_t pa);
 void windows_drop_all(struct mmu *u);
+/* The whole TLB is flushed, global pages too. */
+void windows_flush_global(struct mmu *u);
 void windows_invlpg(struct mmu *u, gla_t la, bool large);
 void windows_destroy(struct mmu *u);
 

@@ -1,22 +1,31 @@
-/* window.c - see window.h.
+/* window.c - see window.h: which windows there are, and what ends what they show.
  *
- * For each window: what is mapped at every linear page (`page`), and counts by 4 MiB. For each page of
- * RAM: where windows show it (`rmap`), so that it can be made read-only when it turns out to hold
- * code or page tables. For each traced page of page tables: which window was filled through it, and
- * the linear range it governs.
+ * For each window: what is mapped at every linear page (`place`), and counts by 4 MiB. For each page of RAM:
+ * where windows show it writable (`writers`), so that it can be made read-only when it turns out to hold code or
+ * page tables. window_map.c keeps these books, trace.c knows the page tables, window_fill.c maps.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "mmu/window_int.h"
 
+#include "mmu/hostmap.h"
+
 #include <stdlib.h>
 #include <sys/mman.h>
 
-static void *reserve(size_t bytes)
-{
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
+#define MEMORY_MAX (256ull << 20) /* unless the engine says otherwise */
 
-    return p == MAP_FAILED ? NULL : p;
+static void unreserve(void *p, size_t bytes)
+{
+    if (p)
+        munmap(p, bytes);
+}
+
+static void free_arrays(struct windows *ws)
+{
+    unreserve(ws->writers, ws->ram_pages * sizeof *ws->writers);
+    unreserve(ws->trace, TRACE_MAX * sizeof *ws->trace);
+    unreserve(ws->traced, TRACE_MAX * sizeof *ws->traced);
+    free(ws);
 }
 
 static struct windows *windows_new(struct mmu *u)
@@ -25,16 +34,17 @@ static struct windows *windows_new(struct mmu *u)
 
     if (!ws)
         return NULL;
-    ws->rmap_pages = u->map->ram_size >> PAGE_SHIFT;
-    ws->rmap = reserve(ws->rmap_pages * sizeof *ws->rmap);
-    ws->node = reserve(NODE_MAX * sizeof *ws->node);
-    ws->trace = reserve(TRACE_MAX * sizeof *ws->trace);
-    if (!ws->rmap || !ws->node || !ws->trace) {
-        free(ws);
+    hostmap_init();
+    ws->ram_pages = u->map->ram_size >> PAGE_SHIFT;
+    ws->writers = window_reserve(ws->ram_pages * sizeof *ws->writers);
+    ws->trace = window_reserve(TRACE_MAX * sizeof *ws->trace);
+    ws->traced = window_reserve(TRACE_MAX * sizeof *ws->traced);
+    if (!ws->writers || !ws->trace || !ws->traced) {
+        free_arrays(ws);
         return NULL;
     }
-    ws->node_count = 1;
-    ws->trace_count = 1;
+    ws->trace_count = ws->traced_count = 1;
+    ws->memory_max = MEMORY_MAX;
     return ws;
 }
 
@@ -45,50 +55,10 @@ void windows_destroy(struct mmu *u)
 
     if (!ws)
         return;
-    for (n = 0; n < WINDOW_MAX; n++) {
-        if (!ws->w[n].base)
-            continue;
-        munmap(ws->w[n].base - GUARD_BYTES, WINDOW_BYTES + 2 * GUARD_BYTES);
-        munmap(ws->w[n].page, sizeof(uint32_t) << 20);
-    }
-    munmap(ws->rmap, ws->rmap_pages * sizeof *ws->rmap);
-    munmap(ws->node, NODE_MAX * sizeof *ws->node);
-    munmap(ws->trace, TRACE_MAX * sizeof *ws->trace);
-    free(ws);
+    for (n = 0; n < WINDOW_MAX; n++)
+        window_map_destroy(&ws->w[n]);
+    free_arrays(ws);
     u->windows = NULL;
-}
-
-/* --- where pages of RAM are shown --- */
-
-bool window_rmap_add(struct windows *ws, uint32_t pfn, uint32_t at)
-{
-    uint32_t n = ws->node_free;
-
-    if (n)
-        ws->node_free = ws->node[n].next;
-    else if (ws->node_count < NODE_MAX)
-        n = ws->node_count++;
-    else
-        return false;
-    ws->node[n].at = at;
-    ws->node[n].next = ws->rmap[pfn];
-    ws->rmap[pfn] = n;
-    return true;
-}
-
-static void rmap_remove(struct windows *ws, uint32_t pfn, uint32_t at)
-{
-    uint32_t *p = &ws->rmap[pfn];
-
-    while (*p && ws->node[*p].at != at)
-        p = &ws->node[*p].next;
-    if (*p) {
-        uint32_t n = *p;
-
-        *p = ws->node[n].next;
-        ws->node[n].next = ws->node_free;
-        ws->node_free = n;
-    }
 }
 
 bool window_useless(const struct window *w)
@@ -106,28 +76,9 @@ void window_tick(struct cpu *c)
 
 /* --- taking away --- */
 
-static void hide(struct window *w, gla_t la, uint64_t bytes)
+unsigned window_zap(struct mmu *u, struct window *w, gla_t first, gla_t last)
 {
-    void *p = mmap(w->base + la, bytes, PROT_NONE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-
-    BUG_ON(p == MAP_FAILED);
-}
-
-void window_forget_page(struct windows *ws, struct window *w, uint32_t page)
-{
-    uint32_t v = w->page[page];
-
-    rmap_remove(ws, (v & SHOWN_PFN) - 1, page | (uint32_t)(w - ws->w) << 20);
-    w->page[page] = HIDDEN | (ws->tick & HIDDEN_TICK);
-    w->count[page >> 10]--;
-    w->mapped--;
-    ws->n.zapped_pages++;
-}
-
-/* Take away what is mapped in [first, last]. Returns pages taken away. */
-static unsigned zap(struct windows *ws, struct window *w, gla_t first, gla_t last)
-{
+    struct windows *ws = u->windows;
     uint32_t p = first >> PAGE_SHIFT;
     uint32_t end = last >> PAGE_SHIFT;
     unsigned total = 0;
@@ -144,67 +95,45 @@ static unsigned zap(struct windows *ws, struct window *w, gla_t first, gla_t las
             continue;
         }
         for (start = p; p <= end && window_shown(w, p); p++)
-            window_forget_page(ws, w, p);
-        hide(w, start << PAGE_SHIFT, (uint64_t)(p - start) << PAGE_SHIFT);
+            window_forget(ws, w, p);
+        window_map_hide(u, w, start, p - start);
         ws->n.zaps++;
         total += p - start;
     }
     return total;
 }
 
-static void trace_drop(struct mmu *u, uint32_t n)
-{
-    struct windows *ws = u->windows;
-    struct trace *t = &ws->trace[n];
-    uint32_t *p = &ws->trace_hash[t->page >> PAGE_SHIFT & (TRACE_HASH - 1)];
-    uint32_t k;
-
-    while (*p != n)
-        p = &ws->trace[*p].next;
-    *p = t->next;
-    t->used = false;
-    for (k = ws->trace_hash[t->page >> PAGE_SHIFT & (TRACE_HASH - 1)]; k; k = ws->trace[k].next)
-        if (ws->trace[k].page == t->page)
-            break;
-    if (!k)
-        memmap_watch(u->map, t->page, WATCH_PT, false);
-    t->next = ws->trace_free;
-    ws->trace_free = n;
-    ws->n.untraces++;
-}
-
-/* Empty the window and forget what it was filled from. */
 void window_reset(struct mmu *u, struct window *w)
 {
-    struct windows *ws = u->windows;
-    uint32_t n;
-    uint32_t p;
-
-    for (p = 0; p < 1u << 20; p++) {
-        if (!w->count[p >> 10]) {
-            p |= 1023;
-            continue;
-        }
-        if (window_shown(w, p))
-            window_forget_page(ws, w, p);
-    }
-    hide(w, 0, WINDOW_BYTES);
-    madvise(w->page, sizeof(uint32_t) << 20, MADV_DONTNEED);
-    for (n = 1; n < ws->trace_count; n++)
-        if (ws->trace[n].used && ws->trace[n].window == w - ws->w)
-            trace_drop(u, n);
-    w->vmas = 0;
-    ws->n.resets++;
+    window_map_clear(u, w);
+    window_untrace(u, w);
+    u->windows->n.resets++;
 }
 
 void windows_drop_all(struct mmu *u)
 {
+    struct windows *ws = u->windows;
+    unsigned n;
+
+    window_map_clear_all(u);
+    for (n = 0; n < WINDOW_MAX; n++) {
+        struct window *w = &ws->w[n];
+
+        window_untrace(u, w);
+        ws->n.resets += w->open;
+        w->open = false;
+    }
+}
+
+void windows_flush_global(struct mmu *u)
+{
+    struct windows *ws = u->windows;
     unsigned n;
 
     for (n = 0; n < WINDOW_MAX; n++) {
-        struct window *w = &u->windows->w[n];
+        struct window *w = &ws->w[n];
 
-        if (w->open) {
+        if (w->open && w->kind == WINDOW_GLOBAL && w->mode) {
             window_reset(u, w);
             w->open = false;
         }
@@ -216,7 +145,6 @@ void windows_forbid_write(struct mmu *u, gpa_t pa)
     struct windows *ws = u->windows;
     struct phys_page p;
     uint32_t pfn;
-    uint32_t n;
 
     if (!ws)
         return;
@@ -224,19 +152,11 @@ void windows_forbid_write(struct mmu *u, gpa_t pa)
     if (!p.wr || p.wr < u->map->ram || p.wr >= u->map->ram + u->map->ram_size)
         return;
     pfn = (p.wr - u->map->ram) >> PAGE_SHIFT;
-again:
-    for (n = ws->rmap[pfn]; n; n = ws->node[n].next) {
-        struct window *w = &ws->w[ws->node[n].at >> 20];
-        uint32_t page = ws->node[n].at & 0xfffff;
+    while (ws->writers[pfn].first) { /* each step takes at least one away */
+        uint32_t at = ws->writers[pfn].first - 1;
 
-        if (window_shown(w, page) && (w->page[page] & SHOWN_W)) {
-            w->page[page] &= ~SHOWN_W;
-            w->vmas += 2;
-            if (mprotect(w->base + ((uint64_t)page << PAGE_SHIFT), PAGE_SIZE, PROT_READ) < 0)
-                window_reset(u, w);
-            ws->n.zaps++;
-            goto again;
-        }
+        window_map_protect(u, &ws->w[at >> 20], at & (WINDOW_PAGES - 1));
+        ws->n.zaps++;
     }
 }
 
@@ -248,74 +168,8 @@ void windows_invlpg(struct mmu *u, gla_t la, bool large)
     for (n = 0; n < WINDOW_MAX; n++) {
         struct window *w = &ws->w[n];
 
-        if (w->open && w->kind == WINDOW_GLOBAL)
-            zap(ws, w, large ? la & 0xffc00000 : la & PAGE_MASK,
-                large ? la | 0x3fffff : la | ~PAGE_MASK);
-    }
-}
-
-/* --- tracing --- */
-
-bool window_trace_page(struct cpu *c, struct mmu *u, struct window *w, gpa_t entry_at, gla_t first,
-                       uint32_t span)
-{
-    struct windows *ws = u->windows;
-    gpa_t page = entry_at & u->map->a20_mask & ~(gpa_t)~PAGE_MASK;
-    uint32_t *head = &ws->trace_hash[page >> PAGE_SHIFT & (TRACE_HASH - 1)];
-    struct trace *t;
-    uint32_t n;
-
-    for (n = *head; n; n = ws->trace[n].next) {
-        t = &ws->trace[n];
-        if (t->page == page && t->window == w - ws->w && t->first == first && t->span == span) {
-            t->idle = 0;
-            return true;
-        }
-    }
-    n = ws->trace_free;
-    if (n)
-        ws->trace_free = ws->trace[n].next;
-    else if (ws->trace_count < TRACE_MAX)
-        n = ws->trace_count++;
-    else
-        return false;
-    t = &ws->trace[n];
-    *t = (struct trace){ .page = page, .first = first, .span = span, .next = *head,
-                         .window = (uint16_t)(w - ws->w), .used = true };
-    *head = n;
-    ws->n.traces++;
-    if (!(memmap_watched(u->map, page) & WATCH_PT)) {
-        memmap_watch(u->map, page, WATCH_PT, true);
-        mmu_forbid_write(c, page);
-    }
-    return true;
-}
-
-void windows_pt_written(struct mmu *u, gpa_t gpa, size_t len)
-{
-    struct windows *ws = u->windows;
-    gpa_t page = gpa & ~(gpa_t)~PAGE_MASK;
-    unsigned entry = u->c->cr4 & CR4_PAE ? 8 : 4;
-    unsigned first = (gpa & ~PAGE_MASK) / entry;
-    unsigned last = ((gpa & ~PAGE_MASK) + (unsigned)len - 1) / entry;
-    uint32_t next;
-    uint32_t n;
-
-    ws->n.pt_writes++;
-    for (n = ws->trace_hash[page >> PAGE_SHIFT & (TRACE_HASH - 1)]; n; n = next) {
-        struct trace *t = &ws->trace[n];
-        struct window *w = &ws->w[t->window];
-
-        next = t->next;
-        if (t->page != page)
-            continue;
-        if (zap(ws, w, t->first + first * t->span, t->first + (last + 1) * t->span - 1)) {
-            t->idle = 0;
-        } else if (t->span == PAGE_SIZE && ++t->idle >= IDLE_WRITES) {
-            /* nobody looks at it but the guest's kernel: let it write */
-            zap(ws, w, t->first, t->first + (PAGE_SIZE / entry) * PAGE_SIZE - 1);
-            trace_drop(u, n);
-        }
+        if (w->open && w->kind == WINDOW_GLOBAL && w->mode)
+            window_zap(u, w, large ? la & 0xffc00000 : la & PAGE_MASK, large ? la | 0x3fffff : la | ~PAGE_MASK);
     }
 }
 
@@ -323,7 +177,7 @@ void windows_pt_written(struct mmu *u, gpa_t gpa, size_t len)
 
 static bool still_right(const struct window *w, const struct cpu *c, enum window_kind kind)
 {
-    if (!w->open || w->kind != kind)
+    if (!w->open || w->kind != kind || w->mode != window_mode(c))
         return false;
     return kind == WINDOW_GLOBAL || (w->cr3 == c->cr3 &&
             (!(c->cr4 & CR4_PAE) || !memcmp(w->pdpte, c->pdpte, sizeof w->pdpte)));
@@ -351,11 +205,31 @@ struct window *window_find(struct cpu *c, enum window_kind kind)
     return NULL;
 }
 
+/* Which window a new one takes: the same CR3's with other PAE pointers, else a closed one, else the oldest. */
+static struct window *victim(struct mmu *u, enum window_kind kind)
+{
+    struct windows *ws = u->windows;
+    const struct cpu *c = u->c;
+    struct window *w = NULL;
+    unsigned n;
+
+    for (n = 0; n < WINDOW_MAX; n++) {
+        struct window *k = &ws->w[n];
+
+        if (k->open && k->kind == kind && kind != WINDOW_GLOBAL && k->cr3 == c->cr3 && k->mode == window_mode(c))
+            return k;
+        if (!window_map_usable(u, k))
+            continue;
+        if (!w || (w->open && (!k->open || k->used < w->used)))
+            w = k;
+    }
+    return w;
+}
+
 struct window *window_open(struct cpu *c, enum window_kind kind)
 {
     struct mmu *u = c->mem_opaque;
     struct window *w = window_find(c, kind);
-    unsigned n;
 
     if (w)
         return w;
@@ -363,39 +237,20 @@ struct window *window_open(struct cpu *c, enum window_kind kind)
         u->windows = windows_new(u);
     if (!u->windows)
         return NULL;
-    /* the same CR3 with other PAE pointers, else a closed one, else the oldest */
-    for (n = 0; n < WINDOW_MAX; n++) {
-        struct window *k = &u->windows->w[n];
-
-        if (k->open && k->kind == kind && (kind == WINDOW_GLOBAL || k->cr3 == c->cr3)) {
-            w = k;
-            break;
-        }
-        if (!w || (w->open && (!k->open || k->used < w->used)))
-            w = k;
-    }
-    if (!w->base) {
-        uint8_t *p = mmap(NULL, WINDOW_BYTES * 2 + 2 * GUARD_BYTES, PROT_NONE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        uint8_t *base;
-
-        w->page = reserve(sizeof(uint32_t) << 20);
-        if (p == MAP_FAILED || !w->page)
-            return NULL;
-        /* 4 GiB aligned, so that the low half of an address in it is the linear address */
-        base = (uint8_t *)(((uintptr_t)p + GUARD_BYTES + WINDOW_BYTES - 1) & ~(WINDOW_BYTES - 1));
-        if (base - GUARD_BYTES > p)
-            munmap(p, (size_t)(base - GUARD_BYTES - p));
-        munmap(base + WINDOW_BYTES + GUARD_BYTES,
-               (size_t)(p + WINDOW_BYTES * 2 + 2 * GUARD_BYTES -
-                        (base + WINDOW_BYTES + GUARD_BYTES)));
-        w->base = base;
-    } else if (w->open) {
+    w = victim(u, kind);
+    if (!w)
+        return NULL;
+    if (w->open || w->first_trace)
         window_reset(u, w);
-    }
+    w->open = false;
+    if (w->stuck)
+        return NULL;
+    if (!w->base && (!hostmap_room(2) || window_map_create(w)))
+        return NULL;
     w->open = true;
     w->kind = kind;
     w->cr3 = c->cr3;
+    w->mode = window_mode(c);
     memcpy(w->pdpte, c->pdpte, sizeof w->pdpte);
     w->used = ++u->windows->stamp;
     w->cost = 0;
@@ -425,6 +280,16 @@ unsigned window_cost(struct window *w)
     return v;
 }
 
+void windows_set_memory(struct cpu *c, uint64_t bytes)
+{
+    struct mmu *u = c->mem_opaque;
+
+    if (!u->windows)
+        u->windows = windows_new(u);
+    if (u->windows)
+        u->windows->memory_max = bytes;
+}
+
 const struct window_counters *window_counters(struct cpu *c)
 {
     struct windows *ws = windows_of(c);
@@ -432,11 +297,13 @@ const struct window_counters *window_counters(struct cpu *c)
 
     if (!ws)
         return NULL;
-    ws->n.open = ws->n.mapped_pages = ws->n.vmas = 0;
-    for (n = 0; n < WINDOW_MAX; n++) {
+    ws->n.open = 0;
+    for (n = 0; n < WINDOW_MAX; n++)
         ws->n.open += ws->w[n].open;
-        ws->n.mapped_pages += ws->w[n].mapped;
-        ws->n.vmas += ws->w[n].vmas;
-    }
+    ws->n.memory = windows_map_memory(ws) + ws->trace_count * sizeof *ws->trace +
+                   ws->traced_count * sizeof *ws->traced;
+    ws->n.mapped_pages = ws->shown;
+    ws->n.mappings = (uint64_t)hostmap_used();
+    ws->n.mappings_max = (uint64_t)hostmap_limit();
     return &ws->n;
 }

@@ -2,8 +2,11 @@
  * one privilege. Shadow page tables, made of mmap.
  *
  * A user window shows what CPL 3 sees under one CR3. The global window shows what CPL 0 sees of pages
- * that survive a CR3 load (global ones, or all while paging is off), and serves every CR3. A supervisor
- * window shows all that CPL 0 sees under one CR3, for kernels that have no global pages.
+ * that survive a CR3 load, and serves every CR3; that of the mode without paging shows physical memory, at every
+ * CPL. A supervisor window shows all that CPL 0 sees under one CR3, for kernels that have no global pages.
+ * A window belongs to a paging mode (CR0.PG and WP, CR4.PSE, PAE and PGE, EFER.NXE): who goes from one to
+ * another and back finds it as it was. Only the global window of a mode with paging, which does not depend on
+ * directories, is emptied when the whole TLB is flushed.
  *
  * A window is filled on demand, a run of pages at a time, and never shows more than the guest's page
  * tables allow: the pages of page tables that it was filled from are traced, and a write to an entry
@@ -27,8 +30,9 @@ enum window_fill {
 };
 
 struct window_counters {
-    uint64_t fills, pages, zaps, zapped_pages, traces, untraces, pt_writes, resets, opened;
-    uint64_t open, mapped_pages, vmas;
+    uint64_t fills, pages, zaps, zapped_pages, traces, untraces, pt_writes, resets, opened, lost;
+    uint64_t open, mapped_pages, memory;
+    uint64_t mappings, mappings_max; /* of the host, in all of the process: counted, and the most there may be */
 };
 
 /* The window of the current address space (CR3), opened if there is none. NULL: no address space
@@ -40,6 +44,8 @@ struct window *window_find(struct cpu *c, enum window_kind kind);
  * window used longest ago goes first. */
 bool window_valid(struct cpu *c, struct window *w, enum window_kind kind);
 void window_close(struct cpu *c, struct window *w);
+/* So much memory may go with all windows; beyond it the one used longest ago is emptied. */
+void windows_set_memory(struct cpu *c, uint64_t bytes);
 /* Host address of linear address 0. */
 uint64_t window_base(const struct window *w);
 /* Pages mapped again since the last call: what keeping the window in step has cost. */

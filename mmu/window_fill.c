@@ -4,25 +4,42 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "mmu/window_int.h"
 
-#include <sys/mman.h>
+#include "mmu/hostmap.h"
 
-/* Stay below the host's limit on mappings: empty the window used longest ago. */
-static void keep_budget(struct mmu *u, struct window *mine)
+#define ROOM 8 /* mappings that one run more may need, and those who take away a page of it */
+
+/* The open window used longest ago that has something to give, but `mine`. */
+static struct window *oldest(struct windows *ws, const struct window *mine)
 {
-    struct windows *ws = u->windows;
-    struct window *oldest = NULL;
-    uint32_t total = 0;
+    struct window *o = NULL;
     unsigned n;
 
     for (n = 0; n < WINDOW_MAX; n++) {
         struct window *w = &ws->w[n];
 
-        total += w->vmas;
-        if (w->open && w->vmas && w != mine && (!oldest || w->used < oldest->used))
-            oldest = w;
+        if (w != mine && !w->stuck && (w->edges || w->pieces) && (!o || w->used < o->used))
+            o = w;
     }
-    if (total > VMA_BUDGET)
-        window_reset(u, oldest ? oldest : mine);
+    return o;
+}
+
+static bool over_budget(const struct windows *ws)
+{
+    return !hostmap_room(ROOM) || ws->shown + RUN_MAX_LARGE > SHOWN_MAX || windows_map_memory(ws) > ws->memory_max;
+}
+
+/* Stay within what the host allows and what has been granted: empty the windows used longest ago, this one last. */
+static void keep_budget(struct mmu *u, struct window *mine)
+{
+    struct windows *ws = u->windows;
+
+    while (over_budget(ws)) {
+        struct window *w = oldest(ws, mine);
+
+        window_reset(u, w ? w : mine);
+        if (!w)
+            break;
+    }
 }
 
 enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool write)
@@ -31,7 +48,6 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
     struct windows *ws = u->windows;
     struct memmap *m = u->map;
     uint32_t page = la >> PAGE_SHIFT;
-    uint32_t wnum = (uint32_t)(w - ws->w) << 20;
     struct phys_page p;
     struct walk k;
     uint32_t error;
@@ -52,12 +68,14 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
     p = memmap_page(m, k.pa);
     if (!p.rd || p.rd < m->ram || p.rd >= m->ram + m->ram_size)
         return WINDOW_SLOW;
-    writable = k.writable && p.wr == p.rd && !memmap_watched(m, k.pa);
+    pfn = (p.rd - m->ram) >> PAGE_SHIFT;
+    writable = k.writable && p.wr == p.rd && !memmap_watched(m, k.pa) && ws->writers[pfn].count < WRITERS_MAX;
     if (write && !writable)
         return WINDOW_SLOW;
     if (k.large)
         u->large_map[la >> 27] |= 1u << (la >> 22 & 31);
     run_max = k.large || !k.pde_at ? RUN_MAX_LARGE : RUN_MAX;
+    keep_budget(u, w); /* before anything is noted of this page: it may empty the window */
     if (k.pde_at && (!global || k.pte_at)) {
         bool pae = c->cr4 & CR4_PAE;
 
@@ -75,49 +93,39 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
                 return WINDOW_SLOW;
         }
     }
-    keep_budget(u, w);
-    pfn = (p.rd - m->ram) >> PAGE_SHIFT;
-    again = (w->page[page] & HIDDEN) &&
-            ((ws->tick - w->page[page]) & HIDDEN_TICK) < THRASH_TICKS;
-    if (window_shown(w, page))
-        window_forget_page(ws, w, page);
+    if (!w->open)
+        return WINDOW_SLOW; /* the host has taken its address space */
+    if (window_shown(w, page)) {
+        window_forget(ws, w, page);
+        again = false;
+    } else {
+        again = (w->place[page].shown & HIDDEN) &&
+                ((ws->tick - w->place[page].shown) & HIDDEN_TICK) < THRASH_TICKS;
+    }
     /* as long a run as is contiguous and has the same rights */
     for (run = 0; run < run_max; run++) {
         if (run) {
             struct phys_page q;
 
-            if (page + run >= 1u << 20 || window_shown(w, page + run) ||
-                ((page + run) & (run_max == RUN_MAX ? 511 : RUN_MAX_LARGE - 1)) == 0 || pfn + run >= ws->rmap_pages)
+            if (page + run >= WINDOW_PAGES || window_shown(w, page + run) ||
+                ((page + run) & (run_max == RUN_MAX ? 511 : RUN_MAX_LARGE - 1)) == 0 || pfn + run >= ws->ram_pages)
                 break;
             if (!mmu_walk(c, m, la + run * PAGE_SIZE, WALK_READ, user, true, &k, &error) ||
                 !k.accessed || (global && !k.global))
                 break;
             q = memmap_page(m, k.pa);
             if (q.rd != p.rd + run * PAGE_SIZE ||
-                writable != (k.writable && q.wr == q.rd && !memmap_watched(m, k.pa)))
+                writable != (k.writable && q.wr == q.rd && !memmap_watched(m, k.pa) &&
+                             ws->writers[pfn + run].count < WRITERS_MAX))
                 break;
         }
-        if (!window_rmap_add(ws, pfn + run, (page + run) | wnum))
-            break;
-        w->page[page + run] = (pfn + run + 1) | (writable ? SHOWN_W : 0);
-        w->count[(page + run) >> 10]++;
-        w->mapped++;
+        window_note(ws, w, page + run, pfn + run, writable);
     }
-    if (!run)
-        return WINDOW_SLOW;
-    if (mmap(w->base + ((uint64_t)page << PAGE_SHIFT), (size_t)run << PAGE_SHIFT,
-             PROT_READ | (writable ? PROT_WRITE : 0),
-             MAP_SHARED | MAP_FIXED | (run <= RUN_MAX ? MAP_POPULATE : 0),
-             m->memfd, (off_t)pfn << PAGE_SHIFT) == MAP_FAILED) {
-        unsigned n;
-
-        for (n = 0; n < run; n++)
-            window_forget_page(ws, w, page + n);
+    if (window_map_show(w, m->memfd, page, run)) {
         window_reset(u, w);
         return WINDOW_SLOW;
     }
     w->fits++;
-    w->vmas += 2;
     w->cost += again;
     ws->n.fills++;
     ws->n.pages += run;

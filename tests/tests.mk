@@ -3,7 +3,7 @@
 TEST_DIR = $(O)/tests
 include $(srcdir)/tests/insn/insn.mk
 
-# --- unit tests (libcheck) ---
+# --- unit tests (libcheck); the wraps let them refuse what is asked of the host ---
 
 UNIT_SRC = $(patsubst $(srcdir)/%,%,$(sort $(wildcard $(srcdir)/tests/unit/*.c)))
 UNIT_OBJ = $(UNIT_SRC:%.c=$(O)/%.o)
@@ -12,7 +12,7 @@ $(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
 	@test "$(CHECK_LIBS)" != missing || { echo "make check needs libcheck: apt install check" >&2; exit 1; }
 	@mkdir -p $(TEST_DIR)
 	@echo "  LD    $@"
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CHECK_LIBS) $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -Wl,--wrap=mmap,--wrap=munmap,--wrap=mprotect -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
 # --- suites ---
 

@@ -1,0 +1,56 @@
+/* budget.c - what the translator's memory is used for, and keeping it within what was granted (-accel
+ * bt,memory=MIB): translations and what is kept beside them, decoded blocks, tables by EIP, windows.
+ *
+ * The parts that grow most are given back first: the tables are filled again from the blocks, a window is filled
+ * again by faults; last, everything is translated again.
+ *
+ * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "bt/bt.h"
+
+#define MEMORY_BASE (128ull << 20)
+#define WINDOWS_PART 4 /* a quarter of it may go with windows, */
+#define TABLES_PART  4 /* and so much with tables */
+/* The host's page tables for a piece that stands alone. */
+#define PIECE_OVERHEAD 8192u
+
+static uint64_t beside_code(const struct bt *bt)
+{
+    return bt->meta_used + bt->tb_count * sizeof *bt->tb + bt->exit_count * sizeof *bt->exit +
+           bt->vpage_count * sizeof *bt->vpage;
+}
+
+struct bt_memory bt_memory(const struct bt *bt)
+{
+    struct bt_memory m = {
+        .code = bt->used,
+        .translations = beside_code(bt),
+        .blocks = bt->c->blocks->used,
+        .tables = bt->table_pieces * (uint64_t)(TABLE_PIECE + PIECE_OVERHEAD),
+    };
+    const struct window_counters *w = window_counters(bt->c);
+
+    m.windows = w ? w->memory : 0;
+    m.total = m.code + m.translations + m.blocks + m.tables + m.windows;
+    return m;
+}
+
+void budget_create(struct bt *bt)
+{
+    bt->memory_max = bt->opt.memory_mb ? (uint64_t)bt->opt.memory_mb << 20
+                                       : mmu_ram_size(bt->c) / 4 + MEMORY_BASE;
+    windows_set_memory(bt->c, bt->memory_max / WINDOWS_PART);
+}
+
+uint32_t budget_pieces(const struct bt *bt)
+{
+    return (uint32_t)(bt->memory_max / TABLES_PART / (TABLE_PIECE + PIECE_OVERHEAD));
+}
+
+bool budget_exceeded(struct bt *bt)
+{
+    uint64_t rest = bt->used + beside_code(bt) + bt->c->blocks->used;
+
+    if (bt->table_pieces > budget_pieces(bt))
+        tables_empty(bt);
+    return rest > bt->memory_max - bt->memory_max / WINDOWS_PART - bt->memory_max / TABLES_PART;
+}
