@@ -71,6 +71,9 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, greg_t *g)
     unsigned k;
     int last;
 
+    /* sent by somebody, not raised by the instruction; or forced by the kernel, which could not write a frame */
+    if (info->si_code <= 0 || (sig == SIGSEGV && info->si_code == SI_KERNEL && g[REG_TRAPNO] != 13))
+        return false;
     if (pc < (uintptr_t)bt->rx || pc >= (uintptr_t)bt->rx + bt->used)
         return false;
     tb = tcache_tb_at(bt, (uint32_t)(pc - (uintptr_t)bt->rx));
@@ -120,7 +123,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 
     if (running && handle(running, sig, info, uc->uc_mcontext.gregs))
         return;
-    if (running && !dying) {
+    if (running && !dying && info->si_code > 0) {
         dying = true;
         fprintf(stderr, "callgate: signal %d at host address %p, data address %p: a bug of ours\n", sig,
                 (void *)uc->uc_mcontext.gregs[REG_RIP], info->si_addr);
@@ -128,6 +131,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     }
     /* not ours: what would have happened without us, when the instruction runs again */
     sigaction(sig, &old_action[sig], NULL);
+    if (info->si_code <= 0)
+        raise(sig);
 }
 
 int fault_install(struct bt *bt)

@@ -11,7 +11,8 @@
 #define CHUNK 0xffffu /* elements at a time: some tens of microseconds */
 
 /* Counts above CHUNK are done in pieces, with a safepoint before each. R8 = what lies beyond this
- * piece; a fault finds the whole count in ECX + R8 (FIX_REP). */
+ * piece; a fault finds the whole count in ECX + R8 (FIX_REP). In exact runs the interpreter does the long ones: it
+ * knows where they are cut. */
 static void emit_chunk(struct tr *t)
 {
     struct emit *e = &t->e;
@@ -19,11 +20,17 @@ static void emit_chunk(struct tr *t)
     uint8_t *go;
 
     e_mov_imm32(e, R8, 0);
-    e_mov_imm32(e, R10, 16);
+    e_mov_imm32(e, R10, t->bt->opt.icount ? REP_CUT_BITS : 16);
     e_shrx(e, 0, R10, RCX, R10);
     e_mov(e, REX_W, R11, RCX);
     e_mov(e, REX_W, RCX, R10);
     small = e_jrcxz8(e);
+    if (t->bt->opt.icount) {
+        mem_miss(t);
+        e_patch8(small, e->p);
+        e_mov(e, REX_W, RCX, R11);
+        return;
+    }
     e_mov(e, REX_W, RCX, R11);
     e_load64(e, R10, R15, CPU_OFF(native.safepoint));
     e_load32(e, R10, R10, 0);

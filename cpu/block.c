@@ -137,7 +137,7 @@ static bool covered(const struct code_page *p, unsigned first, unsigned last)
 }
 
 /* Enter a block in the list of its page number `which` (0, or 1 for the second). */
-static bool page_add(struct cpu *c, struct block *b, gpa_t page, unsigned which, unsigned first,
+static void page_add(struct cpu *c, struct block *b, gpa_t page, unsigned which, unsigned first,
                      unsigned last)
 {
     struct block_cache *in = c->blocks;
@@ -146,8 +146,7 @@ static bool page_add(struct cpu *c, struct block *b, gpa_t page, unsigned which,
 
     if (!p) {
         p = arena_alloc(in, sizeof *p);
-        if (!p)
-            return false;
+        BUG_ON(!p); /* block_find() has seen to it */
         p->page = page;
         p->count = 0;
         p->listed = false;
@@ -162,7 +161,6 @@ static bool page_add(struct cpu *c, struct block *b, gpa_t page, unsigned which,
     p->idle = 0;
     b->page_next[which] = p->blocks[first >> PIECE_BITS];
     p->blocks[first >> PIECE_BITS] = b;
-    return true;
 }
 
 static void kill_block(struct cpu *c, struct block *b)
@@ -474,7 +472,9 @@ struct block *block_find(struct cpu *c, gla_t la, uint32_t single)
     if (b)
         return b;
 
-    if (BLOCK_ARENA_BYTES - in->used < sizeof *b + (BLOCK_MAX + 1) * sizeof(struct insn) + 256)
+    /* a whole block, and both of its pages: without them nobody would tell of writes to its code */
+    if (BLOCK_ARENA_BYTES - in->used <
+        sizeof *b + (BLOCK_MAX + 1) * sizeof(struct insn) + 2 * sizeof(struct code_page) + 64)
         blocks_flush(c);
     e = block_fetch_page(c, la);
     b = (struct block *)(in->arena + in->used);
@@ -539,4 +539,6 @@ void blocks_destroy(struct cpu *c)
     free(in->scratch);
     free(in);
     c->blocks = NULL;
+    c->engine_invalidate = NULL; /* memory may still change */
+    c->engine_flush = NULL;
 }

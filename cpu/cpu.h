@@ -291,6 +291,9 @@ struct exc_record {
     uint32_t eip, esp, eflags, cr2, eax;
 };
 
+/* With rep_whole: the bits of ECX that are 0 where a repeated instruction is cut. */
+#define REP_CUT_BITS 14
+
 struct cpu {
     /* --- hot --- */
     uint32_t r[9];      /* EAX..EDI; r[8] is always 0 (absent base or index) */
@@ -367,7 +370,7 @@ struct cpu {
     struct callouts *callouts; /* functions of plug-ins (callout.h) */
     uint32_t callout_mask;     /* bit n: something is registered for event n */
     bool fdp_untracked;   /* x87 instructions leave FDP and FDS as they are (lockstep) */
-    bool rep_whole;       /* EVENT_KICK waits for the end of a repeated instruction (lockstep) */
+    bool rep_whole;       /* EVENT_KICK does not cut a repeated instruction; certain counts do (exact runs) */
     bool icount_exact;    /* c->icount must be exact: time comes from it */
     bool large_pages;     /* some TLB entry came from a page larger than 4 KiB */
     struct tlb tlbs[TLB_COUNT];

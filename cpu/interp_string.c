@@ -31,10 +31,31 @@ static inline void add_masked(struct cpu *c, const struct insn *i, unsigned reg,
         LEAVE(EIP_HERE);                                                                     \
     } while (0)
 
+/* Where runs must repeat exactly, nothing that comes from outside may cut a repeated instruction; so that it
+ * does not last for seconds it is cut wherever a multiple of so many iterations is left. */
+#define REP_CUT 0x4000u
+_Static_assert(REP_CUT == 1u << REP_CUT_BITS, "the translator calls out for longer ones");
+
+static inline bool cut_here(const struct cpu *c, uint32_t left)
+{
+    return unlikely(c->rep_whole) && !(left & (REP_CUT - 1));
+}
+
+/* Iterations up to the end, or to where it is cut. */
+static inline uint32_t count_room(const struct cpu *c, const struct insn *i)
+{
+    uint32_t n = count_get(c, i);
+
+    if (likely(!c->rep_whole) || n <= REP_CUT)
+        return n;
+    return n & (REP_CUT - 1) ? n & (REP_CUT - 1) : REP_CUT;
+}
+
 /* Between two iterations: leave if something is waiting. */
 #define REP_BREAK                                                                            \
     do {                                                                                     \
-        if (unlikely(c->events) && cpu_event_due(c) && count_get(c, i))                      \
+        if (unlikely(c->events || c->rep_whole) && count_get(c, i) &&                        \
+            (cpu_event_due(c) || cut_here(c, count_get(c, i))))                              \
             REP_LEAVE;                                                                       \
     } while (0)
 
@@ -65,7 +86,7 @@ static void *run_host(struct cpu *c, unsigned seg, uint32_t off, uint32_t bytes,
 /* Up to a page of MOVS going up. Returns the number of elements moved, 0: do one the slow way. */
 static uint32_t movs_run(struct cpu *c, const struct insn *i, unsigned size)
 {
-    uint32_t n = count_get(c, i);
+    uint32_t n = count_room(c, i);
     uint32_t k;
     uint8_t *d;
     const uint8_t *s;
@@ -94,7 +115,7 @@ static uint32_t movs_run(struct cpu *c, const struct insn *i, unsigned size)
 
 static uint32_t stos_run(struct cpu *c, const struct insn *i, unsigned size)
 {
-    uint32_t n = count_get(c, i);
+    uint32_t n = count_room(c, i);
     uint32_t k;
     uint8_t *d;
 
@@ -133,7 +154,8 @@ static uint32_t stos_run(struct cpu *c, const struct insn *i, unsigned size)
             name##_load##bits(c, i, &a, &b);                                                 \
             add_masked(c, i, ECX, -1);                                                       \
             more = count_get(c, i) && (a == b) == ((i->flags & IF_REP) != 0);                \
-        } while (more && !(unlikely(c->events) && cpu_event_due(c)));                        \
+        } while (more && !(unlikely(c->events) && cpu_event_due(c)) &&                       \
+                 !cut_here(c, count_get(c, i)));                                             \
         lf_sub##bits(c, a, b, (uint##bits##_t)(a - b));                                      \
         if (more)                                                                            \
             REP_LEAVE;                                                                       \

@@ -165,7 +165,7 @@ static int create(struct cpu *c, const char *options)
     if (!rc) {
         /* not every engine knows the operand of each x87 instruction; both had better not */
         c->fdp_untracked = ls->second.c->fdp_untracked = true;
-        c->rep_whole = true; /* a kick comes from another thread, at no certain place */
+        c->rep_whole = ls->second.c->rep_whole = true; /* a kick comes from another thread, at no certain place */
         record_attach(ls);
     } else {
         destroy(c);

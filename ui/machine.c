@@ -15,6 +15,7 @@
 #include "ui/plugin.h"
 #include "ui/sandbox.h"
 #include "ui/sdl.h"
+#include "ui/signals.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -233,7 +234,7 @@ static void lockstep_ended(void *opaque, int status)
     machine_request(opaque, RESET_EXIT, status);
 }
 
-static void quit_key(void *opaque)
+static void quit(void *opaque)
 {
     machine_request(opaque, RESET_QUIT, 0);
 }
@@ -312,7 +313,7 @@ static struct chardev *open_mux(struct machine *m)
         return NULL;
     }
     m->stdio_mux = chardev_is_mux(back) ? back : chardev_mux_open(back);
-    chardev_mux_on_quit(m->stdio_mux, quit_key, m);
+    chardev_mux_on_quit(m->stdio_mux, quit, m);
     return m->stdio_mux;
 }
 
@@ -536,12 +537,13 @@ int machine_create(struct machine *m, const struct options *o)
     rc = open_drives(m, &cfg);
     if (rc)
         return rc;
+    signals_hold(); /* nothing waits for anybody from here on, and threads come */
     m->pc = pc_create(&cfg, err, sizeof err);
     if (!m->pc) {
         fprintf(stderr, "callgate: %s\n", err);
         return -EINVAL;
     }
-    m->cpu->icount_exact = o->icount_shift >= 0;
+    m->cpu->icount_exact = m->cpu->rep_whole = o->icount_shift >= 0;
     for (unsigned n = 0; n < o->plugin_count; n++)
         if (plugin_load(m->cpu, o->plugin[n]))
             return -EINVAL;
@@ -559,31 +561,37 @@ int machine_create(struct machine *m, const struct options *o)
     return rc;
 }
 
+/* In the reverse order of creation; first, nobody else may touch the CPU any more. */
 void machine_destroy(struct machine *m)
 {
     unsigned n;
 
+    if (m->ev)
+        evloop_stop(m->ev);
     sdl_stop(m);
-    if (m->pc)
-        pc_destroy(m->pc);
+    monitor_stop(m);
     if (m->cpu && m->cpu->engine)
         m->opt->engine->destroy(m->cpu);
-    monitor_stop(m);
+    log_post_mortem = NULL;
+    if (m->pc)
+        pc_destroy(m->pc);
+    for (n = 0; n < MAX_DRIVES; n++)
+        block_close(m->drive[n]);
     if (m->stdio_mux)
         chardev_close(m->stdio_mux);
     for (n = 0; n < m->chardev_count; n++)
         chardev_close(m->chardev[n]);
+    for (n = 0; n < m->file_count; n++)
+        free(m->files[n]);
+    if (m->ev) {
+        signals_stop(m->ev);
+        evloop_destroy(m->ev);
+    }
+    clock_destroy(&m->clock);
     mmu_destroy(m->mmu);
     memmap_destroy(m->map);
     if (m->cpu)
         cpu_destroy(m->cpu);
-    if (m->ev)
-        evloop_destroy(m->ev);
-    clock_destroy(&m->clock);
-    for (n = 0; n < MAX_DRIVES; n++)
-        block_close(m->drive[n]);
-    for (n = 0; n < m->file_count; n++)
-        free(m->files[n]);
 }
 
 /* --- running --- */
@@ -719,12 +727,12 @@ int machine_run(struct machine *m)
 
     if (m->paused && !icount)
         clock_pause(&m->clock);
-    if (!icount) {
+    rc = signals_start(m->ev, quit, m);
+    if (!rc)
         rc = evloop_start(m->ev, kick, m);
-        if (rc) {
-            fprintf(stderr, "callgate: cannot start a thread: %s\n", strerror(-rc));
-            return 1;
-        }
+    if (rc) {
+        fprintf(stderr, "callgate: cannot start the event loop: %s\n", strerror(-rc));
+        return 1;
     }
     if (enter_sandbox(m))
         return 1;

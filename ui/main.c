@@ -2,26 +2,14 @@
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "ui/machine.h"
+#include "ui/signals.h"
 
-#include <signal.h>
 #include <stdlib.h>
 
 static struct machine machine;
 
-static void on_signal(int sig)
-{
-    (void)sig;
-    machine.reset_kind = RESET_QUIT;
-    /* with -icount the loop looks often enough, and nothing must depend on when a signal comes */
-    if (machine.cpu && machine.opt->icount_shift < 0)
-        cpu_set_event(machine.cpu, EVENT_KICK);
-    if (machine.ev)
-        evloop_notify(machine.ev);
-}
-
 int main(int argc, char **argv)
 {
-    struct sigaction sa = { .sa_handler = on_signal };
     struct options o;
     int rc = options_parse(&o, argc, argv);
 
@@ -37,15 +25,12 @@ int main(int argc, char **argv)
             return 1;
         }
     }
-    signal(SIGPIPE, SIG_IGN);
+    signals_early();
     if (machine_create(&machine, &o)) {
         machine_destroy(&machine);
         options_free(&o);
         return 1;
     }
-    sigaction(SIGTERM, &sa, NULL);
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGHUP, &sa, NULL);
     rc = machine_run(&machine);
     chardev_stdio_restore();
     machine_destroy(&machine);
