@@ -371,6 +371,7 @@ struct cpu {
     uint32_t callout_mask;     /* bit n: something is registered for event n */
     bool fdp_untracked;   /* x87 instructions leave FDP and FDS as they are (lockstep) */
     bool rep_whole;       /* EVENT_KICK does not cut a repeated instruction; certain counts do (exact runs) */
+    bool rep_kick;        /* ... and are followed by a kick (lockstep: a slice does not last long) */
     bool icount_exact;    /* c->icount must be exact: time comes from it */
     bool large_pages;     /* some TLB entry came from a page larger than 4 KiB */
     struct tlb tlbs[TLB_COUNT];

@@ -36,9 +36,13 @@ static inline void add_masked(struct cpu *c, const struct insn *i, unsigned reg,
 #define REP_CUT 0x4000u
 _Static_assert(REP_CUT == 1u << REP_CUT_BITS, "the translator calls out for longer ones");
 
-static inline bool cut_here(const struct cpu *c, uint32_t left)
+static inline bool cut_here(struct cpu *c, uint32_t left)
 {
-    return unlikely(c->rep_whole) && !(left & (REP_CUT - 1));
+    if (likely(!c->rep_whole) || (left & (REP_CUT - 1)))
+        return false;
+    if (c->rep_kick)
+        cpu_set_event(c, EVENT_KICK);
+    return true;
 }
 
 /* Iterations up to the end, or to where it is cut. */

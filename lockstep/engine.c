@@ -101,7 +101,7 @@ static void destroy(struct cpu *c)
     struct lockstep *ls = the;
 
     memmap_set_hooks(ls->first.map, NULL, NULL);
-    c->fdp_untracked = c->rep_whole = false;
+    c->fdp_untracked = c->rep_whole = c->rep_kick = false;
     c->bus = ls->bus;
     c->bus_opaque = ls->bus_opaque;
     if (ls->first.real)
@@ -165,6 +165,7 @@ static int create(struct cpu *c, const char *options)
     if (!rc) {
         /* not every engine knows the operand of each x87 instruction; both had better not */
         c->fdp_untracked = ls->second.c->fdp_untracked = true;
+        c->rep_kick = true;
         c->rep_whole = ls->second.c->rep_whole = true; /* a kick comes from another thread, at no certain place */
         record_attach(ls);
     } else {

@@ -57,6 +57,14 @@ static size_t begin(struct side *s, enum entry_kind kind, uint64_t addr, unsigne
     return s->ls->log.count - 1;
 }
 
+#define SLICE_ENTRIES 4096u
+
+/* The log's length when the slice began. */
+static size_t slice_begin(const struct lockstep *ls)
+{
+    return ls->slice_count ? ls->slices[ls->slice_count - 1].log_end : 0;
+}
+
 static void end(struct side *s, size_t n)
 {
     struct entry *e;
@@ -65,6 +73,9 @@ static void end(struct side *s, size_t n)
     e = &s->ls->log.e[n];
     e->due = cpu_event_due(s->c);
     e->events = s->c->events & (EVENT_INTR | EVENT_KICK);
+    /* the second CPU has all of it still to do: end the slice before that takes long */
+    if (n - slice_begin(s->ls) > SLICE_ENTRIES)
+        cpu_set_event(s->c, EVENT_KICK);
 }
 
 static uint64_t end_read(struct side *s, size_t n, uint64_t value)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""signals.py PROGRAM [-n N] [-s SEED] [-m MS]: SIGTERM, SIGINT and SIGHUP at N random moments end whatever the guest
-does, under every engine, with status 0, with the terminal's socket gone and no message. -m: also fail if one took longer
+"""signals.py PROGRAM [-n N] [-s SEED] [-m MS]: SIGTERM, SIGINT, SIGHUP and the monitor's quit at N random moments end
+whatever the guest does, under every engine, with status 0, with the terminal's socket gone and no message. -m: also fail if one took longer
 than MS milliseconds (a figure for a quiet host; without it the limit only tells an end from none).
 
 Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT"""
@@ -9,6 +9,7 @@ import concurrent.futures
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,8 @@ ENGINES = [
     ["-accel", "interp", "-icount", "shift=0"],
     ["-accel", "lockstep"],
 ]
-SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+QUIT = None
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, QUIT]
 SLOW = float(os.environ.get("SLOW", "1"))
 
 
@@ -42,16 +44,32 @@ def one(program, guest, image, engine, sig, moment, directory):
         time.sleep(0.002)
     time.sleep(moment)
     begin = time.monotonic()
-    p.send_signal(sig)
+    client = socket.socket(socket.AF_UNIX)
+    if sig is QUIT:
+        while True: # the path is there a moment before anybody listens
+            try:
+                client.connect(sock)
+                client.sendall(b"quit\n")
+                break
+            except OSError as e:
+                if p.poll() is not None or time.monotonic() > end:
+                    p.kill()
+                    return 0, "no monitor: %s; %s" % (e, p.communicate()[0].decode("utf-8", "replace"))
+                time.sleep(0.002)
+        begin = time.monotonic()
+    else:
+        p.send_signal(sig)
     try:
         out, _ = p.communicate(timeout=20 * SLOW)
     except subprocess.TimeoutExpired:
         p.kill()
-        out, _ = p.communicate()
+        p.communicate()
         return 0, "does not end"
+    finally:
+        client.close()
     took = time.monotonic() - begin
     # a signal while the machine is still being put together ends it at once
-    if p.returncode not in (0, -sig) or out.strip():
+    if p.returncode not in (0, -(sig or 0)) or out.strip():
         return took, "status %d: %s" % (p.returncode, out.decode("utf-8", "replace").strip()[-2000:])
     if p.returncode == 0 and os.path.exists(sock):
         return took, "its socket is still there"
@@ -80,13 +98,16 @@ def main():
                 sig = rng.choice(SIGNALS)
                 moment = rng.choice([rng.random() * 0.02, rng.random() * 0.3, 0.1 + rng.random() * 0.3])
                 job = pool.submit(one, o.program, guest, os.path.join(d, guest + ".img"), engine, sig, moment, d)
-                jobs[job] = (guest, " ".join(engine[1:]), sig.name)
+                jobs[job] = (guest, " ".join(engine[1:]), sig.name if sig else "quit")
             for job in concurrent.futures.as_completed(jobs):
                 guest, engine, sig = jobs[job]
                 took, wrong = job.result()
                 times.setdefault(engine, []).append(took)
                 if not wrong and o.m and took * 1000 > o.m:
                     wrong = "took %.0f ms" % (took * 1000)
+                if wrong and sum(map(len, bad.values())) >= 10:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    break
                 if wrong:
                     bad.setdefault(engine, []).append("%s in '%s': %s" % (sig, guest, wrong))
     for engine in sorted(times):
