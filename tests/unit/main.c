@@ -11,6 +11,7 @@ int main(void)
     int failed;
 
     srunner_add_suite(r, mmu_suite());
+    srunner_add_suite(r, block_suite());
     srunner_add_suite(r, window_suite());
     srunner_add_suite(r, bt_suite());
     srunner_add_suite(r, lockstep_suite());

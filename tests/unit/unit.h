@@ -10,6 +10,7 @@
 
 Suite *flags_suite(void);
 Suite *mmu_suite(void);
+Suite *block_suite(void);
 Suite *window_suite(void);
 Suite *bt_suite(void);
 Suite *lockstep_suite(void);
