@@ -150,16 +150,6 @@ static uint64_t nanoseconds(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static struct tb *tb_of_block(struct bt *bt, struct block *b, uint32_t eip)
-{
-    struct tb *t;
-
-    for (t = b->engine_data; t; t = t->next)
-        if (t->eip == eip && t->ctx == bt->cur)
-            return t;
-    return NULL;
-}
-
 /* Enter in the itlb what the pages of a translation are, now that it was found by its block. */
 static void learn_pages(struct bt *bt, const struct tb *t, gla_t la)
 {
@@ -199,7 +189,7 @@ static struct tb *find_tb(struct bt *bt, struct block **b)
     *b = k;
     if (k == c->blocks->scratch || !k->code)
         return NULL;
-    t = tb_of_block(bt, k, c->eip);
+    t = tcache_find(bt, k, c->eip);
     if (!t) {
         if (k->heat < bt->opt.heat) {
             k->heat++;

@@ -49,6 +49,7 @@ struct ctx {
     int mappings;       /* of the host, at most */
 };
 #define CTX_MAX 512
+#define TB_HASH_BITS 16
 
 struct exit_link {
     uint32_t tb;
@@ -66,7 +67,8 @@ enum { FIX_NONE, FIX_RSI, FIX_STRING, FIX_REP, FIX_REP_FLAGS };
 
 struct tb {
     struct block *block;
-    struct tb *next;      /* of the same block */
+    struct tb *next; /* of the same block */
+    uint32_t hash_next;   /* tb number + 1 */
     struct ctx *ctx;
     struct insn *insns;   /* copies with fn = op_stop, one more at the end */
     insn_fn *fns;
@@ -143,6 +145,7 @@ struct bt {
     struct ctx *cur;
     struct tb *tb;
     uint32_t tb_count;
+    uint32_t tb_hash[1 << TB_HASH_BITS]; /* tb number + 1, by block, EIP and context */
     struct exit_link *exit;
     uint32_t exit_count;
     struct vpage *vpage;
@@ -210,6 +213,9 @@ void tcache_destroy(struct bt *bt);
 void tcache_flush(struct bt *bt);
 struct tb *tcache_tb_at(struct bt *bt, uint32_t offset);
 void tcache_kill(struct cpu *c, struct block *b);
+/* The living translation of this block for the current context at `eip`, or NULL; enter a new one. */
+struct tb *tcache_find(struct bt *bt, const struct block *b, uint32_t eip);
+void tcache_add(struct bt *bt, struct tb *t);
 void tcache_link(struct bt *bt, uint32_t exit, struct tb *to);
 uint32_t tcache_cookie(struct bt *bt, gpa_t page, gla_t la);
 void *tcache_meta(struct bt *bt, size_t bytes);

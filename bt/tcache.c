@@ -126,6 +126,7 @@ void tcache_flush(struct bt *bt)
     bt->meta_used = 0;
     bt->vpage_count = 1;
     memset(bt->vpage_hash, 0, sizeof bt->vpage_hash);
+    memset(bt->tb_hash, 0, sizeof bt->tb_hash);
     memset(bt->ctx, 0, sizeof bt->ctx);
     bt->ctx_count = 0;
     bt->cur = NULL;
@@ -220,6 +221,48 @@ void tcache_link(struct bt *bt, uint32_t exit, struct tb *to)
     bt->links++;
 }
 
+/* A block may have many translations: one for each address at which some process has it. */
+static uint32_t *hash_of(struct bt *bt, const struct block *b, uint32_t eip, const struct ctx *x)
+{
+    uint64_t h = ((uintptr_t)b >> 4) * 0x9e3779b97f4a7c15ull ^ eip * 0xc2b2ae3d27d4eb4full ^
+                 (uintptr_t)x * 0x165667b19e3779f9ull;
+
+    return &bt->tb_hash[h >> (64 - TB_HASH_BITS)];
+}
+
+struct tb *tcache_find(struct bt *bt, const struct block *b, uint32_t eip)
+{
+    uint32_t n;
+
+    for (n = *hash_of(bt, b, eip, bt->cur); n; n = bt->tb[n - 1].hash_next) {
+        struct tb *t = &bt->tb[n - 1];
+
+        if (t->block == b && t->eip == eip && t->ctx == bt->cur)
+            return t;
+    }
+    return NULL;
+}
+
+void tcache_add(struct bt *bt, struct tb *t)
+{
+    uint32_t *head = hash_of(bt, t->block, t->eip, t->ctx);
+
+    t->hash_next = *head;
+    *head = (uint32_t)(t - bt->tb) + 1;
+    t->next = t->block->engine_data;
+    t->block->engine_data = t;
+    table_set(bt, t->ctx, t->eip, t->code);
+}
+
+static void hash_remove(struct bt *bt, const struct tb *t)
+{
+    uint32_t *p = hash_of(bt, t->block, t->eip, t->ctx);
+
+    while (*p != (uint32_t)(t - bt->tb) + 1)
+        p = &bt->tb[*p - 1].hash_next;
+    *p = t->hash_next;
+}
+
 /* A block died: no translation of it may be entered again. */
 void tcache_kill(struct cpu *c, struct block *b)
 {
@@ -235,6 +278,7 @@ void tcache_kill(struct cpu *c, struct block *b)
             unlink_exit(bt, t->incoming);
         for (n = 0; n < t->exits; n++)
             unlink_exit(bt, t->first_exit + n);
+        hash_remove(bt, t);
         t->dead = true;
         t->block = NULL;
         bt->killed++;

@@ -382,9 +382,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
     bt->tb_count++;
     if (has_checked)
         adapt_checked_tb(bt, tb);
-    tb->next = b->engine_data;
-    b->engine_data = tb;
-    table_set(bt, bt->cur, t.eip, tb->code);
+    tcache_add(bt, tb);
     perfmap_add(bt, tb);
     bt->translated++;
     bt->translated_insns += b->n;

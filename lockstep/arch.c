@@ -3,6 +3,8 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "lockstep/lockstep_int.h"
 
+#include <stdatomic.h>
+
 /* What is compared as it stands; the rest is special: EIP, EFLAGS, the interrupt shadow. */
 static const struct field {
     const char *name;
@@ -45,9 +47,25 @@ static const struct field {
 #undef XMM
 };
 
+/* What other threads write at any time goes its own way, or none. */
+#define EVENTS_AT  offsetof(struct cpu, events)
+#define EVENTS_END (EVENTS_AT + sizeof(uint32_t))
+#define KICK_AT    offsetof(struct cpu, native.safepoint)
+#define KICK_END   (KICK_AT + sizeof(void *))
+
+static void copy(uint8_t *to, const uint8_t *from)
+{
+    const size_t end = sizeof((struct arch_state *)NULL)->bytes;
+
+    memcpy(to, from, EVENTS_AT);
+    memcpy(to + EVENTS_END, from + EVENTS_END, KICK_AT - EVENTS_END);
+    memcpy(to + KICK_END, from + KICK_END, end - KICK_END);
+}
+
 void arch_save(struct arch_state *s, const struct cpu *c)
 {
-    memcpy(s->bytes, c, sizeof s->bytes);
+    copy(s->bytes, (const uint8_t *)c);
+    s->events = atomic_load(&c->events);
     memcpy(s->exc_ring, c->exc_ring, sizeof s->exc_ring);
     s->exc_next = c->exc_next;
 }
@@ -57,7 +75,8 @@ void arch_load(struct cpu *c, const struct arch_state *s)
     uint32_t gen = c->fetch_gen;
     const struct insn *none = c->cur; /* between instructions it names none */
 
-    memcpy((void *)c, s->bytes, sizeof s->bytes);
+    copy((uint8_t *)c, s->bytes);
+    atomic_store(&c->events, s->events);
     memcpy(c->exc_ring, s->exc_ring, sizeof s->exc_ring);
     c->exc_next = s->exc_next;
     c->fetch_gen = gen;

@@ -70,6 +70,7 @@ struct arch_state {
         uint8_t bytes[offsetof(struct cpu, jmp)];
         uint64_t align;
     };
+    uint32_t events;
     struct exc_record exc_ring[EXC_RING];
     unsigned exc_next;
 };

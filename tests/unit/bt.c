@@ -289,10 +289,62 @@ START_TEST(window)
 }
 END_TEST
 
+static uint64_t resident(void)
+{
+    unsigned long long size = 0;
+    unsigned long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_eq(fscanf(f, "%llu %llu", &size, &pages), 2);
+    fclose(f);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A guest whose code is seen at every page of the address space, and jumps through all of it, in many segments: what
+ * the translator keeps stays within what it was granted. */
+START_TEST(memory_bound)
+{
+    static const uint8_t code[] = { 0x81, 0xc3, 0x00, 0x10, 0x00, 0x00, /* add ebx, 1000h */
+                                    0xff, 0xe3 };                       /* jmp ebx */
+    struct bt_memory m;
+    uint64_t before;
+    unsigned n;
+
+    start(code, sizeof code, "heat=0,memory=32,icount=on");
+    memmap_write(map, 0x8000, code, sizeof code);
+    for (n = 0; n < 1024; n++) {
+        entry(0x1000 + n * 4, 0x2000 | 7);
+        entry(0x2000 + n * 4, 0x8000 | 7);
+    }
+    c->cr3 = 0x1000;
+    c->cr0 |= CR0_PG | CR0_WP;
+    c->eip = 0;
+    c->r[EBX] = 0;
+    cpu_update_derived(c);
+    c->mem->flush(c, true);
+    before = resident();
+    for (n = 0; n < 20; n++) {
+        c->seg[SEG_CS].base = n << 12;
+        cpu_update_derived(c);
+        c->icount_stop = c->icount + 20000;
+        ck_assert_int_eq(bt_engine.run(c), EXIT_ICOUNT);
+        m = bt_memory(bt_of(c));
+        ck_assert_uint_le(m.total, 32u << 20);
+        ck_assert_uint_le(resident() - before, 40u << 20);
+    }
+    ck_assert_uint_gt(bt_of(c)->tables_emptied, 2);
+    ck_assert_uint_gt(bt_of(c)->translated, 100000);
+    finish();
+}
+END_TEST
+
 Suite *bt_suite(void)
 {
     Suite *s = suite_create("bt");
     TCase *t = tcase_create("bt");
+
+    tcase_set_timeout(t, 60);
 
     if (bt_engine.available()) {
         tcase_add_test(t, verifier);
@@ -301,6 +353,7 @@ Suite *bt_suite(void)
         tcase_add_test(t, repeat_is_one);
         tcase_add_test(t, x87_pointers);
         tcase_add_test(t, window);
+        tcase_add_test(t, memory_bound);
     }
     suite_add_tcase(s, t);
     return s;
