@@ -63,7 +63,7 @@ struct exit_link {
 #define NO_EXIT 0xffffffffu
 
 /* What must be put right when the host faults inside an instruction. */
-enum { FIX_NONE, FIX_RSI, FIX_STRING, FIX_REP, FIX_REP_FLAGS };
+enum { FIX_NONE, FIX_RSI, FIX_MMX, FIX_STRING, FIX_REP, FIX_REP_FLAGS };
 
 struct tb {
     struct block *block;

@@ -6,6 +6,7 @@
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
+#include "cpu/fpu_int.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -61,8 +62,9 @@ static bool fill(struct bt *bt, struct tb *tb, unsigned k, const siginfo_t *info
     }
 }
 
-static bool handle(struct bt *bt, int sig, siginfo_t *info, greg_t *g)
+static bool handle(struct bt *bt, int sig, siginfo_t *info, mcontext_t *m)
 {
+    greg_t *g = m->gregs;
     uintptr_t pc = (uintptr_t)g[REG_RIP];
     struct cpu *c = bt->c;
     struct tb *tb;
@@ -100,6 +102,8 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, greg_t *g)
         if (c->native.fpu_live && (last = x87_before(tb, k)) >= 0)
             c->native.x87_last = x87_name(bt, tb, (unsigned)last);
         save_registers(c, g);
+        if (tb->fix[k] == FIX_MMX && c->native.fpu_live && m->fpregs)
+            m->fpregs->swd = (uint16_t)((m->fpregs->swd & ~SW_TOP) | (c->native.mmx_sw & SW_TOP));
         if (tb->fix[k] == FIX_RSI)
             c->r[ESI] = (uint32_t)g[REG_R11];
         else if (tb->fix[k] == FIX_REP || tb->fix[k] == FIX_REP_FLAGS)
@@ -121,7 +125,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 {
     ucontext_t *uc = context;
 
-    if (running && handle(running, sig, info, uc->uc_mcontext.gregs))
+    if (running && handle(running, sig, info, &uc->uc_mcontext))
         return;
     if (running && !dying && info->si_code > 0) {
         dying = true;

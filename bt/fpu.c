@@ -221,10 +221,33 @@ void fpu_gate_here(struct tr *t)
     gate(t, uses_xmm(t));
 }
 
+static bool uses_mmx(const struct tr *t)
+{
+    unsigned n;
+
+    for (n = 0; n < 3; n++)
+        if (opnd_info[t->row->op[n]].where == W_P)
+            return true;
+    return false;
+}
+
+/* Some of Intel's CPUs have set TOP to 0 when the memory operand of an MMX instruction faults. The instruction
+ * did not happen, so a fault puts the old TOP back (FIX_MMX). */
+static void keep_top(struct tr *t)
+{
+    struct emit *e = &t->e;
+
+    e_rex(e, 0, 0, 0, R15); /* fnstsw [mmx_sw] */
+    e8(e, 0xdd);
+    e_modrm_disp(e, 7, R15, CPU_OFF(native.mmx_sw));
+    t->tb->fix[t->k] = FIX_MMX;
+}
+
 bool trans_fpu(struct tr *t)
 {
     switch (treatment(t)) {
     case FPU_CALL:
+        t->mmx_ran = false;
         return false;
     case FPU_HINT:
         return true;
@@ -237,6 +260,13 @@ bool trans_fpu(struct tr *t)
         return true;
     }
     gate(t, uses_xmm(t));
+    if (uses_mmx(t)) {
+        if ((t->i->flags & IF_MEM) && !t->mmx_ran)
+            keep_top(t);
+        t->mmx_ran = true;
+    } else if (t->row->cls == CLS_FPU) {
+        t->mmx_ran = false;
+    }
     copy_insn(t);
     if (t->row->cls == CLS_FPU && !(t->row->attr & A_CTL))
         t->x87_at = (int)t->k;

@@ -48,6 +48,7 @@ struct tr {
     unsigned exit_k[BLOCK_MAX + 2]; /* instructions done when the exit is taken */
     unsigned exit_count;
     bool fpu_checked, sse_checked;
+    bool mmx_ran;              /* TOP is 0: an MMX instruction ran, and none of the x87 since */
     int x87_at;                /* the last x87 instruction, if the code does not name it yet; or -1 */
     bool checked_now;          /* this instruction takes the checked way even in a direct context */
     bool ended;

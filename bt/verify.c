@@ -39,7 +39,7 @@ struct field {
 
 static const struct field fields[] = {
     FIELD(eip, true), FIELD(icount, true), FIELD(eflags, true), FIELD(native.tmp, true),
-    FIELD(native.x87_last, true),
+    FIELD(native.x87_last, true), FIELD(native.mmx_sw, true),
     FIELD(cpl, false), FIELD(events, false), FIELD(seg, false), FIELD(native.fpu_off, false),
     FIELD(native.sse_off, false), FIELD(native.safepoint, false), FIELD(native.icount_stop, false),
     FIELD(native.window, false), FIELD(native.table, false), FIELD(native.itlb_super, false), FIELD(native.itlb_user, false),
@@ -134,7 +134,7 @@ static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
     if (x->addr_size != 8)
         return fail(v, n, "address size");
     if (m->base == X86_REG_R15 && m->index == X86_REG_INVALID)
-        return listed_field(m->disp, op->size, writes(v, n, op))
+        return listed_field(m->disp, operand_size(v, n, op), writes(v, n, op))
                    ? true : fail(v, n, "field of struct cpu that is not listed");
     if ((m->index == X86_REG_R12 && m->scale == 1) || m->base == X86_REG_R12)
         return window_operand(v, m->base == X86_REG_R12 ? m->index : m->base) ? true : fail(v, n, "[r12] that may miss the window");

@@ -223,6 +223,7 @@ struct native {
     uint8_t fpu_live;    /* the FPU state is in the host's registers */
     uint8_t fpu_off;     /* not 0: an x87 or MMX instruction needs a look first */
     uint8_t sse_off;     /* the same for SSE */
+    uint16_t mmx_sw;     /* the status word before an MMX instruction with a memory operand: see bt/fpu.c */
     uint32_t safe_word;  /* what safepoint points to unless the CPU is to stop */
     uint64_t host_sp;    /* the stack of C while translated code runs; 0 when it does not */
     uint64_t resume;     /* where to go on after a callout */

@@ -551,6 +551,7 @@ int machine_create(struct machine *m, const struct options *o)
     rc = o->engine->create(m->cpu, o->engine_options);
     if (rc)
         return rc;
+    m->engine_made = true;
     post_mortem_machine = m;
     log_post_mortem = post_mortem;
     cpu_reset(m->cpu);
@@ -570,7 +571,7 @@ void machine_destroy(struct machine *m)
         evloop_stop(m->ev);
     sdl_stop(m);
     monitor_stop(m);
-    if (m->cpu && m->cpu->engine)
+    if (m->engine_made)
         m->opt->engine->destroy(m->cpu);
     log_post_mortem = NULL;
     if (m->pc)

@@ -14,6 +14,7 @@
 struct machine {
     const struct options *opt;
     struct cpu *cpu;
+    bool engine_made;
     struct memmap *map;
     struct mmu *mmu;
     struct clock clock;
