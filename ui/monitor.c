@@ -5,12 +5,14 @@
 #include "ui/machine.h"
 
 #include "cpu/insn.h"
+#include "hw/hostfile.h"
 #include "hw/vga.h"
 #include "ui/disas.h"
 #include "ui/keys.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define LINE_MAX_LEN 1024
 #define MAX_ARGS     8
@@ -233,7 +235,8 @@ static void do_screen(struct monitor *mon, FILE *out, int argc, char **argv)
 
 static void do_screendump(struct monitor *mon, FILE *out, int argc, char **argv)
 {
-    FILE *f;
+    FILE *f = NULL;
+    int fd;
     int rc;
 
     if (argc < 2) {
@@ -244,9 +247,16 @@ static void do_screendump(struct monitor *mon, FILE *out, int argc, char **argv)
         fprintf(out, "there is no graphics card\n");
         return;
     }
-    f = fopen(argv[1], "wb");
+    fd = hostfile_open(HOSTFILE_CREATE, argv[1]);
+    if (fd >= 0) {
+        f = fdopen(fd, "wb");
+        if (!f) {
+            close(fd);
+            fd = -ENOMEM;
+        }
+    }
     if (!f) {
-        fprintf(out, "cannot create '%s': %s\n", argv[1], strerror(errno));
+        fprintf(out, "cannot create '%s': %s\n", argv[1], hostfile_error(fd));
         return;
     }
     rc = vga_write_ppm(pc_vga(mon->m->pc), f);
