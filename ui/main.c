@@ -1,7 +1,7 @@
 /* main.c - the program: parse, build, run.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "ui/machine.h"
+#include "ui/confine.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -38,6 +38,10 @@ int main(int argc, char **argv)
         }
     }
     signal(SIGPIPE, SIG_IGN);
+    if (confine_prepare(&o)) {
+        options_free(&o);
+        return 1;
+    }
     if (machine_create(&machine, &o)) {
         machine_destroy(&machine);
         options_free(&o);
