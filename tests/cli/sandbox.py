@@ -139,6 +139,127 @@ def monitor_files():
         vm.expect("demo> ")
 
 
+def opener_of(pid):
+    """The process that opens files for the emulator `pid`, or None."""
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        for child in f.read().split():
+            with open("/proc/%s/comm" % child) as g:
+                if g.read().strip() == "cg-opener":
+                    return int(child)
+    return None
+
+
+def is_gone(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def floppy(path):
+    with open(path, "wb") as f:
+        f.truncate(1474560)
+    return path
+
+
+@test
+def opener():
+    """It is there with a monitor only, confined, has nothing open but its socket, and ends with the emulator
+    even if that is killed."""
+    with VM(PROGRAM, MACHINE + ON) as vm:
+        vm.expect("demo> ")
+        check(opener_of(vm.proc.pid) is None, "there is one without a monitor")
+    for sig in (signal.SIGTERM, signal.SIGKILL):
+        with VM(PROGRAM, MACHINE + ON, monitor=True) as vm:
+            vm.expect("demo> ")
+            pid = opener_of(vm.proc.pid)
+            check(pid, "there is none with a monitor")
+            check(status(pid) == {(2, 1)}, "it is not confined: %s" % status(pid))
+            open_files = [os.readlink("/proc/%d/fd/%s" % (pid, n))
+                          for n in os.listdir("/proc/%d/fd" % pid)]
+            check(len(open_files) == 2 and "/dev/null" in open_files, "it has open: %s" % open_files)
+            vm.proc.send_signal(sig)
+            vm.proc.wait(30 * SLOW)
+            until(lambda: is_gone(pid), "signal %d: it is still there" % sig)
+
+
+@test
+def opener_killed():
+    """Then the monitor opens nothing, and says so."""
+    with VM(PROGRAM, MACHINE + ON, monitor=True) as vm:
+        vm.expect("demo> ")
+        os.kill(opener_of(vm.proc.pid), signal.SIGKILL)
+        answer = vm.monitor("change fda " + DEMO)
+        check("cannot open" in answer, answer)
+        vm.send("help\r")
+        vm.expect("demo> ")
+
+
+@test
+def monitor_rules():
+    """Without dirs=: nothing hidden, nothing of /proc, /sys, /dev, nothing that is not a file; with dirs=
+    only what is there, and what the command line named."""
+    with tempfile.TemporaryDirectory() as d:
+        inside = os.path.join(d, "inside")
+        os.mkdir(inside)
+        ours = floppy(os.path.join(inside, "a.img"))
+        other = floppy(os.path.join(d, "b.img"))
+        hidden = floppy(os.path.join(d, ".c.img"))
+        os.symlink(hidden, os.path.join(d, "link.img"))
+        os.symlink(d, os.path.join(inside, "up"))
+        os.mkfifo(os.path.join(d, "fifo"))
+        refused = "the sandbox does not allow it; name its directory with -sandbox on,dirs=DIR"
+        with VM(PROGRAM, MACHINE + ON, monitor=True) as vm:
+            vm.expect("demo> ")
+            for path in (hidden, os.path.join(d, "link.img"), "/proc/self/mem", "/dev/zero",
+                         "/proc/version", "/sys/kernel/notes"):
+                answer = vm.monitor("change fda " + path)
+                check(refused in answer, "%s: %s" % (path, answer))
+            for path in (os.path.join(d, ".x"), "/proc/self/comm", "/dev/null"):
+                answer = vm.monitor("screendump " + path)
+                check(refused in answer, "%s: %s" % (path, answer))
+            check(not os.path.exists(os.path.join(d, ".x")), "a hidden file was made")
+            answer = vm.monitor("change fda " + os.path.join(d, "fifo"))
+            check("neither a file" in answer, answer)
+            answer = vm.monitor("change fda " + d)
+            check("is a directory" in answer, answer)
+            for path in (ours, other, os.path.join(inside, "up", "b.img"), DEMO):
+                answer = vm.monitor("change fda " + path)
+                check(not answer.strip(), "%s: %s" % (path, answer))
+            answer = vm.monitor("info sandbox")
+            check("system calls: filtered" in answer and "not hidden" in answer, answer)
+        with VM(PROGRAM, MACHINE + ["-sandbox", "on,dirs=%s:/usr" % inside], monitor=True) as vm:
+            vm.expect("demo> ")
+            for path in (other, hidden, os.path.join(inside, "up", "b.img"), "/etc/passwd"):
+                answer = vm.monitor("change fda " + path)
+                check(refused in answer, "%s: %s" % (path, answer))
+            answer = vm.monitor("screendump " + os.path.join(d, "x.ppm"))
+            check(refused in answer, answer)
+            for path in (ours, DEMO):  # DEMO was named on the command line
+                answer = vm.monitor("change fda " + path)
+                check(not answer.strip(), "%s: %s" % (path, answer))
+            answer = vm.monitor("screendump " + os.path.join(inside, "x.ppm"))
+            check(not answer.strip(), answer)
+            check("dirs=" in vm.monitor("info sandbox"), "info sandbox")
+
+
+@test
+def monitor_writes():
+    """A floppy that the monitor has put in can be written; without write permission it is protected."""
+    with tempfile.TemporaryDirectory() as d:
+        a = floppy(os.path.join(d, "a.img"))
+        # not MACHINE: its -snapshot would keep writes away
+        with VM(PROGRAM, ACCEL + ["-m", "16", "-fda", a] + ON, monitor=True) as vm:
+            b = floppy(os.path.join(d, "b.img"))
+            check(not vm.monitor("change fda " + b).strip(), "change")
+            pid = vm.proc.pid
+            modes = [open("/proc/%d/fdinfo/%s" % (pid, n)).read() for n in os.listdir("/proc/%d/fd" % pid)
+                     if os.readlink("/proc/%d/fd/%s" % (pid, n)) == b]
+            check(len(modes) == 1 and int(re.search(r"flags:\s+(\d+)", modes[0])[1], 8) & 3 == os.O_RDWR,
+                  "not open for writing: %s" % modes)
+
+
 def boot_on(read, write, what):
     got = b""
     end = time.monotonic() + 30 * SLOW
@@ -231,7 +352,9 @@ def window():
         with tempfile.TemporaryDirectory() as d:
             log = os.path.join(d, "serial")
             monitor = os.path.join(d, "monitor")
-            env = dict(ENV, DISPLAY=":" + display.decode().strip(), SDL_VIDEODRIVER="x11")
+            # where no library has a cache yet: what it would like to write it must do without
+            env = dict(ENV, DISPLAY=":" + display.decode().strip(), SDL_VIDEODRIVER="x11",
+                       XDG_CACHE_HOME=os.path.join(d, "cache"))
             env.pop("WAYLAND_DISPLAY", None)
             p = subprocess.Popen([PROGRAM] + MACHINE + ON +
                                  ["-display", "sdl", "-serial", "file:" + log, "-monitor",
@@ -246,6 +369,10 @@ def window():
 
             until(lambda: booted(1), "no prompt")
             check(status(p.pid) == {(2, 1)}, "threads are %s" % status(p.pid))
+            with open("/proc/%d/maps" % p.pid) as f:
+                drivers = set(re.findall(r"\S+_dri\.so|\S+/libLLVM\S+", f.read()))
+            check(not drivers, "a graphics driver is loaded: %s" % drivers)
+            check(not os.path.exists(env["XDG_CACHE_HOME"]), "a cache was made")
             s = socket.socket(socket.AF_UNIX)
             s.connect(monitor)
             s.sendall(b"system_reset\n")
@@ -255,6 +382,8 @@ def window():
             s.sendall(b"quit\n")
             check(p.wait(30 * SLOW) == 0, "exit status %s: %s" % (p.returncode, p.stdout.read()))
             s.close()
+            said = p.stdout.read()
+            check(not said, "it, or a library, says: %r" % said)
     finally:
         if p:
             p.kill()
@@ -267,7 +396,8 @@ def window():
 
 @test
 def options():
-    for bad in ("maybe", "on,spawn=allow", "on,colour=red"):
+    for bad in ("maybe", "on,spawn=allow", "on,colour=red", "on,dirs=", "on,dirs=/does/not/exist",
+                "on,dirs=" + ":".join(["/usr"] * 17)):
         p = subprocess.run([PROGRAM, "-sandbox", bad, "-display", "none"],
                            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         check(p.returncode == 1 and len(p.stderr.splitlines()) == 1 and "-sandbox" in p.stderr,
