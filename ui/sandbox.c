@@ -28,9 +28,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#ifndef PR_SET_VMA
-#define PR_SET_VMA 0x53564d41
-#endif
 #define SET_GS 0x1001 /* of arch_prctl */
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -62,8 +59,6 @@ static const int deadly[] = {
     CALL(move_mount), CALL(open_tree), CALL(fsopen), CALL(fsconfig), CALL(fsmount), CALL(fspick),
     CALL(mount_setattr), CALL(swapon), CALL(swapoff), CALL(reboot), CALL(setns), CALL(unshare),
 };
-
-static const int for_window[] = { CALL(shutdown), CALL(uname) };
 
 /* A graphics driver: threads, memory that it shares with the display, its event descriptors. */
 static const int for_gpu[] = {
@@ -137,7 +132,7 @@ static int allow_memory(scmp_filter_ctx f, bool code)
 /* The process itself. */
 static int allow_self(scmp_filter_ctx f)
 {
-    static const unsigned prctls[] = { PR_SET_NAME, PR_SET_TIMERSLACK, PR_SET_VMA };
+    static const unsigned prctls[] = { PR_SET_NAME, PR_SET_TIMERSLACK };
     static const unsigned waits[] = { 0 /* WAIT */, 1 /* WAKE */, 9 /* WAIT_BITSET */,
                                       10 /* WAKE_BITSET */ };
     const unsigned variants = 128 | 256; /* private; by the wall clock */
@@ -185,7 +180,7 @@ static int allow_display(scmp_filter_ctx f, const struct sandbox_needs *needs)
     const uint64_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
                             CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
                             CLONE_CHILD_CLEARTID;
-    int rc = allow_all(f, for_window, COUNT(for_window));
+    int rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(uname), 0); /* for the title */
     unsigned n;
 
     for (n = 0; n < needs->display_fds && !rc; n++) {
