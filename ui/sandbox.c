@@ -42,10 +42,9 @@ static const int allowed[] = {
     CALL(fstat), CALL(poll), CALL(ppoll), CALL(fdatasync), CALL(ftruncate), CALL(flock),
     /* memory; what makes code is not here */
     CALL(munmap), CALL(mremap), CALL(brk),
-    /* signals within the process, and threads that start or end */
+    /* signals within the process, and threads that end */
     CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(rt_sigreturn), CALL(sigaltstack),
-    CALL(restart_syscall), CALL(exit), CALL(exit_group), CALL(sched_yield), CALL(set_robust_list),
-    CALL(rseq),
+    CALL(restart_syscall), CALL(exit), CALL(exit_group), CALL(sched_yield),
     /* time and other questions */
     CALL(clock_gettime), CALL(clock_getres), CALL(clock_nanosleep), CALL(nanosleep),
     CALL(gettimeofday), CALL(time), CALL(getpid), CALL(gettid), CALL(sysinfo), CALL(getrandom),
@@ -62,8 +61,9 @@ static const int deadly[] = {
 
 /* A graphics driver: threads, memory that it shares with the display, its event descriptors. */
 static const int for_gpu[] = {
-    CALL(set_tid_address), CALL(memfd_create), CALL(kcmp), CALL(dup), CALL(eventfd2), CALL(pipe2),
-    CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_wait), CALL(epoll_pwait), CALL(membarrier),
+    CALL(set_robust_list), CALL(rseq), CALL(sched_getaffinity), CALL(memfd_create), CALL(kcmp),
+    CALL(dup), CALL(eventfd2), CALL(pipe2), CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_wait),
+    CALL(epoll_pwait), CALL(membarrier),
 };
 
 /* The process that opens files looks at paths, and opens, makes and removes. */
@@ -132,7 +132,6 @@ static int allow_memory(scmp_filter_ctx f, bool code)
 /* The process itself. */
 static int allow_self(scmp_filter_ctx f)
 {
-    static const unsigned prctls[] = { PR_SET_NAME, PR_SET_TIMERSLACK };
     static const unsigned waits[] = { 0 /* WAIT */, 1 /* WAKE */, 9 /* WAIT_BITSET */,
                                       10 /* WAKE_BITSET */ };
     const unsigned variants = 128 | 256; /* private; by the wall clock */
@@ -143,8 +142,6 @@ static int allow_self(scmp_filter_ctx f)
 
     for (n = 0; n < COUNT(waits) && !rc; n++)
         rc = allow_if(f, CALL(futex), 1, LOW & ~variants, waits[n]);
-    if (!rc)
-        rc = allow_each(f, CALL(prctl), 0, prctls, COUNT(prctls));
     if (!rc) /* limits: look, do not change */
         rc = allow_if2(f, CALL(prlimit64), ARG(0, EXACT, 0), ARG(2, EXACT, 0));
     if (!rc)
@@ -196,6 +193,8 @@ static int allow_display(scmp_filter_ctx f, const struct sandbox_needs *needs)
     rc = allow_all(f, for_gpu, COUNT(for_gpu));
     if (!rc)
         rc = allow_if(f, CALL(clone), 0, EXACT, thread);
+    if (!rc) /* of a new thread */
+        rc = allow_if(f, CALL(prctl), 0, LOW, PR_SET_NAME);
     if (!rc)
         rc = allow_if(f, CALL(ioctl), 1, 0xff00, 'd' << 8);
     if (!rc)

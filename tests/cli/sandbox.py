@@ -339,7 +339,7 @@ def window():
         return "Xvfb is not installed"
     r, w = os.pipe()
     x = subprocess.Popen(["Xvfb", "-displayfd", str(w), "-screen", "0", "1024x768x24", "-nolisten",
-                          "tcp"], pass_fds=[w], stdin=subprocess.DEVNULL,
+                          "tcp", "-noreset"], pass_fds=[w], stdin=subprocess.DEVNULL,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(w)
     p = None

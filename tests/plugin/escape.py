@@ -158,7 +158,7 @@ def ways_out(setting, plugin, victims, arguments, env):
 def with_window(plugin, victims, env):
     r, w = os.pipe()
     x = subprocess.Popen(["Xvfb", "-displayfd", str(w), "-screen", "0", "1024x768x24", "-nolisten",
-                          "tcp"], pass_fds=[w], stdin=subprocess.DEVNULL,
+                          "tcp", "-noreset"], pass_fds=[w], stdin=subprocess.DEVNULL,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(w)
     try:

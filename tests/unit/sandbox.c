@@ -349,12 +349,13 @@ END_TEST
 
 /* A thread that was there before is confined as well. */
 static int gate[2];
+static int ready[2];
 
 static void *try_socket(void *p)
 {
-    char b;
+    char b = 0;
 
-    if (read(gate[0], &b, 1) == 1)
+    if (write(ready[1], &b, 1) == 1 && read(gate[0], &b, 1) == 1)
         *(int *)p = do_inet();
     return p;
 }
@@ -364,8 +365,10 @@ static int thread_before(void)
     const struct sandbox_needs needs = { 0 };
     pthread_t thread;
     int got = -1;
+    char b;
 
-    if (pipe(gate) || pthread_create(&thread, NULL, try_socket, &got) || sandbox_enter(&needs) ||
+    if (pipe(gate) || pipe(ready) || pthread_create(&thread, NULL, try_socket, &got) ||
+        read(ready[0], &b, 1) != 1 || sandbox_enter(&needs) ||
         write(gate[1], "x", 1) != 1 || pthread_join(thread, NULL))
         return 30;
     return got;
