@@ -14,7 +14,9 @@
 
 #include <SDL.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -230,10 +232,51 @@ static void refresh(void *opaque, int fd, unsigned events)
     SDL_RenderPresent(s->renderer);
 }
 
-static int fail(struct sdl_console *s, const char *what, const char *why)
+/* What libraries print while the window is opened is kept from the terminal; of it, the last line tells why
+ * if there will be no window. */
+struct hush {
+    int stderr_copy; /* -1: nothing was changed */
+    int kept;
+};
+
+static struct hush hush_begin(void)
 {
-    fprintf(stderr, "callgate: cannot open a window: %s: %s; use -nographic or -display none\n",
-            what, why);
+    struct hush h = { fcntl(2, F_DUPFD_CLOEXEC, 3), -1 };
+
+    h.kept = h.stderr_copy >= 0 ? memfd_create("messages", MFD_CLOEXEC) : -1;
+    if (h.kept >= 0) {
+        fflush(stderr);
+        dup2(h.kept, 2);
+    }
+    return h;
+}
+
+/* Undo it; `last` gets the last line, perhaps empty. */
+static void hush_end(struct hush h, char *last, size_t size)
+{
+    char text[1024];
+    off_t end = h.kept >= 0 ? lseek(h.kept, 0, SEEK_END) : 0;
+    off_t from = end > (off_t)sizeof text - 1 ? end - ((off_t)sizeof text - 1) : 0;
+    ssize_t n = h.kept >= 0 ? pread(h.kept, text, sizeof text - 1, from) : 0;
+    char *line;
+
+    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+        n--;
+    text[n > 0 ? n : 0] = '\0';
+    line = strrchr(text, '\n');
+    snprintf(last, size, "%.*s", (int)size - 1, line ? line + 1 : text);
+    if (h.kept >= 0) {
+        dup2(h.stderr_copy, 2);
+        close(h.kept);
+    }
+    if (h.stderr_copy >= 0)
+        close(h.stderr_copy);
+}
+
+static int fail(struct sdl_console *s, const char *what, const char *why, const char *said)
+{
+    fprintf(stderr, "callgate: cannot open a window: %s: %s%s%s%s; use -nographic or -display none\n",
+            what, why, *said ? " (" : "", said, *said ? ")" : "");
     free(s);
     return -EIO;
 }
@@ -285,30 +328,42 @@ static SDL_Renderer *create_renderer(struct sdl_console *s)
     return SDL_CreateRenderer(s->window, -1, SDL_RENDERER_SOFTWARE);
 }
 
+/* Window and renderer; returns what could not be had, or NULL. */
+static const char *open_window(struct sdl_console *s)
+{
+    SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
+    if (s->m->opt->sandbox)
+        prepare_environment();
+    if (SDL_Init(SDL_INIT_VIDEO) < 0)
+        return "SDL";
+    s->window = SDL_CreateWindow("Callgate", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 720,
+                                 400, SDL_WINDOW_RESIZABLE);
+    if (!s->window)
+        return "window";
+    s->renderer = create_renderer(s);
+    return s->renderer ? NULL : "renderer";
+}
+
 int sdl_start(struct machine *m)
 {
     uint64_t before = sockets();
     struct itimerspec period = { 0 };
     struct sdl_console *s = calloc(1, sizeof *s);
+    const char *missing;
+    char said[200];
+    struct hush hush;
 
     if (!s)
         return -ENOMEM;
     s->m = m;
-    SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
-    if (m->opt->sandbox)
-        prepare_environment();
-    if (SDL_Init(SDL_INIT_VIDEO) < 0)
-        return fail(s, "SDL", SDL_GetError());
-    s->window = SDL_CreateWindow("Callgate", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 720,
-                                 400, SDL_WINDOW_RESIZABLE);
-    if (!s->window)
-        return fail(s, "window", SDL_GetError());
-    s->renderer = create_renderer(s);
-    if (!s->renderer)
-        return fail(s, "renderer", SDL_GetError());
+    hush = hush_begin();
+    missing = open_window(s);
+    hush_end(hush, said, sizeof said);
+    if (missing)
+        return fail(s, missing, SDL_GetError(), said);
     s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (s->timer_fd < 0)
-        return fail(s, "timer", strerror(errno));
+        return fail(s, "timer", strerror(errno), "");
     period.it_interval.tv_nsec = 1000000000 / REFRESH_HZ;
     period.it_value = period.it_interval;
     timerfd_settime(s->timer_fd, 0, &period, NULL);
