@@ -171,13 +171,13 @@ void opener_rules_free(struct opener_rules *r)
     *r = (struct opener_rules){ 0 };
 }
 
-/* Whether a canonical path may be used, and whether it may be a block device (it is named). */
+/* Whether a canonical path may be used, and whether that is so because it, or a directory above it, is named. */
 static bool permitted(const struct opener_rules *r, enum hostfile kind, const char *path,
-                      bool *device)
+                      bool *named)
 {
     unsigned n;
 
-    *device = true;
+    *named = true;
     if (kind == HOSTFILE_READ || kind == HOSTFILE_WRITE)
         for (n = 0; n < r->image_count; n++)
             if (!strcmp(path, r->image[n].path) && (kind == HOSTFILE_READ || r->image[n].write))
@@ -185,7 +185,7 @@ static bool permitted(const struct opener_rules *r, enum hostfile kind, const ch
     for (n = 0; n < r->dir_count; n++)
         if (below(path, r->dir[n]))
             return true;
-    *device = false;
+    *named = false;
     return r->anywhere && !hidden(path) && !below(path, "/proc") && !below(path, "/sys") &&
            !below(path, "/dev");
 }
@@ -208,6 +208,7 @@ static int open_plain(const char *path, int how, mode_t mode)
     return fd < 0 ? -errno : (int)fd;
 }
 
+/* A device must be named. */
 static int check_type(const struct stat *st, bool device)
 {
     if (S_ISDIR(st->st_mode))
@@ -217,7 +218,23 @@ static int check_type(const struct stat *st, bool device)
     return S_ISREG(st->st_mode) ? 0 : -EINVAL;
 }
 
-static int open_checked(enum hostfile kind, const char *path, bool device)
+/* Of what is not named, only what looks like the monitor's business is written to: floppies (others
+ * can be put in write-protected), pictures that are replaced. */
+static int check_written(enum hostfile kind, int fd, const struct stat *st)
+{
+    const off_t least = 40 * 8 * 512; /* a floppy with one side */
+    const off_t most = 2 * 80 * 48 * 512;
+    char head[2];
+
+    if (kind == HOSTFILE_WRITE)
+        return st->st_size % 512 || st->st_size < least || st->st_size > most ? -EROFS : 0;
+    if (kind == HOSTFILE_CREATE && st->st_size &&
+        (pread(fd, head, 2, 0) != 2 || memcmp(head, "P6", 2)))
+        return HOSTFILE_REFUSED;
+    return 0;
+}
+
+static int open_checked(enum hostfile kind, const char *path, bool named)
 {
     const int quiet = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     const bool create = kind == HOSTFILE_CREATE;
@@ -225,6 +242,7 @@ static int open_checked(enum hostfile kind, const char *path, bool device)
     struct stat st;
     struct statfs fs;
     bool there = !lstat(path, &before);
+    int how = kind == HOSTFILE_READ ? O_RDONLY : O_RDWR;
     int rc;
     int fd;
 
@@ -232,20 +250,22 @@ static int open_checked(enum hostfile kind, const char *path, bool device)
         return -errno;
     if (there) {
         /* look first: opening a FIFO or a device has effects */
-        rc = check_type(&before, device && !create);
+        rc = check_type(&before, named && !create);
         if (rc)
             return rc;
     }
-    fd = open_plain(path, quiet | (kind == HOSTFILE_READ ? O_RDONLY : create ? O_WRONLY | O_CREAT
-                                                                             : O_RDWR),
-                    create ? 0666 : 0);
+    if (create)
+        how = (named || !there ? O_WRONLY : O_RDWR) | (there ? 0 : O_CREAT | O_EXCL);
+    fd = open_plain(path, quiet | how, there ? 0 : 0666);
     if (fd < 0)
         return fd;
-    rc = fstat(fd, &st) || fstatfs(fd, &fs) ? -errno : check_type(&st, device && !create);
+    rc = fstat(fd, &st) || fstatfs(fd, &fs) ? -errno : check_type(&st, named && !create);
     if (!rc && there && (st.st_dev != before.st_dev || st.st_ino != before.st_ino))
         rc = -EAGAIN;
     if (!rc && of_kernel(&fs))
         rc = HOSTFILE_REFUSED;
+    if (!rc && !named)
+        rc = check_written(kind, fd, &st);
     if (!rc && create && ftruncate(fd, 0))
         rc = -errno;
     if (rc) {
@@ -275,7 +295,7 @@ static int remove_socket(const struct opener_rules *r, const char *given)
 int opener_rules_open(const struct opener_rules *r, enum hostfile kind, const char *path)
 {
     char full[PATH_MAX];
-    bool device;
+    bool named;
     int rc;
 
     switch (kind) {
@@ -289,8 +309,8 @@ int opener_rules_open(const struct opener_rules *r, enum hostfile kind, const ch
         rc = canonical(path, full);
         if (rc)
             return rc;
-        return permitted(r, kind, full, &device) ? open_checked(kind, full, device)
-                                                 : HOSTFILE_REFUSED;
+        return permitted(r, kind, full, &named) ? open_checked(kind, full, named)
+                                                : HOSTFILE_REFUSED;
     default:
         return -EINVAL;
     }

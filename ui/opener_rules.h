@@ -15,7 +15,8 @@
 
 /* Paths are canonical (no symbolic links, no . and ..) but for `given`. */
 struct opener_rules {
-    bool anywhere; /* dirs= was not given: what is not hidden, a device, /proc or /sys */
+    bool anywhere; /* dirs= was not given: what is not hidden, a device, /proc or /sys; written are only floppies
+                      and pictures */
     unsigned dir_count;
     char *dir[OPENER_MAX_DIRS]; /* directories, files or block devices of dirs= */
     unsigned image_count;

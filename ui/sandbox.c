@@ -70,7 +70,8 @@ static const int for_gpu[] = {
 static const int for_opener[] = {
     CALL(open), CALL(openat), CALL(openat2), CALL(stat), CALL(lstat), CALL(newfstatat), CALL(fstat),
     CALL(fstatfs), CALL(readlink), CALL(readlinkat), CALL(access), CALL(faccessat),
-    CALL(faccessat2), CALL(getcwd), CALL(ftruncate), CALL(unlink),
+    CALL(faccessat2), CALL(getcwd), CALL(pread64), CALL(ftruncate),
+    CALL(unlink),
     CALL(memfd_create), CALL(close), CALL(munmap), CALL(mremap), CALL(brk), CALL(getrandom),
     CALL(clock_gettime), CALL(getpid), CALL(gettid), CALL(rt_sigprocmask), CALL(rt_sigreturn),
     CALL(restart_syscall), CALL(exit_group),
@@ -286,8 +287,6 @@ int sandbox_enter_opener(int fd)
         rc = allow_if(f, CALL(sendmsg), 0, LOW, (unsigned)fd);
     if (!rc)
         rc = allow_if(f, CALL(recvmsg), 0, LOW, (unsigned)fd);
-    if (!rc) /* of opening */
-        rc = allow_if(f, CALL(fcntl), 1, LOW, F_GETFL);
     if (!rc)
         rc = seccomp_load(f);
     seccomp_release(f);

@@ -4,6 +4,7 @@ everything with it: every kind of console, a window, monitor commands that open 
 may not do any more is tests/unit/sandbox.c.
 
 Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT"""
+import ctypes
 import os
 import re
 import shutil
@@ -216,10 +217,18 @@ def monitor_rules():
                          "/proc/version", "/sys/kernel/notes"):
                 answer = vm.monitor("change fda " + path)
                 check(refused in answer, "%s: %s" % (path, answer))
-            for path in (os.path.join(d, ".x"), "/proc/self/comm", "/dev/null"):
+            text = os.path.join(d, "text")
+            with open(text, "w") as f:
+                f.write("no picture")
+            for path in (os.path.join(d, ".x"), "/proc/self/comm", "/dev/null", text):
                 answer = vm.monitor("screendump " + path)
                 check(refused in answer, "%s: %s" % (path, answer))
             check(not os.path.exists(os.path.join(d, ".x")), "a hidden file was made")
+            with open(text) as f:
+                check(f.read() == "no picture", "a text was written over")
+            for _ in range(2):  # a picture is made, and made anew
+                answer = vm.monitor("screendump " + os.path.join(d, "shot"))
+                check(not answer.strip(), answer)
             answer = vm.monitor("change fda " + os.path.join(d, "fifo"))
             check("neither a file" in answer, answer)
             answer = vm.monitor("change fda " + d)
@@ -244,20 +253,58 @@ def monitor_rules():
             check("dirs=" in vm.monitor("info sandbox"), "info sandbox")
 
 
+def without_landlock():
+    """In a child: as on a kernel that has none."""
+    lib = ctypes.CDLL("libseccomp.so.2")
+    lib.seccomp_init.restype = ctypes.c_void_p
+    f = ctypes.c_void_p(lib.seccomp_init(0x7fff0000))  # allow
+    if lib.seccomp_rule_add(f, 0x00050000 | 38, 444, 0) or lib.seccomp_load(f):  # ENOSYS
+        raise OSError("no filter")
+
+
+@test
+def kernel_without_landlock():
+    """It runs all the same; who has asked for the sandbox is told in a line."""
+    for asked in ([], ["-sandbox", "on"]):
+        with tempfile.TemporaryDirectory() as d:
+            log = os.path.join(d, "serial")
+            p = subprocess.Popen([PROGRAM] + MACHINE + ON + asked +
+                                 ["-display", "none", "-serial", "file:" + log, "-monitor", "stdio"],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 text=True, preexec_fn=without_landlock)
+            try:
+                until(lambda: os.path.exists(log) and "demo> " in open(log).read(), "no prompt")
+                said, errors = p.communicate("info sandbox\nscreendump %s/shot\nquit\n" % d, 30 * SLOW)
+                check(p.returncode == 0, "status %s" % p.returncode)
+                check("the kernel has none" in said and "system calls: filtered" in said, said)
+                check(os.path.getsize(d + "/shot") > 1000, "no picture")
+                lines = errors.splitlines()
+                check(len(lines) == 1 and "no Landlock" in lines[0] if asked or ON else not lines,
+                      "it says: %r" % errors)
+            finally:
+                p.kill()
+                p.wait()
+
+
 @test
 def monitor_writes():
-    """A floppy that the monitor has put in can be written; without write permission it is protected."""
+    """A floppy that the monitor has put in can be written, and what is no floppy is protected."""
     with tempfile.TemporaryDirectory() as d:
         a = floppy(os.path.join(d, "a.img"))
         # not MACHINE: its -snapshot would keep writes away
         with VM(PROGRAM, ACCEL + ["-m", "16", "-fda", a] + ON, monitor=True) as vm:
-            b = floppy(os.path.join(d, "b.img"))
-            check(not vm.monitor("change fda " + b).strip(), "change")
-            pid = vm.proc.pid
-            modes = [open("/proc/%d/fdinfo/%s" % (pid, n)).read() for n in os.listdir("/proc/%d/fd" % pid)
-                     if os.readlink("/proc/%d/fd/%s" % (pid, n)) == b]
-            check(len(modes) == 1 and int(re.search(r"flags:\s+(\d+)", modes[0])[1], 8) & 3 == os.O_RDWR,
-                  "not open for writing: %s" % modes)
+            other = os.path.join(d, "text")
+            with open(other, "w") as f:
+                f.write("something")
+            for path, want in ((floppy(os.path.join(d, "b.img")), os.O_RDWR), (other, os.O_RDONLY),
+                               (a, os.O_RDWR)):
+                check(not vm.monitor("change fda " + path).strip(), "change")
+                fds = "/proc/%d/fd" % vm.proc.pid
+                modes = [open("%sinfo/%s" % (fds, n)).read() for n in os.listdir(fds)
+                         if os.readlink("%s/%s" % (fds, n)) == path]
+                check(len(modes) == 1 and
+                      int(re.search(r"flags:\s+(\d+)", modes[0])[1], 8) & os.O_ACCMODE == want,
+                      "%s is open as %s" % (path, modes))
 
 
 def boot_on(read, write, what):

@@ -77,6 +77,7 @@ static int try(const struct opener_rules *r, enum hostfile kind, const char *pat
 START_TEST(rules_anywhere)
 {
     struct opener_rules r = { .anywhere = true };
+    struct stat st;
 
     put("image", "x");
     put(".hidden", "x");
@@ -85,8 +86,20 @@ START_TEST(rules_anywhere)
     ck_assert_int_eq(symlink(in_top(".hidden"), in_top("link")), 0);
     ck_assert_int_eq(mkfifo(in_top("fifo"), 0600), 0);
     ck_assert_int_eq(try(&r, HOSTFILE_READ, in_top("image")), 0);
-    ck_assert_int_eq(try(&r, HOSTFILE_WRITE, in_top("image")), 0);
     ck_assert_int_eq(try(&r, HOSTFILE_CREATE, in_top("new")), 0);
+    /* written are floppies, and pictures are replaced */
+    ck_assert_int_eq(try(&r, HOSTFILE_WRITE, in_top("image")), -EROFS);
+    ck_assert_int_eq(truncate(in_top("image"), 1474560), 0);
+    ck_assert_int_eq(try(&r, HOSTFILE_WRITE, in_top("image")), 0);
+    ck_assert_int_eq(truncate(in_top("image"), 1474561), 0);
+    ck_assert_int_eq(try(&r, HOSTFILE_WRITE, in_top("image")), -EROFS);
+    ck_assert_int_eq(truncate(in_top("image"), 8 << 20), 0);
+    ck_assert_int_eq(try(&r, HOSTFILE_WRITE, in_top("image")), -EROFS);
+    ck_assert_int_eq(try(&r, HOSTFILE_CREATE, in_top("image")), HOSTFILE_REFUSED);
+    put("picture", "P6 and so on");
+    ck_assert_int_eq(try(&r, HOSTFILE_CREATE, in_top("picture")), 0);
+    ck_assert(!stat(in_top("picture"), &st) && st.st_size == 0);
+    ck_assert_int_eq(try(&r, HOSTFILE_CREATE, in_top("picture")), 0);
     ck_assert_int_eq(try(&r, HOSTFILE_READ, in_top("none")), -ENOENT);
     ck_assert_int_eq(try(&r, HOSTFILE_READ, in_top("none/none")), -ENOENT);
     ck_assert_int_eq(try(&r, HOSTFILE_READ, in_top("image/none")), -ENOTDIR);
