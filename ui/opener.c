@@ -105,7 +105,6 @@ static _Noreturn void run(int fd, pid_t parent, const struct opener_rules *rules
 
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     prctl(PR_SET_NAME, "cg-opener", 0, 0, 0);
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     setsid(); /* keys of the terminal are not for it */
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
@@ -117,7 +116,9 @@ static _Noreturn void run(int fd, pid_t parent, const struct opener_rules *rules
         dup2(none, 0);
     for (none = 1; none < fd; none++)
         close(none);
-    close_range((unsigned)fd + 1, ~0u, 0);
+    if (close_range((unsigned)fd + 1, ~0u, 0)) /* since Linux 5.9 */
+        for (none = fd + 1; none < 1024; none++)
+            close(none);
     if (landlock_confine(paths, opener_rules_landlock(rules, paths, MAX_PATHS)) < 0 ||
         sandbox_enter_opener(fd) < 0)
         _exit(1);

@@ -5,14 +5,18 @@ may not do any more is tests/unit/sandbox.c.
 
 Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT"""
 import ctypes
+import fcntl
 import os
+import platform
 import re
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -361,6 +365,67 @@ def boot_on_socket(spec, family, address):
     finally:
         p.kill()
         p.wait()
+
+
+@test
+def terminal():
+    """-nographic on a terminal: the guest, the monitor by Ctrl-A c with a file, the end by Ctrl-A x; the
+    terminal is as it was."""
+    outer, inner = os.openpty()
+    with tempfile.TemporaryDirectory() as d:
+        before = termios.tcgetattr(inner)
+        p = subprocess.Popen([PROGRAM] + MACHINE + ON + ["-nographic"], stdin=inner, stdout=inner, stderr=inner,
+                             start_new_session=True,
+                             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        try:
+            got = b""
+
+            def seen(text, limit=30):
+                nonlocal got
+                end = time.monotonic() + limit * SLOW
+                while text not in got:
+                    check(time.monotonic() < end and p.poll() is None, "no %r in %r" % (text, got[-300:]))
+                    if select.select([outer], [], [], 0.2)[0]:
+                        got += os.read(outer, 4096)
+                got = got[got.index(text) + len(text):]
+
+            seen(b"demo> ")
+            check(termios.tcgetattr(inner) != before, "the terminal is not raw")
+            os.write(outer, b"\x01c")
+            seen(b"(callgate) ")
+            os.write(outer, b"screendump %s/shot\r" % d.encode())
+            seen(b"\n(callgate) ")
+            check(os.path.getsize(d + "/shot") > 1000, "no picture")
+            os.write(outer, b"\x01c")
+            os.write(outer, b"help\r")
+            seen(b"demo> ")
+            os.write(outer, b"\x01x")
+            check(p.wait(30 * SLOW) == 0, "exit status is not 0")
+            check(termios.tcgetattr(inner) == before, "the terminal is left changed")
+        finally:
+            p.kill()
+            p.wait()
+            os.close(outer)
+            os.close(inner)
+
+
+@test
+def perf_map_and_log():
+    """Files that were opened before are written to."""
+    if platform.machine() != "x86_64":
+        return "there is no translator for this host"
+    with tempfile.TemporaryDirectory() as d:
+        log = os.path.join(d, "log")
+        with VM(PROGRAM, ["-accel", "bt,verify=on,perfmap=on,heat=0"] + MACHINE[2:] + ON +
+                ["-d", "int", "-D", log]) as vm:
+            vm.expect("demo> ")
+            vm.send("off\r")
+            check(vm.wait() == 0, "exit status is not 0")
+            name = "/tmp/perf-%d.map" % vm.proc.pid
+        check(os.path.getsize(log) > 1000, "the log is short")
+        check(os.path.exists(name) and os.path.getsize(name) > 1000, "no map for perf")
+        os.unlink(name)
+    return None
 
 
 @test
