@@ -52,6 +52,7 @@ struct evloop {
     void *kick_opaque;
     bool started;
     pthread_t thread;
+    pthread_barrier_t running; /* the thread has set itself up */
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t cond;
     bool armed;
@@ -128,6 +129,7 @@ static void *waiter_main(void *opaque)
 
     pthread_setname_np(pthread_self(), "cg-waiter");
     prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
+    pthread_barrier_wait(&ev->running);
     pthread_mutex_lock(&ev->lock);
     while (!ev->quit) {
         if (!ev->armed) {
@@ -264,10 +266,16 @@ int evloop_start(struct evloop *ev, void (*kick)(void *opaque), void *opaque)
     ev->kick = kick;
     ev->kick_opaque = opaque;
     ev->table_changed = true;
+    int err = pthread_barrier_init(&ev->running, NULL, 2);
+    if (err)
+        return -err;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old); /* signals belong to the other threads */
-    int err = pthread_create(&ev->thread, NULL, waiter_main, ev);
+    err = pthread_create(&ev->thread, NULL, waiter_main, ev);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!err)
+        pthread_barrier_wait(&ev->running); /* what a thread needs to start may be given up next */
+    pthread_barrier_destroy(&ev->running);
     if (err)
         return -err;
     ev->started = true;

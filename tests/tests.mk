@@ -32,6 +32,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
               "$(srcdir)/tests/cli/sandbox.py $(O)/callgate" \
               "$(srcdir)/tests/plugin/plugin.py $(O)/callgate" \
+              "$(srcdir)/tests/plugin/escape.py $(O)/callgate" \
               "env ACCEL=interp $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
               "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
               "env ACCEL=bt,verify=on,heat=0 $(srcdir)/tests/boot/testrom.py $(O)/callgate" \

@@ -9,11 +9,11 @@
 #include "cpu/fpu.h"
 #include "hw/multiboot.h"
 #include "lockstep/lockstep.h"
+#include "ui/confine.h"
 #include "ui/disas.h"
 #include "ui/files.h"
 #include "ui/roms.h"
 #include "ui/plugin.h"
-#include "ui/sandbox.h"
 #include "ui/sdl.h"
 #include "ui/signals.h"
 
@@ -695,31 +695,6 @@ static void set_icount_stop(struct machine *m)
     m->cpu->icount_stop = m->cpu->icount + n;
 }
 
-static bool on_local_socket(const char *spec)
-{
-    return spec && !strncmp(spec, "unix:", 5);
-}
-
-/* Everything is open and every thread is there: give up the rest. */
-static int enter_sandbox(struct machine *m)
-{
-    const struct options *o = m->opt;
-    const struct sandbox_needs needs = {
-        .files = m->monitor_chr,
-        .remove = on_local_socket(o->serial[0]) || on_local_socket(o->serial[1]) ||
-                  on_local_socket(o->serial[2]) || on_local_socket(o->serial[3]) ||
-                  on_local_socket(o->debugcon) || on_local_socket(o->bios_log),
-        .window = m->display,
-    };
-    int rc = m->opt->sandbox ? sandbox_enter(&needs) : 0;
-
-    if (!rc)
-        return 0;
-    fprintf(stderr, "callgate: cannot enter the sandbox: %s; %s\n", strerror(-rc),
-            m->opt->sandbox_asked ? "-sandbox off runs without" : "running without");
-    return m->opt->sandbox_asked ? rc : 0;
-}
-
 int machine_run(struct machine *m)
 {
     struct cpu *c = m->cpu;
@@ -728,6 +703,8 @@ int machine_run(struct machine *m)
 
     if (m->paused && !icount)
         clock_pause(&m->clock);
+    if (confine_paths(m)) /* before there are threads: it is each thread's own */
+        return 1;
     rc = signals_start(m->ev, quit, m);
     if (!rc)
         rc = evloop_start(m->ev, kick, m);
@@ -735,7 +712,7 @@ int machine_run(struct machine *m)
         fprintf(stderr, "callgate: cannot start the event loop: %s\n", strerror(-rc));
         return 1;
     }
-    if (enter_sandbox(m))
+    if (confine_enter(m))
         return 1;
     evloop_run(m->ev);
     while (!m->quit) {

@@ -1,7 +1,7 @@
 /* main.c - the program: parse, build, run.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "ui/machine.h"
+#include "ui/confine.h"
 #include "ui/signals.h"
 
 #include <stdlib.h>
@@ -26,6 +26,10 @@ int main(int argc, char **argv)
         }
     }
     signals_early();
+    if (confine_prepare(&o)) {
+        options_free(&o);
+        return 1;
+    }
     if (machine_create(&machine, &o)) {
         machine_destroy(&machine);
         options_free(&o);

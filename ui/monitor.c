@@ -5,12 +5,15 @@
 #include "ui/machine.h"
 
 #include "cpu/insn.h"
+#include "hw/hostfile.h"
 #include "hw/vga.h"
+#include "ui/confine.h"
 #include "ui/disas.h"
 #include "ui/keys.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define LINE_MAX_LEN 1024
 #define MAX_ARGS     8
@@ -207,13 +210,15 @@ static void do_info(struct monitor *mon, FILE *out, int argc, char **argv)
         m->opt->engine->stats(m->cpu, out);
     } else if (!strcmp(what, "qtree")) {
         bus_dump(pc_bus(m->pc), out);
+    } else if (!strcmp(what, "sandbox")) {
+        confine_info(m, out);
     } else if (!strcmp(what, "version")) {
         fprintf(out, "callgate " CALLGATE_VERSION "\n");
     } else if (!*what || bus_device_info(pc_bus(m->pc), what, out)) {
         struct device *d;
 
-        fprintf(out, "info registers | exceptions | status | mtree | tlb | jit | qtree | version, "
-                "or a device:");
+        fprintf(out, "info registers | exceptions | status | mtree | tlb | jit | qtree | sandbox | "
+                "version, or a device:");
         for (d = pc_bus(m->pc)->devices; d; d = d->next)
             fprintf(out, " %s", d->name);
         fputc('\n', out);
@@ -233,7 +238,8 @@ static void do_screen(struct monitor *mon, FILE *out, int argc, char **argv)
 
 static void do_screendump(struct monitor *mon, FILE *out, int argc, char **argv)
 {
-    FILE *f;
+    FILE *f = NULL;
+    int fd;
     int rc;
 
     if (argc < 2) {
@@ -244,9 +250,16 @@ static void do_screendump(struct monitor *mon, FILE *out, int argc, char **argv)
         fprintf(out, "there is no graphics card\n");
         return;
     }
-    f = fopen(argv[1], "wb");
+    fd = hostfile_open(HOSTFILE_CREATE, argv[1]);
+    if (fd >= 0) {
+        f = fdopen(fd, "wb");
+        if (!f) {
+            close(fd);
+            fd = -ENOMEM;
+        }
+    }
     if (!f) {
-        fprintf(out, "cannot create '%s': %s\n", argv[1], strerror(errno));
+        fprintf(out, "cannot create '%s': %s\n", argv[1], hostfile_error(fd));
         return;
     }
     rc = vga_write_ppm(pc_vga(mon->m->pc), f);
@@ -396,8 +409,8 @@ static void do_help(struct monitor *mon, FILE *out, int argc, char **argv)
 
 const struct command commands[] = {
     { "help", "", "this list", do_help },
-    { "info", "WHAT", "show registers, exceptions, status, mtree, tlb, jit, qtree, or a device's "
-      "state", do_info },
+    { "info", "WHAT", "show registers, exceptions, status, mtree, tlb, jit, qtree, sandbox, or a "
+      "device's state", do_info },
     { "x", "/[COUNT][xduoci][bhwg] [ADDRESS]", "show memory at a linear address; i disassembles",
       do_x },
     { "xp", "/[COUNT][xduoci][bhwg] [ADDRESS]", "show memory at a physical address", do_xp },

@@ -414,7 +414,6 @@ static int parse_icount(struct options *o, const char *arg)
     return 0;
 }
 
-/* QEMU's parts are all denied here: what allows one is refused. */
 static int add_plugin(struct options *o, const char *arg)
 {
     if (!strcmp(arg, "help")) {
@@ -427,11 +426,12 @@ static int add_plugin(struct options *o, const char *arg)
     return 0;
 }
 
+/* QEMU's parts are all denied here: what allows one is refused. */
 static int parse_sandbox(struct options *o, const char *arg)
 {
     static const char *const known[] = { "enable", "obsolete", "elevateprivileges", "spawn",
-                                         "resourcecontrol", NULL };
-    char v[64] = "";
+                                         "resourcecontrol", "dirs", NULL };
+    char v[4096] = "";
     unsigned n;
     int rc = check_suboptions("sandbox", arg, known);
 
@@ -442,7 +442,14 @@ static int parse_sandbox(struct options *o, const char *arg)
         return fail("-sandbox %s: use on or off", arg);
     o->sandbox = is_on(v);
     o->sandbox_asked = true;
-    for (n = 1; known[n]; n++)
+    if (suboption(arg, "dirs", NULL, v, sizeof v)) {
+        if (!*v)
+            return fail("-sandbox dirs=: name a directory, or several with : between them");
+        o->sandbox_dirs = keep(o, v);
+        if (!o->sandbox_dirs)
+            return -ENOMEM;
+    }
+    for (n = 1; strcmp(known[n], "dirs"); n++)
         if (suboption(arg, known[n], NULL, v, sizeof v) && strcmp(v, "deny"))
             return fail("-sandbox %s=%s: only deny; -sandbox off allows everything", known[n], v);
     return 0;

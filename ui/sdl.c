@@ -3,6 +3,10 @@
  * It runs on the machine's thread, 50 times a second by a host timer, so that it also answers while
  * the guest is stopped. The mouse is captured by a click and let go by Ctrl-Alt-G.
  *
+ * In the sandbox, pictures are made by the CPU where SDL can do so (X11): a graphics driver wants a device of
+ * the kernel, files and code of its own. D-Bus is not connected to: it would be a way to have programs
+ * started outside.
+ *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "ui/sdl.h"
 
@@ -10,7 +14,10 @@
 
 #include <SDL.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -26,7 +33,10 @@ struct sdl_console {
     int timer_fd;
     bool captured;
     bool paused_shown;
+    bool gpu; /* a graphics driver makes the pictures */
     unsigned buttons;
+    int display_fd[SANDBOX_DISPLAY_FDS]; /* local sockets that SDL has opened */
+    unsigned display_fds;
 };
 
 /* SDL scan codes and QEMU's key names. Letters and digits are handled apart. */
@@ -222,38 +232,142 @@ static void refresh(void *opaque, int fd, unsigned events)
     SDL_RenderPresent(s->renderer);
 }
 
-static int fail(struct sdl_console *s, const char *what, const char *why)
+/* What libraries print while the window is opened is kept from the terminal; of it, the last line tells why
+ * if there will be no window. */
+struct hush {
+    int stderr_copy; /* -1: nothing was changed */
+    int kept;
+};
+
+static struct hush hush_begin(void)
 {
-    fprintf(stderr, "callgate: cannot open a window: %s: %s; use -nographic or -display none\n",
-            what, why);
+    struct hush h = { fcntl(2, F_DUPFD_CLOEXEC, 3), -1 };
+
+    h.kept = h.stderr_copy >= 0 ? memfd_create("messages", MFD_CLOEXEC) : -1;
+    if (h.kept >= 0) {
+        fflush(stderr);
+        dup2(h.kept, 2);
+    }
+    return h;
+}
+
+/* Undo it; `last` gets the last line, perhaps empty. */
+static void hush_end(struct hush h, char *last, size_t size)
+{
+    char text[1024];
+    off_t end = h.kept >= 0 ? lseek(h.kept, 0, SEEK_END) : 0;
+    off_t from = end > (off_t)sizeof text - 1 ? end - ((off_t)sizeof text - 1) : 0;
+    ssize_t n = h.kept >= 0 ? pread(h.kept, text, sizeof text - 1, from) : 0;
+    char *line;
+
+    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+        n--;
+    text[n > 0 ? n : 0] = '\0';
+    line = strrchr(text, '\n');
+    snprintf(last, size, "%.*s", (int)size - 1, line ? line + 1 : text);
+    if (h.kept >= 0) {
+        dup2(h.stderr_copy, 2);
+        close(h.kept);
+    }
+    if (h.stderr_copy >= 0)
+        close(h.stderr_copy);
+}
+
+static int fail(struct sdl_console *s, const char *what, const char *why, const char *said)
+{
+    fprintf(stderr, "callgate: cannot open a window: %s: %s%s%s%s; use -nographic or -display none\n",
+            what, why, *said ? " (" : "", said, *said ? ")" : "");
     free(s);
     return -EIO;
 }
 
+/* What libraries read from the environment when they start: be quiet, write no files, stay away from D-Bus. */
+static void prepare_environment(void)
+{
+    setenv("DBUS_SESSION_BUS_ADDRESS", "disabled:", 1);
+    setenv("DBUS_SYSTEM_BUS_ADDRESS", "disabled:", 1);
+    setenv("MESA_SHADER_CACHE_DISABLE", "true", 1);
+    setenv("MESA_GLSL_CACHE_DISABLE", "true", 1); /* its old name */
+    setenv("MESA_DEBUG", "silent", 0);
+    setenv("LIBGL_DEBUG", "quiet", 0);
+    setenv("EGL_LOG_LEVEL", "fatal", 0);
+}
+
+/* A mask of the descriptors below its width that are sockets. */
+static uint64_t sockets(void)
+{
+    uint64_t found = 0;
+    struct stat st;
+    int fd;
+
+    for (fd = 0; fd < 64; fd++)
+        if (!fstat(fd, &st) && S_ISSOCK(st.st_mode))
+            found |= 1ull << fd;
+    return found;
+}
+
+/* SDL's sockets: those that were not there before. */
+static void note_display(struct sdl_console *s, uint64_t before)
+{
+    uint64_t found = sockets() & ~before;
+    int fd;
+
+    for (fd = 0; fd < 64 && s->display_fds < SANDBOX_DISPLAY_FDS; fd++)
+        if (found >> fd & 1)
+            s->display_fd[s->display_fds++] = fd;
+}
+
+static SDL_Renderer *create_renderer(struct sdl_console *s)
+{
+    const char *driver = SDL_GetCurrentVideoDriver();
+
+    s->gpu = !driver || (strcmp(driver, "x11") && strcmp(driver, "dummy"));
+    if (!s->m->opt->sandbox || s->gpu)
+        return SDL_CreateRenderer(s->window, -1, 0);
+    SDL_SetHint(SDL_HINT_FRAMEBUFFER_ACCELERATION, "0");
+    return SDL_CreateRenderer(s->window, -1, SDL_RENDERER_SOFTWARE);
+}
+
+/* Window and renderer; returns what could not be had, or NULL. */
+static const char *open_window(struct sdl_console *s)
+{
+    SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
+    if (s->m->opt->sandbox)
+        prepare_environment();
+    if (SDL_Init(SDL_INIT_VIDEO) < 0)
+        return "SDL";
+    s->window = SDL_CreateWindow("Callgate", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 720,
+                                 400, SDL_WINDOW_RESIZABLE);
+    if (!s->window)
+        return "window";
+    s->renderer = create_renderer(s);
+    return s->renderer ? NULL : "renderer";
+}
+
 int sdl_start(struct machine *m)
 {
+    uint64_t before = sockets();
     struct itimerspec period = { 0 };
     struct sdl_console *s = calloc(1, sizeof *s);
+    const char *missing;
+    char said[200];
+    struct hush hush;
 
     if (!s)
         return -ENOMEM;
     s->m = m;
-    SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
-    if (SDL_Init(SDL_INIT_VIDEO) < 0)
-        return fail(s, "SDL", SDL_GetError());
-    s->window = SDL_CreateWindow("Callgate", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 720,
-                                 400, SDL_WINDOW_RESIZABLE);
-    if (!s->window)
-        return fail(s, "window", SDL_GetError());
-    s->renderer = SDL_CreateRenderer(s->window, -1, 0);
-    if (!s->renderer)
-        return fail(s, "renderer", SDL_GetError());
+    hush = hush_begin();
+    missing = open_window(s);
+    hush_end(hush, said, sizeof said);
+    if (missing)
+        return fail(s, missing, SDL_GetError(), said);
     s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (s->timer_fd < 0)
-        return fail(s, "timer", strerror(errno));
+        return fail(s, "timer", strerror(errno), "");
     period.it_interval.tv_nsec = 1000000000 / REFRESH_HZ;
     period.it_value = period.it_interval;
     timerfd_settime(s->timer_fd, 0, &period, NULL);
+    note_display(s, before);
     m->display = s;
     set_title(s);
     return evloop_add_fd(m->ev, s->timer_fd, true, false, refresh, s);
@@ -271,4 +385,16 @@ void sdl_stop(struct machine *m)
     SDL_Quit();
     free(s);
     m->display = NULL;
+}
+
+void sdl_needs(const struct machine *m, struct sandbox_needs *needs)
+{
+    const struct sdl_console *s = m->display;
+
+    if (!s)
+        return;
+    needs->window = true;
+    needs->gpu = s->gpu;
+    needs->display_fds = s->display_fds;
+    memcpy(needs->display_fd, s->display_fd, sizeof needs->display_fd);
 }

@@ -7,51 +7,38 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/block/block.h"
 
+#include "hw/hostfile.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#ifndef O_TMPFILE
-#define O_TMPFILE 0
-#endif
 
 static int open_image(const char *path, unsigned *flags, char *err, size_t err_len)
 {
     bool write = !(*flags & (BLOCK_READONLY | BLOCK_SNAPSHOT));
-    struct stat st;
-    int fd;
+    int fd = hostfile_open(write ? HOSTFILE_WRITE : HOSTFILE_READ, path);
 
-    /* Look first: opening a FIFO or a terminal may block or have effects. */
-    if (stat(path, &st)) {
-        snprintf(err, err_len, "cannot open image '%s': %s", path, strerror(errno));
-        return -errno;
-    }
-    if (S_ISDIR(st.st_mode)) {
-        snprintf(err, err_len, "image '%s' is a directory; name a file", path);
-        return -EISDIR;
-    }
-    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
-        snprintf(err, err_len, "image '%s' is neither a file nor a block device", path);
-        return -EINVAL;
-    }
-    fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-    if (fd < 0 && write && (*flags & BLOCK_MAY_PROTECT) &&
-        (errno == EACCES || errno == EROFS || errno == EPERM)) {
+    if (write && (*flags & BLOCK_MAY_PROTECT) && (fd == -EACCES || fd == -EROFS || fd == -EPERM)) {
         *flags |= BLOCK_READONLY;
         write = false;
-        fd = open(path, O_RDONLY | O_CLOEXEC);
+        fd = hostfile_open(HOSTFILE_READ, path);
+    }
+    if (fd == -EISDIR) {
+        snprintf(err, err_len, "image '%s' is a directory; name a file", path);
+        return fd;
+    }
+    if (fd == -EINVAL) {
+        snprintf(err, err_len, "image '%s' is neither a file nor a block device", path);
+        return fd;
     }
     if (fd < 0) {
-        int e = errno;
-        bool denied = write && (e == EACCES || e == EROFS || e == EPERM);
+        bool denied = write && (fd == -EACCES || fd == -EROFS || fd == -EPERM);
         snprintf(err, err_len, "cannot open image '%s'%s: %s%s", path,
-                 denied ? " for writing" : "", strerror(e),
+                 denied ? " for writing" : "", hostfile_error(fd),
                  denied ? "; use readonly=on or snapshot=on" : "");
-        return -e;
+        return fd;
     }
     if (flock(fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB) && errno == EWOULDBLOCK) {
         close(fd);
@@ -60,27 +47,6 @@ static int open_image(const char *path, unsigned *flags, char *err, size_t err_l
                        : " that writes it");
         return -EBUSY;
     }
-    return fd;
-}
-
-static int open_overlay(void)
-{
-    const char *dir = getenv("TMPDIR");
-    char name[512];
-    int fd = -1;
-
-    if (!dir || !*dir)
-        dir = "/var/tmp";
-    if (O_TMPFILE)
-        fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
-    if (fd < 0) {
-        snprintf(name, sizeof name, "%s/callgate-XXXXXX", dir);
-        fd = mkostemp(name, O_CLOEXEC);
-        if (fd >= 0)
-            unlink(name);
-    }
-    if (fd < 0)
-        fd = memfd_create("callgate-snapshot", MFD_CLOEXEC);
     return fd;
 }
 
@@ -105,7 +71,10 @@ static int open_medium(struct block *b, const char *path, unsigned flags, char *
     b->size = ((uint64_t)size + SECTOR_SIZE - 1) & ~(uint64_t)(SECTOR_SIZE - 1);
     b->read_only = (flags & BLOCK_READONLY) != 0;
     if ((flags & BLOCK_SNAPSHOT) && !b->read_only) {
-        b->overlay_fd = open_overlay();
+        int overlay = hostfile_open(HOSTFILE_TEMP, NULL);
+        if (overlay < 0)
+            errno = overlay == HOSTFILE_REFUSED ? EPERM : -overlay;
+        b->overlay_fd = overlay < 0 ? -1 : overlay;
         b->in_overlay = calloc(1, b->size / SECTOR_SIZE / 8 + 1);
         if (b->overlay_fd < 0 || !b->in_overlay) {
             snprintf(err, err_len, "cannot create a temporary file for the snapshot of '%s': %s",

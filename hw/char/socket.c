@@ -6,6 +6,8 @@
 #define _GNU_SOURCE 1
 #include "hw/char/chardev_int.h"
 
+#include "hw/hostfile.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -119,7 +121,7 @@ static void socket_close(struct chardev *c)
         evloop_remove_fd(c->ev, s->listen_fd);
         close(s->listen_fd);
         if (s->path[0])
-            unlink(s->path);
+            hostfile_open(HOSTFILE_REMOVE, s->path);
     }
     free(s->out.buf);
 }

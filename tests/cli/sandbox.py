@@ -4,14 +4,19 @@ everything with it: every kind of console, a window, monitor commands that open 
 may not do any more is tests/unit/sandbox.c.
 
 Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT"""
+import ctypes
+import fcntl
 import os
+import platform
 import re
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -139,6 +144,173 @@ def monitor_files():
         vm.expect("demo> ")
 
 
+def opener_of(pid):
+    """The process that opens files for the emulator `pid`, or None."""
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        for child in f.read().split():
+            with open("/proc/%s/comm" % child) as g:
+                if g.read().strip() == "cg-opener":
+                    return int(child)
+    return None
+
+
+def is_gone(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def floppy(path):
+    with open(path, "wb") as f:
+        f.truncate(1474560)
+    return path
+
+
+@test
+def opener():
+    """It is there with a monitor only, confined, has nothing open but its socket, and ends with the emulator
+    even if that is killed."""
+    with VM(PROGRAM, MACHINE + ON) as vm:
+        vm.expect("demo> ")
+        check(opener_of(vm.proc.pid) is None, "there is one without a monitor")
+    for sig in (signal.SIGTERM, signal.SIGKILL):
+        with VM(PROGRAM, MACHINE + ON, monitor=True) as vm:
+            vm.expect("demo> ")
+            pid = opener_of(vm.proc.pid)
+            check(pid, "there is none with a monitor")
+            check(status(pid) == {(2, 1)}, "it is not confined: %s" % status(pid))
+            open_files = [os.readlink("/proc/%d/fd/%s" % (pid, n))
+                          for n in os.listdir("/proc/%d/fd" % pid)]
+            check(len(open_files) == 2 and "/dev/null" in open_files, "it has open: %s" % open_files)
+            vm.proc.send_signal(sig)
+            vm.proc.wait(30 * SLOW)
+            until(lambda: is_gone(pid), "signal %d: it is still there" % sig)
+
+
+@test
+def opener_killed():
+    """Then the monitor opens nothing, and says so."""
+    with VM(PROGRAM, MACHINE + ON, monitor=True) as vm:
+        vm.expect("demo> ")
+        os.kill(opener_of(vm.proc.pid), signal.SIGKILL)
+        answer = vm.monitor("change fda " + DEMO)
+        check("cannot open" in answer, answer)
+        vm.send("help\r")
+        vm.expect("demo> ")
+
+
+@test
+def monitor_rules():
+    """Without dirs=: nothing hidden, nothing of /proc, /sys, /dev, nothing that is not a file; with dirs=
+    only what is there, and what the command line named."""
+    with tempfile.TemporaryDirectory() as d:
+        inside = os.path.join(d, "inside")
+        os.mkdir(inside)
+        ours = floppy(os.path.join(inside, "a.img"))
+        other = floppy(os.path.join(d, "b.img"))
+        hidden = floppy(os.path.join(d, ".c.img"))
+        os.symlink(hidden, os.path.join(d, "link.img"))
+        os.symlink(d, os.path.join(inside, "up"))
+        os.mkfifo(os.path.join(d, "fifo"))
+        refused = "the sandbox does not allow it; name its directory with -sandbox on,dirs=DIR"
+        with VM(PROGRAM, MACHINE + ON, monitor=True) as vm:
+            vm.expect("demo> ")
+            for path in (hidden, os.path.join(d, "link.img"), "/proc/self/mem", "/dev/zero",
+                         "/proc/version", "/sys/kernel/notes"):
+                answer = vm.monitor("change fda " + path)
+                check(refused in answer, "%s: %s" % (path, answer))
+            text = os.path.join(d, "text")
+            with open(text, "w") as f:
+                f.write("no picture")
+            for path in (os.path.join(d, ".x"), "/proc/self/comm", "/dev/null", text):
+                answer = vm.monitor("screendump " + path)
+                check(refused in answer, "%s: %s" % (path, answer))
+            check(not os.path.exists(os.path.join(d, ".x")), "a hidden file was made")
+            with open(text) as f:
+                check(f.read() == "no picture", "a text was written over")
+            for _ in range(2):  # a picture is made, and made anew
+                answer = vm.monitor("screendump " + os.path.join(d, "shot"))
+                check(not answer.strip(), answer)
+            answer = vm.monitor("change fda " + os.path.join(d, "fifo"))
+            check("neither a file" in answer, answer)
+            answer = vm.monitor("change fda " + d)
+            check("is a directory" in answer, answer)
+            for path in (ours, other, os.path.join(inside, "up", "b.img"), DEMO):
+                answer = vm.monitor("change fda " + path)
+                check(not answer.strip(), "%s: %s" % (path, answer))
+            answer = vm.monitor("info sandbox")
+            check("system calls: filtered" in answer and "not hidden" in answer, answer)
+        with VM(PROGRAM, MACHINE + ["-sandbox", "on,dirs=%s:/usr" % inside], monitor=True) as vm:
+            vm.expect("demo> ")
+            for path in (other, hidden, os.path.join(inside, "up", "b.img"), "/etc/passwd"):
+                answer = vm.monitor("change fda " + path)
+                check(refused in answer, "%s: %s" % (path, answer))
+            answer = vm.monitor("screendump " + os.path.join(d, "x.ppm"))
+            check(refused in answer, answer)
+            for path in (ours, DEMO):  # DEMO was named on the command line
+                answer = vm.monitor("change fda " + path)
+                check(not answer.strip(), "%s: %s" % (path, answer))
+            answer = vm.monitor("screendump " + os.path.join(inside, "x.ppm"))
+            check(not answer.strip(), answer)
+            check("dirs=" in vm.monitor("info sandbox"), "info sandbox")
+
+
+def without_landlock():
+    """In a child: as on a kernel that has none."""
+    lib = ctypes.CDLL("libseccomp.so.2")
+    lib.seccomp_init.restype = ctypes.c_void_p
+    f = ctypes.c_void_p(lib.seccomp_init(0x7fff0000))  # allow
+    if lib.seccomp_rule_add(f, 0x00050000 | 38, 444, 0) or lib.seccomp_load(f):  # ENOSYS
+        raise OSError("no filter")
+
+
+@test
+def kernel_without_landlock():
+    """It runs all the same; who has asked for the sandbox is told in a line."""
+    for asked in ([], ["-sandbox", "on"]):
+        with tempfile.TemporaryDirectory() as d:
+            log = os.path.join(d, "serial")
+            p = subprocess.Popen([PROGRAM] + MACHINE + ON + asked +
+                                 ["-display", "none", "-serial", "file:" + log, "-monitor", "stdio"],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 text=True, preexec_fn=without_landlock)
+            try:
+                until(lambda: os.path.exists(log) and "demo> " in open(log).read(), "no prompt")
+                said, errors = p.communicate("info sandbox\nscreendump %s/shot\nquit\n" % d, 30 * SLOW)
+                check(p.returncode == 0, "status %s" % p.returncode)
+                check("the kernel has none" in said and "system calls: filtered" in said, said)
+                check(os.path.getsize(d + "/shot") > 1000, "no picture")
+                lines = errors.splitlines()
+                check(len(lines) == 1 and "no Landlock" in lines[0] if asked or ON else not lines,
+                      "it says: %r" % errors)
+            finally:
+                p.kill()
+                p.wait()
+
+
+@test
+def monitor_writes():
+    """A floppy that the monitor has put in can be written, and what is no floppy is protected."""
+    with tempfile.TemporaryDirectory() as d:
+        a = floppy(os.path.join(d, "a.img"))
+        # not MACHINE: its -snapshot would keep writes away
+        with VM(PROGRAM, ACCEL + ["-m", "16", "-fda", a] + ON, monitor=True) as vm:
+            other = os.path.join(d, "text")
+            with open(other, "w") as f:
+                f.write("something")
+            for path, want in ((floppy(os.path.join(d, "b.img")), os.O_RDWR), (other, os.O_RDONLY),
+                               (a, os.O_RDWR)):
+                check(not vm.monitor("change fda " + path).strip(), "change")
+                fds = "/proc/%d/fd" % vm.proc.pid
+                modes = [open("%sinfo/%s" % (fds, n)).read() for n in os.listdir(fds)
+                         if os.readlink("%s/%s" % (fds, n)) == path]
+                check(len(modes) == 1 and
+                      int(re.search(r"flags:\s+(\d+)", modes[0])[1], 8) & os.O_ACCMODE == want,
+                      "%s is open as %s" % (path, modes))
+
+
 def boot_on(read, write, what):
     got = b""
     end = time.monotonic() + 30 * SLOW
@@ -196,6 +368,67 @@ def boot_on_socket(spec, family, address):
 
 
 @test
+def terminal():
+    """-nographic on a terminal: the guest, the monitor by Ctrl-A c with a file, the end by Ctrl-A x; the
+    terminal is as it was."""
+    outer, inner = os.openpty()
+    with tempfile.TemporaryDirectory() as d:
+        before = termios.tcgetattr(inner)
+        p = subprocess.Popen([PROGRAM] + MACHINE + ON + ["-nographic"], stdin=inner, stdout=inner, stderr=inner,
+                             start_new_session=True,
+                             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        try:
+            got = b""
+
+            def seen(text, limit=30):
+                nonlocal got
+                end = time.monotonic() + limit * SLOW
+                while text not in got:
+                    check(time.monotonic() < end and p.poll() is None, "no %r in %r" % (text, got[-300:]))
+                    if select.select([outer], [], [], 0.2)[0]:
+                        got += os.read(outer, 4096)
+                got = got[got.index(text) + len(text):]
+
+            seen(b"demo> ")
+            check(termios.tcgetattr(inner) != before, "the terminal is not raw")
+            os.write(outer, b"\x01c")
+            seen(b"(callgate) ")
+            os.write(outer, b"screendump %s/shot\r" % d.encode())
+            seen(b"\n(callgate) ")
+            check(os.path.getsize(d + "/shot") > 1000, "no picture")
+            os.write(outer, b"\x01c")
+            os.write(outer, b"help\r")
+            seen(b"demo> ")
+            os.write(outer, b"\x01x")
+            check(p.wait(30 * SLOW) == 0, "exit status is not 0")
+            check(termios.tcgetattr(inner) == before, "the terminal is left changed")
+        finally:
+            p.kill()
+            p.wait()
+            os.close(outer)
+            os.close(inner)
+
+
+@test
+def perf_map_and_log():
+    """Files that were opened before are written to."""
+    if platform.machine() != "x86_64":
+        return "there is no translator for this host"
+    with tempfile.TemporaryDirectory() as d:
+        log = os.path.join(d, "log")
+        with VM(PROGRAM, ["-accel", "bt,verify=on,perfmap=on,heat=0"] + MACHINE[2:] + ON +
+                ["-d", "int", "-D", log]) as vm:
+            vm.expect("demo> ")
+            vm.send("off\r")
+            check(vm.wait() == 0, "exit status is not 0")
+            name = "/tmp/perf-%d.map" % vm.proc.pid
+        check(os.path.getsize(log) > 1000, "the log is short")
+        check(os.path.exists(name) and os.path.getsize(name) > 1000, "no map for perf")
+        os.unlink(name)
+    return None
+
+
+@test
 def serial_unix():
     with tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, "sock")
@@ -218,7 +451,7 @@ def window():
         return "Xvfb is not installed"
     r, w = os.pipe()
     x = subprocess.Popen(["Xvfb", "-displayfd", str(w), "-screen", "0", "1024x768x24", "-nolisten",
-                          "tcp"], pass_fds=[w], stdin=subprocess.DEVNULL,
+                          "tcp", "-noreset"], pass_fds=[w], stdin=subprocess.DEVNULL,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(w)
     p = None
@@ -231,7 +464,9 @@ def window():
         with tempfile.TemporaryDirectory() as d:
             log = os.path.join(d, "serial")
             monitor = os.path.join(d, "monitor")
-            env = dict(ENV, DISPLAY=":" + display.decode().strip(), SDL_VIDEODRIVER="x11")
+            # where no library has a cache yet: what it would like to write it must do without
+            env = dict(ENV, DISPLAY=":" + display.decode().strip(), SDL_VIDEODRIVER="x11",
+                       XDG_CACHE_HOME=os.path.join(d, "cache"))
             env.pop("WAYLAND_DISPLAY", None)
             p = subprocess.Popen([PROGRAM] + MACHINE + ON +
                                  ["-display", "sdl", "-serial", "file:" + log, "-monitor",
@@ -246,6 +481,10 @@ def window():
 
             until(lambda: booted(1), "no prompt")
             check(status(p.pid) == {(2, 1)}, "threads are %s" % status(p.pid))
+            with open("/proc/%d/maps" % p.pid) as f:
+                drivers = set(re.findall(r"\S+_dri\.so|\S+/libLLVM\S+", f.read()))
+            check(not drivers, "a graphics driver is loaded: %s" % drivers)
+            check(not os.path.exists(env["XDG_CACHE_HOME"]), "a cache was made")
             s = socket.socket(socket.AF_UNIX)
             s.connect(monitor)
             s.sendall(b"system_reset\n")
@@ -255,6 +494,8 @@ def window():
             s.sendall(b"quit\n")
             check(p.wait(30 * SLOW) == 0, "exit status %s: %s" % (p.returncode, p.stdout.read()))
             s.close()
+            said = p.stdout.read()
+            check(not said, "it, or a library, says: %r" % said)
     finally:
         if p:
             p.kill()
@@ -267,7 +508,8 @@ def window():
 
 @test
 def options():
-    for bad in ("maybe", "on,spawn=allow", "on,colour=red"):
+    for bad in ("maybe", "on,spawn=allow", "on,colour=red", "on,dirs=", "on,dirs=/does/not/exist",
+                "on,dirs=" + ":".join(["/usr"] * 17)):
         p = subprocess.run([PROGRAM, "-sandbox", bad, "-display", "none"],
                            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         check(p.returncode == 1 and len(p.stderr.splitlines()) == 1 and "-sandbox" in p.stderr,

@@ -82,6 +82,10 @@ START_TEST(others)
     ck_assert(!o.sandbox && o.sandbox_asked);
     ck_assert_int_eq(PARSE("-sandbox", "on,spawn=deny"), 0);
     ck_assert(o.sandbox && o.sandbox_asked);
+    ck_assert_ptr_null(o.sandbox_dirs);
+    ck_assert_int_eq(PARSE("-sandbox", "on,dirs=/a:/b c,spawn=deny"), 0);
+    ck_assert_str_eq(o.sandbox_dirs, "/a:/b c");
+    ck_assert_int_lt(PARSE("-sandbox", "on,dirs="), 0);
     ck_assert_int_lt(PARSE("-sandbox", "on,spawn=allow"), 0);
     ck_assert_int_lt(PARSE("-sandbox", "on,walls=high"), 0);
     ck_assert_int_lt(PARSE("-sandbox", "yes"), 0);

@@ -19,6 +19,7 @@ Suite *timer_chips_suite(void);
 Suite *board_suite(void);
 Suite *options_suite(void);
 Suite *sandbox_suite(void);
+Suite *opener_suite(void);
 
 /* A whole board whose time only passes when the test says so and whose memory is an array. */
 struct test_board {
