@@ -3,6 +3,8 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "mmu/hostmap.h"
 
+#include "cpu/base.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,6 +15,9 @@
 
 static int limit = -1; /* of what is counted here; -1: not known yet */
 static int used;
+#ifdef DEBUG
+static int most_lines; /* that the process may have when nothing is counted */
+#endif
 
 static int read_number(const char *path)
 {
@@ -57,6 +62,18 @@ void hostmap_init(void)
     limit = most - (now > 0 ? now : KEPT_LEAST) - kept;
     if (limit < 0)
         limit = 0;
+#ifdef DEBUG
+    most_lines = now + kept;
+#endif
+}
+
+void hostmap_check(void)
+{
+#ifdef DEBUG
+    static unsigned calls;
+
+    BUG_ON(calls++ % 256 == 0 && hostmap_lines() > most_lines + used);
+#endif
 }
 
 void hostmap_add(int n)

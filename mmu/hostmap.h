@@ -20,6 +20,8 @@ bool hostmap_room(int n);
 /* What hostmap_add() has counted, and how much it may be. */
 int hostmap_used(void);
 int hostmap_limit(void);
+/* In debug builds, now and then: our own bug if the process has more than was counted, and what is kept for others. */
+void hostmap_check(void);
 /* Make the limit smaller (tests, and users who share a host). */
 void hostmap_set_limit(int limit);
 /* Mappings that the process has (lines of /proc/self/maps), -1 if they cannot be read. */

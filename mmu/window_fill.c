@@ -33,6 +33,7 @@ static void keep_budget(struct mmu *u, struct window *mine)
 {
     struct windows *ws = u->windows;
 
+    hostmap_check();
     while (over_budget(ws)) {
         struct window *w = oldest(ws, mine);
 
