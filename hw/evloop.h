@@ -36,7 +36,8 @@ void evloop_remove_fd(struct evloop *ev, int fd);
 
 /* Serve what is ready now, without blocking: descriptors, posted functions, expired timers. */
 void evloop_run(struct evloop *ev);
-/* Block until something is ready, the next deadline, or `max` ns; then evloop_run. */
+/* The CPU is halted: block until something is ready, the next deadline, or `max` ns; then
+ * evloop_run. */
 void evloop_wait(struct evloop *ev, tick_t max);
 /* True (cheaply) if the waiter thread saw something that evloop_run has not served. */
 bool evloop_pending(const struct evloop *ev);

@@ -13,6 +13,7 @@ Suite *mmu_suite(void);
 Suite *bt_suite(void);
 Suite *lockstep_suite(void);
 Suite *clock_suite(void);
+Suite *time_suite(void);
 Suite *timer_chips_suite(void);
 Suite *board_suite(void);
 Suite *options_suite(void);
