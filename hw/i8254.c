@@ -403,14 +403,11 @@ static void edge_timer(void *opaque, tick_t now)
 static void i8254_reset(struct device *dev)
 {
     struct i8254 *pit = (struct i8254 *)dev;
-    tick_t now = bus_now(dev->bus);
-    for (int i = 0; i < 3; i++) { /* not defined by the datasheet: as a BIOS leaves them */
+    for (int i = 0; i < 3; i++) /* not defined by the datasheet: nothing counts, OUT is high */
         pit->c[i] = (struct counter){.mode = 3, .rw = RW_BOTH, .gate = i != 2, .count = 65536,
                                      .next_count = 65536};
-        write_count(&pit->c[i], 0, to_cycles(now));
-    }
     pit->portb = 0;
-    i8254_update_irq(pit, now);
+    i8254_update_irq(pit, bus_now(dev->bus));
 }
 
 static void counter_post_load(void *obj)

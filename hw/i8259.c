@@ -245,6 +245,13 @@ void i8259_set_irq(struct i8259 *pic, int n, int level)
     i8259_update_irq(pic);
 }
 
+void i8259_forget_edges(struct i8259 *pic)
+{
+    for (int i = 0; i < 2; i++)
+        pic->chip[i].irr = pic->chip[i].lines & level_mask(&pic->chip[i]);
+    i8259_update_irq(pic);
+}
+
 bool i8259_output(const struct i8259 *pic)
 {
     return pic->out;

@@ -533,6 +533,7 @@ void pc_reset(struct pc *pc)
     if (pc->resets++ == 1 && pc->cfg.boot_once)
         set_boot_order(pc, boot_order(pc));
     bus_reset_devices(&pc->bus);
+    i8259_forget_edges(pc->pic); /* lines that other chips' resets raised ask for nothing */
     set_a20(pc, 0, 1); /* the chips' own resets did not tell each other */
 }
 
