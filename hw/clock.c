@@ -23,6 +23,7 @@ tick_t clock_host_now(void)
 void clock_init(struct clock *c, tick_t (*source)(void *opaque), void *opaque)
 {
     *c = (struct clock){.source = source, .source_opaque = opaque};
+    c->catch_up = !source;
     if (!source)
         hosttime_init(&c->host, NULL);
 }

@@ -30,6 +30,7 @@ struct timer {
 struct clock {
     tick_t (*source)(void *opaque); /* NULL: the host's clock */
     void *source_opaque;
+    bool catch_up; /* timers make up for ticks the guest could not take in time; without source */
     struct hosttime host;
     tick_t paused_at; /* virtual time while paused */
     bool paused;

@@ -252,6 +252,15 @@ void i8259_forget_edges(struct i8259 *pic)
     i8259_update_irq(pic);
 }
 
+enum irq_state i8259_line_state(const struct i8259 *pic, int n)
+{
+    const struct chip *c = &pic->chip[n >> 3 & 1];
+    uint8_t bit = (uint8_t)(1u << (n & 7));
+    if ((c->imr & bit) || (!c->master && (pic->chip[0].imr & 1u << CASCADE)))
+        return IRQ_MASKED;
+    return c->irr & bit ? IRQ_BUSY : IRQ_FREE;
+}
+
 bool i8259_output(const struct i8259 *pic)
 {
     return pic->out;

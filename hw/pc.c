@@ -100,9 +100,20 @@ static void set_sci(void *opaque, int n, int level)
     drive_line(opaque, n, FROM_SCI, level);
 }
 
+/* What an edge on the line would do: it goes to both controllers. */
+static enum irq_state line_state(void *opaque, int n)
+{
+    struct pc *pc = opaque;
+    enum irq_state pic = lapic_accepts_pic(pc->lapic) ? i8259_line_state(pc->pic, n) : IRQ_MASKED;
+    enum irq_state apic = ioapic_line_state(pc->ioapic, n ? n : 2);
+    if (pic == IRQ_BUSY || apic == IRQ_BUSY)
+        return IRQ_BUSY;
+    return pic == IRQ_FREE || apic == IRQ_FREE ? IRQ_FREE : IRQ_MASKED;
+}
+
 static struct irq isa_irq(struct pc *pc, int n)
 {
-    return irq_make(set_isa, pc, n);
+    return (struct irq){.set = set_isa, .state = line_state, .opaque = pc, .n = n};
 }
 
 static void pic_int(void *opaque, int n, int level)

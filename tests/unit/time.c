@@ -214,6 +214,159 @@ START_TEST(passed_deadlines_are_told)
 }
 END_TEST
 
+/* --- ticks --- */
+
+static void set_rtc(struct test_board *b, uint8_t reg, uint8_t v)
+{
+    board_out(b, 0x70, reg);
+    board_out(b, 0x71, v);
+}
+
+/* Counter 0 at 100 Hz, IRQ 0 and 8 not masked. */
+static struct test_board *ticking(bool catch_up)
+{
+    struct test_board *b = board_new();
+
+    b->clock.catch_up = catch_up;
+    board_init_pic(b, 0xfa, 0xfe);
+    board_out(b, 0x43, 0x34);
+    board_out(b, 0x40, 11932 & 255);
+    board_out(b, 0x40, 11932 >> 8);
+    board_count(b, 0x20, 100 * MS, MS);
+    return b;
+}
+
+#define ASSERT_ABOUT(got, want, by)             \
+    do {                                        \
+        unsigned got_ = (got);                  \
+        ck_assert_uint_ge(got_, (want) - (by)); \
+        ck_assert_uint_le(got_, (want) + (by)); \
+    } while (0)
+
+/* Ticks that the guest could not take come later, and not all at once. */
+START_TEST(ticks_are_made_up_for)
+{
+    struct test_board *b = ticking(true);
+    unsigned soon;
+
+    board_advance(b, 500 * MS);
+    soon = board_count(b, 0x20, 50 * MS, 100 * US);
+    ASSERT_ABOUT(soon, 20, 3); /* four times as fast */
+    ASSERT_ABOUT(soon + board_count(b, 0x20, 450 * MS, 100 * US), 100, 2);
+    ASSERT_ABOUT(board_count(b, 0x20, 1000 * MS, 100 * US), 100, 1);
+    /* the host came so late that several edges had passed */
+    for (unsigned n = 0; n < 10; n++) {
+        b->now += 35 * MS;
+        clock_run_expired(&b->clock);
+        soon = board_count(b, 0x20, 65 * MS, 100 * US);
+        ASSERT_ABOUT(soon, 10, 1);
+    }
+    /* no more than two seconds' worth */
+    board_advance(b, 60 * SEC);
+    ASSERT_ABOUT(board_count(b, 0x20, 2 * SEC, 100 * US), 400, 3);
+    board_free(b);
+}
+END_TEST
+
+/* Nothing is made up for that was masked, or programmed anew, or with -icount. */
+START_TEST(ticks_not_owed)
+{
+    struct test_board *b = ticking(false);
+
+    board_advance(b, SEC);
+    ASSERT_ABOUT(board_count(b, 0x20, SEC, 100 * US), 101, 1);
+    board_free(b);
+    b = ticking(true);
+    board_out(b, 0x21, 0xfb);
+    board_advance(b, SEC);
+    board_out(b, 0x21, 0xfa);
+    ASSERT_ABOUT(board_count(b, 0x20, SEC, 100 * US), 101, 1);
+    board_advance(b, SEC); /* owed, and then masked for good */
+    board_out(b, 0x21, 0xfb);
+    board_advance(b, SEC);
+    board_out(b, 0x21, 0xfa);
+    ASSERT_ABOUT(board_count(b, 0x20, SEC, 100 * US), 101, 1);
+    board_advance(b, SEC);
+    board_out(b, 0x43, 0x34);
+    board_out(b, 0x40, 11932 & 255);
+    board_out(b, 0x40, 11932 >> 8);
+    ASSERT_ABOUT(board_count(b, 0x20, SEC, 100 * US), 101, 1);
+    board_free(b);
+}
+END_TEST
+
+/* Latching the count, as clocks do, neither delays what is owed nor hurries it. */
+START_TEST(ticks_while_latching)
+{
+    struct test_board *b = ticking(true);
+    unsigned got = 0;
+
+    board_advance(b, 500 * MS);
+    for (unsigned n = 0; n < 5000; n++) {
+        board_out(b, 0x43, 0);
+        board_in(b, 0x40);
+        board_in(b, 0x40);
+        got += board_count(b, 0x20, 100 * US, 100 * US);
+        if (n == 499)
+            ASSERT_ABOUT(got, 20, 3);
+    }
+    ASSERT_ABOUT(got, 100, 2);
+    board_free(b);
+}
+END_TEST
+
+START_TEST(rtc_ticks_are_made_up_for)
+{
+    struct test_board *b = ticking(true);
+
+    board_out(b, 0x21, 0xfb);
+    set_rtc(b, 0xa, 0x29); /* 128 Hz */
+    set_rtc(b, 0xb, 0x42);
+    ASSERT_ABOUT(board_count(b, 0x28, SEC, 100 * US), 128, 1);
+    board_advance(b, SEC);
+    ASSERT_ABOUT(board_count(b, 0x28, SEC, 100 * US), 256, 2);
+    board_advance(b, SEC);
+    set_rtc(b, 0xb, 0x02); /* off and on: none is owed */
+    set_rtc(b, 0xb, 0x42);
+    ASSERT_ABOUT(board_count(b, 0x28, SEC, 100 * US), 128, 2);
+    board_free(b);
+}
+END_TEST
+
+static unsigned count_apic(struct test_board *b, tick_t ns)
+{
+    unsigned got = 0;
+
+    for (tick_t end = b->now + ns; b->now < end; board_advance(b, 100 * US)) {
+        while (b->intr) {
+            got += pc_intr_ack(b->pc) == 0x40;
+            board_write32(b, 0xfee000b0, 0);
+        }
+    }
+    return got;
+}
+
+START_TEST(apic_ticks_are_made_up_for)
+{
+    struct test_board *b = board_new();
+
+    b->clock.catch_up = true;
+    board_init_pic(b, 0xff, 0xff);
+    board_write32(b, 0xfee000f0, 0x1ff);
+    board_write32(b, 0xfee003e0, 0xb);     /* by 1 */
+    board_write32(b, 0xfee00320, 0x20040); /* periodic, vector 40h */
+    board_write32(b, 0xfee00380, 10 * MS);
+    ASSERT_ABOUT(count_apic(b, SEC), 100, 1);
+    board_advance(b, 500 * MS);
+    ASSERT_ABOUT(count_apic(b, 50 * MS), 20, 3);
+    ASSERT_ABOUT(count_apic(b, 450 * MS), 80, 3);
+    board_advance(b, SEC);
+    board_write32(b, 0xfee00380, 10 * MS);
+    ASSERT_ABOUT(count_apic(b, SEC), 101, 1);
+    board_free(b);
+}
+END_TEST
+
 Suite *time_suite(void)
 {
     Suite *s = suite_create("time");
@@ -226,6 +379,14 @@ Suite *time_suite(void)
     tcase_add_test(t, deadlines_while_behind);
     tcase_add_test(t, long_stops_are_jumped_over);
     tcase_add_test(t, passed_deadlines_are_told);
+    suite_add_tcase(s, t);
+    t = tcase_create("ticks");
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, ticks_are_made_up_for);
+    tcase_add_test(t, ticks_not_owed);
+    tcase_add_test(t, ticks_while_latching);
+    tcase_add_test(t, rtc_ticks_are_made_up_for);
+    tcase_add_test(t, apic_ticks_are_made_up_for);
     suite_add_tcase(s, t);
     return s;
 }
