@@ -285,18 +285,24 @@ int evloop_start(struct evloop *ev, void (*kick)(void *opaque), void *opaque)
     return 0;
 }
 
+void evloop_stop(struct evloop *ev)
+{
+    if (!ev->started)
+        return;
+    pthread_mutex_lock(&ev->lock);
+    ev->quit = true;
+    pthread_cond_signal(&ev->cond);
+    pthread_mutex_unlock(&ev->lock);
+    signal_fd(ev->wake_fd);
+    pthread_join(ev->thread, NULL);
+    ev->started = false;
+}
+
 void evloop_destroy(struct evloop *ev)
 {
     if (!ev)
         return;
-    if (ev->started) {
-        pthread_mutex_lock(&ev->lock);
-        ev->quit = true;
-        pthread_cond_signal(&ev->cond);
-        pthread_mutex_unlock(&ev->lock);
-        signal_fd(ev->wake_fd);
-        pthread_join(ev->thread, NULL);
-    }
+    evloop_stop(ev);
     if (ev->clock->deadline_opaque == ev) {
         ev->clock->deadline_moved = NULL;
         ev->clock->deadline_passed = NULL;

@@ -27,6 +27,9 @@ void evloop_destroy(struct evloop *ev);
  * Without it (or before) the owner must call evloop_run often. Returns 0 or -errno. */
 int evloop_start(struct evloop *ev, void (*kick)(void *opaque), void *opaque);
 
+/* End the waiter thread: from here on nothing is kicked, and what `kick` uses may go. */
+void evloop_stop(struct evloop *ev);
+
 /* Watch a descriptor. Neither read nor write wanted: it is not polled at all. Adding, modifying
  * and removing (also itself) inside a callback is fine. Returns 0 or -errno. */
 int evloop_add_fd(struct evloop *ev, int fd, bool want_read, bool want_write, evloop_fd_fn *cb,

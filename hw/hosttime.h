@@ -17,6 +17,9 @@
 struct host_clocks {
     tick_t (*now)(void *opaque); /* passes always */
     tick_t (*cpu)(void *opaque); /* passes while the calling thread runs; NULL: not known */
+    /* Not 0 while the thread has run without a break since it was set so; NULL: not known. */
+    volatile uint64_t *unbroken;
+    uint64_t unbroken_value; /* to set it to */
     void *opaque;
 };
 
@@ -33,7 +36,7 @@ struct hosttime {
     tick_t cpu;
 };
 
-#define HOSTTIME_UNIT (1ull << 24)
+#define HOSTTIME_UNIT (1ull << 25)
 
 /* Start at time 0. `clocks` NULL: the host's own. */
 void hosttime_init(struct hosttime *h, const struct host_clocks *clocks);

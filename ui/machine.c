@@ -563,6 +563,8 @@ void machine_destroy(struct machine *m)
 {
     unsigned n;
 
+    if (m->ev)
+        evloop_stop(m->ev); /* its thread raises events of the CPU */
     sdl_stop(m);
     if (m->pc)
         pc_destroy(m->pc);
