@@ -523,6 +523,7 @@ int machine_create(struct machine *m, const struct options *o)
     cfg.boot_order = o->boot_order;
     cfg.boot_once = o->boot_once;
     cfg.boot_menu = o->boot_menu;
+    cfg.no_hpet = o->no_hpet;
     cfg.debug_exit = o->debug_exit;
     cfg.debug_exit_base = o->debug_exit_base;
     cfg.vga = o->vga;

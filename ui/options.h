@@ -36,6 +36,7 @@ struct options {
     const char *monitor;     /* NULL: default */
     const char *debugcon, *bios_log;
     bool sandbox, sandbox_asked; /* asked: it was named, so that it must work */
+    bool no_hpet;
     bool debug_exit;
     uint16_t debug_exit_base;
     int icount_shift;        /* -1: real time */

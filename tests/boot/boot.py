@@ -185,6 +185,23 @@ def linux_686_pae():
         check(not bad, "dmesg complains:\n" + "\n".join(bad))
 
 
+@test("linux", guest("vmlinuz-686"), guest("initrd.gz"))
+def linux_hpet():
+    """Linux finds the HPET, reads the time from it and takes its ticks; with hpet=off there is none."""
+    clocks = "cat:/sys/devices/system/clocksource/clocksource0/%s_clocksource"
+    with linux("vmlinuz-686", "initrd.gz", "nolapic_timer clocksource=hpet cmd=" + clocks % "current" +
+               ";while:true;do:grep:0::/proc/interrupts;sleep:1;done") as vm:
+        vm.expect("hpet0: at MMIO 0xfed00000, IRQs 2, 8, 0")
+        vm.expect("hpet0: 3 comparators, 64-bit 100.000000 MHz counter")
+        vm.expect("^hpet\\r?$")
+        ticks = [int(vm.expect(r"^ *0: +(\d+) .*timer")[1]) for _ in range(2)]
+        check(ticks[1] - ticks[0] >= 2, "the HPET does not tick: %s" % ticks)
+    with linux("vmlinuz-686", "initrd.gz", "cmd=" + clocks % "available", ["-M", "pc,hpet=off"]) as vm:
+        vm.expect("^tsc.*acpi_pm")
+        check(vm.wait() == 0, "exit status is not 0")
+        check("hpet" not in vm.out.lower(), "there is an HPET with hpet=off")
+
+
 class Busy:
     """Twice as many processes that only count as the host has processors."""
 

@@ -14,6 +14,7 @@ Suite *bt_suite(void);
 Suite *lockstep_suite(void);
 Suite *clock_suite(void);
 Suite *time_suite(void);
+Suite *hpet_suite(void);
 Suite *timer_chips_suite(void);
 Suite *board_suite(void);
 Suite *options_suite(void);
