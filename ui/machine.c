@@ -238,6 +238,15 @@ static void quit_key(void *opaque)
     machine_request(opaque, RESET_QUIT, 0);
 }
 
+/* -icount: a timer has been set for an earlier time than this stretch of instructions ends at. */
+static void icount_deadline_moved(void *opaque, tick_t deadline)
+{
+    struct machine *m = opaque;
+
+    (void)deadline;
+    cpu_set_event(m->cpu, EVENT_KICK);
+}
+
 static void kick(void *opaque)
 {
     struct machine *m = opaque;
@@ -511,6 +520,10 @@ int machine_create(struct machine *m, const struct options *o)
     m->ev = evloop_create(&m->clock);
     if (!m->ev)
         return fail("cannot create the event loop");
+    if (o->icount_shift >= 0) { /* there is no waiter that would want to know */
+        m->clock.deadline_moved = icount_deadline_moved;
+        m->clock.deadline_opaque = m;
+    }
 
     cfg.ram_size = o->ram_size;
     cfg.mem = &mem_ops;

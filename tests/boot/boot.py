@@ -137,6 +137,32 @@ def demo_icount_repeats():
     check(counts[0] == counts[1], "two runs with -icount differ")
 
 
+# A boot sector that reads the first 1,200 sectors one by one with INT 13h, and writes to port 501h how
+# many ticks (BIOS, 18.2 Hz) that took, 7Fh for more, FFh for an error:
+#   mov ebp,[fs:46Ch]; xor si,si; 2: CHS of si, es:bx = 1000h:0; mov ax,201h; int 13h; mov al,0FFh; jc 3f;
+#   inc si; cmp si,1200; jne 2b; al = min([fs:46Ch] - ebp, 7Fh); 3: mov dx,501h; out dx,al; 4: hlt; jmp 4b
+READ_SECTORS = bytes.fromhex(
+    "ea0500c007fa31c08ed0bc00708ee08cc88ed8fb64668b2e6c0431f689f031d2bb1200f7f34288d188c680e6"
+    "01d1e888c5b200b800108ec031dbb80102cd13b0ff72174681feb00475d26466a16c046629e86683f87f7202"
+    "b07fba0105eef4ebfd")
+
+
+@test("demo", DEMO)
+def floppy_single_sectors():
+    """Reading a floppy sector by sector takes no time of its own: in the machine's time, so -icount."""
+    with tempfile.TemporaryDirectory() as d:
+        image = os.path.join(d, "read.img")
+        with open(image, "wb") as f:
+            f.write(READ_SECTORS.ljust(510, b"\0") + b"\x55\xaa")
+            f.truncate(1440 << 10)
+        with start(["-m", "16", "-fda", image, "-snapshot", "-icount", "shift=3", "-device",
+                    "isa-debug-exit,iobase=0x501"]) as vm:
+            status = vm.wait(110 * SLOW)
+            check(status & 1, "exit status %d" % status)
+            ticks = status >> 1
+            check(ticks < 20, "1,200 sectors take %d ticks of 55 ms" % ticks)
+
+
 # --- Linux ---
 
 def linux(kernel, initrd, append="", args=(), **kw):
