@@ -38,6 +38,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "env ACCEL=bt,verify=on,heat=0,chain=off,inline=off,fpu=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
               "env ACCEL=interp $(BOOT) demo" \
               "$(srcdir)/tests/boot/nanobench.py $(O)/callgate" \
+              "$(srcdir)/tests/boot/multiboot.py $(O)/callgate" \
               "$(LOCKSTEP) fast" \
               "$(BOOT) demo"
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \
