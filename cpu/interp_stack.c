@@ -114,7 +114,9 @@ HSET(pop_E) = { .fn = { { NULL, pop_r16, pop_r32 }, { NULL, pop_m16, pop_m32 } }
         REG##bits(EBP) = v;                                                                  \
         NEXT;                                                                                \
     }                                                                                        \
-    /* ESP and EBP change last, so that a fault anywhere restarts it (SDM 2A, ENTER) */      \
+    /* ESP and EBP change last, so that a fault anywhere restarts it (SDM 2A, ENTER). With a \
+     * 16-bit stack whose SP wraps, FrameTemp is not the ESP that the push leaves, as the    \
+     * SDM has it: CPUs subtract from all of ESP. */                                         \
     OP(enter##bits)                                                                          \
     {                                                                                        \
         unsigned level = i->imm2 & 31;                                                       \
@@ -139,8 +141,6 @@ HSET(pop_E) = { .fn = { { NULL, pop_r16, pop_r32 }, { NULL, pop_m16, pop_m32 } }
         c->mem->probe_write(c, seg_linear(c, i, SEG_SS, sp & c->sp_mask, bits / 8, true),    \
                             bits / 8, c->cpl == 3);                                          \
         REG##bits(EBP) = frame;                                                              \
-        if (bits == 32 && c->sp_mask == 0xffff)                                              \
-            c->r[EBP] = (frame & 0xffff) | (c->r[ESP] & 0xffff0000);                         \
         c->r[ESP] = (c->r[ESP] & ~c->sp_mask) | (sp & c->sp_mask);                           \
         NEXT;                                                                                \
     }

@@ -23,8 +23,9 @@ tick_t clock_host_now(void)
 void clock_init(struct clock *c, tick_t (*source)(void *opaque), void *opaque)
 {
     *c = (struct clock){.source = source, .source_opaque = opaque};
+    c->catch_up = !source;
     if (!source)
-        c->offset = clock_host_now();
+        hosttime_init(&c->host, NULL);
 }
 
 void clock_destroy(struct clock *c)
@@ -34,13 +35,45 @@ void clock_destroy(struct clock *c)
     c->count = c->cap = 0;
 }
 
+void clock_set_host(struct clock *c, const struct host_clocks *clocks)
+{
+    hosttime_init(&c->host, clocks);
+}
+
+static bool due(const struct clock *c, tick_t now)
+{
+    return c->count && c->heap[0]->when <= now;
+}
+
 tick_t clock_now(struct clock *c)
 {
     if (c->source)
         return c->source(c->source_opaque);
     if (c->paused)
         return c->paused_at;
-    return clock_host_now() - c->offset;
+    tick_t now = hosttime_now(&c->host);
+    if (unlikely(c->host.faster)) {
+        c->host.faster = false;
+        if (c->count && c->deadline_moved)
+            c->deadline_moved(c->deadline_opaque, c->heap[0]->when);
+    }
+    if (due(c, now) && !c->told && c->deadline_passed) {
+        c->told = true;
+        c->deadline_passed(c->deadline_opaque);
+    }
+    return now;
+}
+
+void clock_sleep(struct clock *c)
+{
+    if (clock_is_realtime(c))
+        hosttime_sleep(&c->host, clock_next_deadline(c));
+}
+
+void clock_woke(struct clock *c)
+{
+    if (clock_is_realtime(c))
+        hosttime_woke(&c->host, clock_next_deadline(c));
 }
 
 void clock_pause(struct clock *c)
@@ -56,7 +89,7 @@ void clock_resume(struct clock *c)
     if (c->source || !c->paused)
         return;
     c->paused = false;
-    c->offset = clock_host_now() - c->paused_at;
+    hosttime_set(&c->host, c->paused_at);
     if (c->count && c->deadline_moved)
         c->deadline_moved(c->deadline_opaque, c->heap[0]->when);
 }
@@ -64,7 +97,7 @@ void clock_resume(struct clock *c)
 void clock_set_now(struct clock *c, tick_t now)
 {
     c->paused_at = now;
-    c->offset = clock_host_now() - now;
+    hosttime_set(&c->host, now);
 }
 
 bool clock_is_realtime(const struct clock *c)
@@ -74,7 +107,7 @@ bool clock_is_realtime(const struct clock *c)
 
 tick_t clock_to_host(const struct clock *c, tick_t t)
 {
-    return t > TICK_NEVER - c->offset ? TICK_NEVER : t + c->offset;
+    return hosttime_to_host(&c->host, t);
 }
 
 int clock_parse_rtc_base(const char *text, int64_t *seconds)
@@ -171,8 +204,9 @@ unsigned clock_run_expired(struct clock *c)
     unsigned n = 0;
     if (!c->count)
         return 0;
+    c->told = true;
     tick_t now = clock_now(c);
-    while (c->count && c->heap[0]->when <= now && n < MAX_RUN) {
+    while (due(c, now) && n < MAX_RUN) {
         struct timer *t = c->heap[0];
         heap_remove(c, t);
         t->when = TICK_NEVER;
@@ -180,6 +214,7 @@ unsigned clock_run_expired(struct clock *c)
         LOG(clock, "timer %s at %llu", t->name, (unsigned long long)now);
         t->fn(t->opaque, now);
     }
+    c->told = false;
     return n;
 }
 

@@ -1,7 +1,8 @@
 /* clock.h - the virtual clock all guest-visible time comes from, and its timers.
  *
- * Time is in ns since the machine was created. The source is the host's monotonic clock less an
- * offset (it can be paused), or a function the glue supplies (instructions x constant). Timers
+ * Time is in ns since the machine was created. The source is the host's monotonic clock as
+ * hosttime.h smooths it (it can be paused), or a function the glue supplies (instructions x
+ * constant). Timers
  * run on the vCPU thread, from clock_run_expired. Ties run in the order of timer_init, so that a
  * run with a deterministic source is itself deterministic.
  *
@@ -9,7 +10,7 @@
 #ifndef HW_CLOCK_H
 #define HW_CLOCK_H
 
-#include "cpu/base.h"
+#include "hw/hosttime.h"
 
 #define TICKS_PER_SEC 1000000000ull
 #define TICK_NEVER    UINT64_MAX
@@ -29,7 +30,8 @@ struct timer {
 struct clock {
     tick_t (*source)(void *opaque); /* NULL: the host's clock */
     void *source_opaque;
-    tick_t offset;    /* host time at virtual time 0 */
+    bool catch_up; /* timers make up for ticks the guest could not take in time; without source */
+    struct hosttime host;
     tick_t paused_at; /* virtual time while paused */
     bool paused;
     int64_t rtc_base; /* seconds since 1970 (the guest's RTC time) at virtual time 0 */
@@ -40,7 +42,11 @@ struct clock {
     uint32_t next_id;
     /* Called when the earliest deadline moves to an earlier time; evloop uses it. */
     void (*deadline_moved)(void *opaque, tick_t deadline);
+    /* Called when somebody reads the time and the earliest deadline has passed; once, until timers
+     * have run. */
+    void (*deadline_passed)(void *opaque);
     void *deadline_opaque;
+    bool told; /* deadline_passed has been called, or timers are running */
 };
 
 /* Start at time 0. `source` NULL selects the host's clock. */
@@ -50,6 +56,14 @@ void clock_destroy(struct clock *c);
 /* Virtual time now. */
 tick_t clock_now(struct clock *c);
 
+/* Another clock than the host's own under a clock without a source (tests). */
+void clock_set_host(struct clock *c, const struct host_clocks *clocks);
+
+/* The CPU is halted: before and after the thread sleeps until the earliest deadline, or less long.
+ * What was missed while it ran is caught up; a sleep that the host ends late does not show. */
+void clock_sleep(struct clock *c);
+void clock_woke(struct clock *c);
+
 /* Stop and restart time (host source only; another source stops by itself). */
 void clock_pause(struct clock *c);
 void clock_resume(struct clock *c);
@@ -58,7 +72,8 @@ void clock_set_now(struct clock *c, tick_t now);
 
 /* True when virtual time passes with the host's, so that sleeping makes deadlines arrive. */
 bool clock_is_realtime(const struct clock *c);
-/* CLOCK_MONOTONIC ns at which the virtual time `t` is reached (host source, not paused). */
+/* CLOCK_MONOTONIC ns at which the virtual time `t` is reached if the thread is let run until then
+ * (host source, not paused). */
 tick_t clock_to_host(const struct clock *c, tick_t t);
 tick_t clock_host_now(void);
 

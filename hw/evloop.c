@@ -231,6 +231,15 @@ static void deadline_moved(void *opaque, tick_t deadline)
         signal_fd(ev->wake_fd);
 }
 
+/* clock.h: the vCPU thread itself has seen that a timer is due. The waiter may need a while to be
+ * scheduled on a busy host. */
+static void deadline_passed(void *opaque)
+{
+    struct evloop *ev = opaque;
+    if (ev->started && !ev->dispatching)
+        ev->kick(ev->kick_opaque);
+}
+
 /* ---- life ---- */
 
 struct evloop *evloop_create(struct clock *clock)
@@ -255,6 +264,7 @@ struct evloop *evloop_create(struct clock *clock)
     ev->poll[0] = (struct pollfd){.fd = ev->post_fd, .events = POLLIN};
     ev->polls = 1;
     clock->deadline_moved = deadline_moved;
+    clock->deadline_passed = deadline_passed;
     clock->deadline_opaque = ev;
     return ev;
 }
@@ -303,6 +313,7 @@ void evloop_destroy(struct evloop *ev)
     evloop_stop(ev);
     if (ev->clock->deadline_opaque == ev) {
         ev->clock->deadline_moved = NULL;
+        ev->clock->deadline_passed = NULL;
         ev->clock->deadline_opaque = NULL;
     }
     for (struct post *p = ev->post_head, *next; p; p = next) {
@@ -424,13 +435,15 @@ static void dispatch(struct evloop *ev)
 }
 
 /* Poll (until the host time `until`, 0: not at all) and serve. */
-static void run(struct evloop *ev, tick_t until)
+static void run(struct evloop *ev, tick_t until, bool halted)
 {
     if (ev->dispatching)
         return; /* a callback called us: the outer run goes on */
     if (ev->table_changed)
         rebuild_poll(ev);
     int ready = sleep_in_poll(ev->poll, ev->polls, until);
+    if (halted)
+        clock_woke(ev->clock);
     atomic_store(&ev->pending, false);
     ev->dispatching++;
     if (ready > 0)
@@ -441,19 +454,21 @@ static void run(struct evloop *ev, tick_t until)
 
 void evloop_run(struct evloop *ev)
 {
-    run(ev, 0);
+    run(ev, 0, false);
     arm(ev);
 }
 
 void evloop_wait(struct evloop *ev, tick_t max)
 {
+    if (!ev->dispatching)
+        clock_sleep(ev->clock);
     tick_t until = host_deadline(ev);
     tick_t now = clock_host_now();
     tick_t limit = max > TICK_NEVER - now ? TICK_NEVER : now + max;
     if (limit < until)
         until = limit;
     atomic_store(&ev->vcpu_waits, true);
-    run(ev, until);
+    run(ev, until, true);
     atomic_store(&ev->vcpu_waits, false);
     arm(ev);
 }

@@ -27,7 +27,7 @@ void evloop_destroy(struct evloop *ev);
  * Without it (or before) the owner must call evloop_run often. Returns 0 or -errno. */
 int evloop_start(struct evloop *ev, void (*kick)(void *opaque), void *opaque);
 
-/* End the waiter thread: no kick comes any more. */
+/* End the waiter thread: from here on nothing is kicked, and what `kick` uses may go. */
 void evloop_stop(struct evloop *ev);
 
 /* Watch a descriptor. Neither read nor write wanted: it is not polled at all. Adding, modifying
@@ -39,7 +39,8 @@ void evloop_remove_fd(struct evloop *ev, int fd);
 
 /* Serve what is ready now, without blocking: descriptors, posted functions, expired timers. */
 void evloop_run(struct evloop *ev);
-/* Block until something is ready, the next deadline, or `max` ns; then evloop_run. */
+/* The CPU is halted: block until something is ready, the next deadline, or `max` ns; then
+ * evloop_run. */
 void evloop_wait(struct evloop *ev, tick_t max);
 /* True (cheaply) if the waiter thread saw something that evloop_run has not served. */
 bool evloop_pending(const struct evloop *ev);

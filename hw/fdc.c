@@ -3,6 +3,8 @@
  * Ports 3F0h-3F5h, 3F7h (3F6h is the IDE's), IRQ6, DMA channel 2. Two drives.
  * A command's execution is done by a timer a moment after its last byte: sector by sector through
  * the 8237, or through the FIFO if SPECIFY chose non-DMA.
+ * What takes a drive its time takes a moment here, so that a guest that reads sector by sector is not
+ * held up: 50 us a command, 200 us a seek.
  * NOT modelled: rotation and step times, the tape drive register (stores), formats other than
  * 512-byte MFM sectors (not found), deleted marks on the disk (all data is normal), the FIFO
  * threshold, implied CRC errors. FORMAT TRACK fills the sectors; it cannot change the geometry.

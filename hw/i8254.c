@@ -6,9 +6,12 @@
  *
  * A counter does not tick: its count and output are functions of the time since it was loaded.
  * Only rising edges of counter 0 need a timer; the low part of a period is never signalled alone.
+ * Those of modes 2 and 3 that come late or not at all are made up for (ticks.h).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/i8254.h"
+
+#include "hw/ticks.h"
 
 #define RW_LATCH 0
 #define RW_LSB   1
@@ -50,6 +53,8 @@ struct i8254 {
     struct irq irq0;
     struct counter c[3];
     uint8_t portb;
+    uint64_t edge; /* the cycle the timer is armed for, 0: none; counter 0's output rises then */
+    struct ticks ticks;
     struct timer timer;
 };
 
@@ -184,15 +189,47 @@ static uint64_t next_edge(const struct counter *c, uint64_t now)
     }
 }
 
-/* Tell IRQ0 where the output stands, and arm the timer for the next edge. */
+static tick_t period(const struct counter *c)
+{
+    return periodic(c) ? from_cycles(c->count) : 0;
+}
+
+/* Arm the timer for the next edge, or sooner if ticks are owed. */
+static void arm(struct i8254 *pit, tick_t now)
+{
+    struct counter *c = &pit->c[0];
+    tick_t look = ticks_look(&pit->ticks, period(c));
+    pit->edge = next_edge(c, to_cycles(now));
+    tick_t at = pit->edge ? from_cycles(pit->edge) : TICK_NEVER;
+    timer_set(&pit->timer, look < at ? look : at);
+}
+
+/* Tell IRQ0 where the output stands. */
 static void i8254_update_irq(struct i8254 *pit, tick_t now)
 {
     struct counter *c = &pit->c[0];
+    sync(c, to_cycles(now));
+    irq_set(&pit->irq0, output(c, to_cycles(now)));
+    arm(pit, now);
+}
+
+/* Signal the edges up to now: pulses, since the falls before them were not signalled. */
+static void signal_edges(struct i8254 *pit, tick_t now)
+{
+    struct counter *c = &pit->c[0];
     uint64_t cycle = to_cycles(now);
+    uint64_t n = pit->edge && cycle >= pit->edge;
+    if (n && c->reload && cycle >= c->reload_at && c->mode == 3 &&
+        elapsed_at(c, c->reload_at) % c->count != 0)
+        n = 0; /* a new count takes over where the output falls */
+    else if (n && periodic(c) && !c->reload && c->count)
+        n += (cycle - pit->edge) / c->count;
     sync(c, cycle);
-    irq_set(&pit->irq0, output(c, cycle));
-    uint64_t edge = next_edge(c, cycle);
-    timer_set(&pit->timer, edge ? from_cycles(edge) : TICK_NEVER);
+    if (ticks_due(&pit->ticks, pit->dev.bus->clock, n, irq_get_state(&pit->irq0), period(c), now)) {
+        irq_set(&pit->irq0, 0);
+        irq_set(&pit->irq0, 1);
+    }
+    pit->edge = 0;
 }
 
 static void set_gate(struct counter *c, bool gate, uint64_t now)
@@ -346,6 +383,10 @@ static void i8254_write(void *opaque, uint16_t port, uint32_t val, unsigned size
     tick_t now = bus_now(pit->dev.bus);
     (void)size;
     LOG(pit, "write %02x: %02x", port, val);
+    if (pit->edge && to_cycles(now) >= pit->edge)
+        signal_edges(pit, now); /* what the timer would do a little later */
+    if (!n || (n == 3 && val >> 6 == 0 && (val >> 4 & 3) != RW_LATCH))
+        ticks_forget(&pit->ticks);
     if (n == 3)
         write_control(pit, (uint8_t)val, to_cycles(now));
     else
@@ -385,32 +426,23 @@ bool i8254_speaker(const struct i8254 *pit, unsigned *hz)
     return (pit->portb & 3) == 3 && c->loaded && c->mode == 3;
 }
 
-/* An edge of counter 0: pulse the line, since the fall before it was not signalled. */
 static void edge_timer(void *opaque, tick_t now)
 {
     struct i8254 *pit = opaque;
-    struct counter *c = &pit->c[0];
-    uint64_t cycle = to_cycles(now);
-    bool only_reload = c->reload && cycle >= c->reload_at && c->mode == 3 &&
-                       elapsed_at(c, c->reload_at) % c->count != 0;
-    if (!only_reload)
-        irq_set(&pit->irq0, 0);
-    i8254_update_irq(pit, now);
-    if (!only_reload && periodic(c))
-        irq_set(&pit->irq0, 1); /* even if this callback came so late that it is low again */
+    signal_edges(pit, now);
+    arm(pit, now);
 }
 
 static void i8254_reset(struct device *dev)
 {
     struct i8254 *pit = (struct i8254 *)dev;
-    tick_t now = bus_now(dev->bus);
-    for (int i = 0; i < 3; i++) { /* not defined by the datasheet: as a BIOS leaves them */
+    for (int i = 0; i < 3; i++) /* not defined by the datasheet: nothing counts, OUT is high */
         pit->c[i] = (struct counter){.mode = 3, .rw = RW_BOTH, .gate = i != 2, .count = 65536,
                                      .next_count = 65536};
-        write_count(&pit->c[i], 0, to_cycles(now));
-    }
     pit->portb = 0;
-    i8254_update_irq(pit, now);
+    pit->edge = 0;
+    ticks_forget(&pit->ticks);
+    i8254_update_irq(pit, bus_now(dev->bus));
 }
 
 static void counter_post_load(void *obj)
@@ -440,8 +472,9 @@ static const struct state_desc counter_state = {
     "i8254-counter", 1, counter_fields, counter_post_load};
 static const struct state_field i8254_fields[] = {
     FIELD_STRUCT_ARRAY(struct i8254, c, &counter_state), FIELD_U8(struct i8254, portb),
-    FIELD_TIMER(struct i8254, timer), FIELD_END};
-static const struct state_desc i8254_state = {"i8254", 1, i8254_fields, NULL};
+    FIELD_TIMER(struct i8254, timer), FIELD_U64(struct i8254, edge),
+    FIELD_STRUCT(struct i8254, ticks, &ticks_state), FIELD_END};
+static const struct state_desc i8254_state = {"i8254", 2, i8254_fields, NULL};
 
 static void i8254_dump(struct device *dev, FILE *f)
 {

@@ -245,6 +245,22 @@ void i8259_set_irq(struct i8259 *pic, int n, int level)
     i8259_update_irq(pic);
 }
 
+void i8259_forget_edges(struct i8259 *pic)
+{
+    for (int i = 0; i < 2; i++)
+        pic->chip[i].irr = pic->chip[i].lines & level_mask(&pic->chip[i]);
+    i8259_update_irq(pic);
+}
+
+enum irq_state i8259_line_state(const struct i8259 *pic, int n)
+{
+    const struct chip *c = &pic->chip[n >> 3 & 1];
+    uint8_t bit = (uint8_t)(1u << (n & 7));
+    if ((c->imr & bit) || (!c->master && (pic->chip[0].imr & 1u << CASCADE)))
+        return IRQ_MASKED;
+    return c->irr & bit ? IRQ_BUSY : IRQ_FREE;
+}
+
 bool i8259_output(const struct i8259 *pic)
 {
     return pic->out;

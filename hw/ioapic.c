@@ -59,6 +59,13 @@ void ioapic_set_pin(struct ioapic *io, int pin, int level)
         deliver(io, pin);
 }
 
+enum irq_state ioapic_line_state(const struct ioapic *io, int pin)
+{
+    if (pin < 0 || pin >= IOAPIC_PINS || (io->entry[pin] & RTE_MASKED))
+        return IRQ_MASKED;
+    return lapic_vector_state(io->lapic, (uint8_t)io->entry[pin]);
+}
+
 void ioapic_eoi(struct ioapic *io, uint8_t vector)
 {
     for (int i = 0; i < IOAPIC_PINS; i++) {

@@ -9,6 +9,8 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/lapic.h"
 
+#include "hw/ticks.h"
+
 #define REG_ID    0x02
 #define REG_VER   0x03
 #define REG_TPR   0x08
@@ -62,6 +64,8 @@ struct lapic {
     uint32_t initial_count;
     uint32_t divide;
     tick_t timer_start;
+    tick_t timer_due; /* the next period's end, if periodic and armed */
+    struct ticks ticks;
     bool lint[2];
     struct timer timer;
     bool out; /* derived */
@@ -114,15 +118,22 @@ static int deliverable(const struct lapic *a)
 }
 
 /* The 8259 reaches the CPU: the APIC is off, or LINT0 is an ExtINT that is not masked. */
-static bool accepts_pic(const struct lapic *a)
+bool lapic_accepts_pic(const struct lapic *a)
 {
     uint32_t v = a->lvt[LVT_LINT0];
     return !globally_enabled(a) || (!(v & LVT_MASKED) && (v >> 8 & 7) == APIC_EXTINT);
 }
 
+enum irq_state lapic_vector_state(const struct lapic *a, uint8_t vector)
+{
+    if (!globally_enabled(a) || !(a->svr & SVR_ENABLE))
+        return IRQ_MASKED;
+    return test_bit(a->irr, vector) ? IRQ_BUSY : IRQ_FREE;
+}
+
 static void lapic_update_irq(struct lapic *a)
 {
-    bool out = deliverable(a) >= 0 || (a->lint[0] && accepts_pic(a));
+    bool out = deliverable(a) >= 0 || (a->lint[0] && lapic_accepts_pic(a));
     if (out != a->out) {
         a->out = out;
         irq_set(&a->wire.intr, out);
@@ -293,12 +304,21 @@ static void arm_timer(struct lapic *a, tick_t now)
     if (!p || (a->lvt[LVT_TIMER] & LVT_MASKED)) {
         timer_cancel(&a->timer);
     } else if (is_periodic(a)) {
-        timer_set(&a->timer, a->timer_start + ((now - a->timer_start) / p + 1) * p);
+        a->timer_due = a->timer_start + ((now - a->timer_start) / p + 1) * p;
+        tick_t look = ticks_look(&a->ticks, p);
+        timer_set(&a->timer, look < a->timer_due ? look : a->timer_due);
     } else if (now < a->timer_start + p) {
         timer_set(&a->timer, a->timer_start + p);
     } else {
         timer_cancel(&a->timer);
     }
+}
+
+/* It has been programmed. */
+static void start_timer(struct lapic *a, tick_t now)
+{
+    ticks_forget(&a->ticks);
+    arm_timer(a, now);
 }
 
 /* ---- registers ---- */
@@ -312,7 +332,7 @@ static void write_lvt(struct lapic *a, int n, uint32_t val)
         keep = 0;
     a->lvt[n] = (val & mask[n]) | keep;
     if (n == LVT_TIMER)
-        arm_timer(a, bus_now(a->dev.bus));
+        start_timer(a, bus_now(a->dev.bus));
     if (n == LVT_LINT0 && a->lint[0] && (val & LVT_LEVEL))
         local_deliver(a, LVT_LINT0);
 }
@@ -323,6 +343,7 @@ static void write_svr(struct lapic *a, uint32_t val)
     if (!(val & SVR_ENABLE)) { /* SDM 3A 11.4.7.2: software-disabled masks all local vectors */
         for (int i = 0; i < LVT_COUNT; i++)
             a->lvt[i] |= LVT_MASKED;
+        ticks_forget(&a->ticks);
         timer_cancel(&a->timer);
     }
 }
@@ -388,11 +409,11 @@ static void lapic_write(void *opaque, gpa_t offset, uint64_t val64, unsigned siz
     case REG_TICR:
         a->initial_count = val;
         a->timer_start = bus_now(a->dev.bus);
-        arm_timer(a, a->timer_start);
+        start_timer(a, a->timer_start);
         break;
     case REG_TDCR:
         a->divide = val & 0xb;
-        arm_timer(a, bus_now(a->dev.bus));
+        start_timer(a, bus_now(a->dev.bus));
         break;
     case REG_VER: case REG_APR: case REG_PPR: case REG_TCCR:
     case REG_ISR ... REG_IRR + 7: break; /* read-only */
@@ -410,7 +431,7 @@ int lapic_ack(struct lapic *a)
         lapic_update_irq(a);
         return v;
     }
-    return a->lint[0] && accepts_pic(a) ? -1 : -2;
+    return a->lint[0] && lapic_accepts_pic(a) ? -1 : -2;
 }
 
 bool lapic_intr(const struct lapic *a)
@@ -421,9 +442,16 @@ bool lapic_intr(const struct lapic *a)
 static void lapic_timer(void *opaque, tick_t now)
 {
     struct lapic *a = opaque;
-    local_deliver(a, LVT_TIMER);
-    if (is_periodic(a))
-        arm_timer(a, now);
+    tick_t p = period(a);
+    if (!is_periodic(a) || !p) {
+        local_deliver(a, LVT_TIMER);
+        return;
+    }
+    uint64_t n = now >= a->timer_due ? (now - a->timer_due) / p + 1 : 0;
+    if (ticks_due(&a->ticks, a->dev.bus->clock, n,
+                  lapic_vector_state(a, (uint8_t)a->lvt[LVT_TIMER]), p, now))
+        local_deliver(a, LVT_TIMER);
+    arm_timer(a, now);
 }
 
 /* ---- the MSR ---- */
@@ -446,6 +474,7 @@ static void reset_registers(struct lapic *a)
     a->icr[0] = a->icr[1] = 0;
     a->initial_count = 0;
     a->divide = 0;
+    ticks_forget(&a->ticks);
     timer_cancel(&a->timer);
 }
 
@@ -483,7 +512,7 @@ static void lapic_post_load(void *obj)
 {
     struct lapic *a = obj;
     map(a);
-    a->out = deliverable(a) >= 0 || (a->lint[0] && accepts_pic(a));
+    a->out = deliverable(a) >= 0 || (a->lint[0] && lapic_accepts_pic(a));
     irq_set(&a->wire.intr, a->out);
 }
 
@@ -497,13 +526,14 @@ static const struct state_field lapic_fields[] = {
     FIELD_U32_ARRAY(struct lapic, icr),   FIELD_U32(struct lapic, initial_count),
     FIELD_U32(struct lapic, divide),      FIELD_U64(struct lapic, timer_start),
     FIELD_BOOL_ARRAY(struct lapic, lint), FIELD_TIMER(struct lapic, timer),
+    FIELD_U64(struct lapic, timer_due),   FIELD_STRUCT(struct lapic, ticks, &ticks_state),
     FIELD_END};
-static const struct state_desc lapic_state = {"lapic", 1, lapic_fields, lapic_post_load};
+static const struct state_desc lapic_state = {"lapic", 2, lapic_fields, lapic_post_load};
 
 static const char *lapic_check(struct device *dev)
 {
     const struct lapic *a = (const struct lapic *)dev;
-    bool out = deliverable(a) >= 0 || (a->lint[0] && accepts_pic(a));
+    bool out = deliverable(a) >= 0 || (a->lint[0] && lapic_accepts_pic(a));
     return out == a->out ? NULL : "lapic: INTR differs from its causes";
 }
 

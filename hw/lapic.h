@@ -31,6 +31,10 @@ void lapic_set_lint(struct lapic *apic, int n, int level);
 /* A message on the APIC bus (from the I/O APIC). */
 void lapic_message(struct lapic *apic, uint8_t dest, bool logical, unsigned delivery,
                    uint8_t vector, bool level);
+/* What a message with this vector would do. */
+enum irq_state lapic_vector_state(const struct lapic *apic, uint8_t vector);
+/* Whether the 8259 reaches the CPU. */
+bool lapic_accepts_pic(const struct lapic *apic);
 /* INTA: the vector, or -1 if the 8259 must answer, or -2 if nobody asks for an interrupt. */
 int lapic_ack(struct lapic *apic);
 bool lapic_intr(const struct lapic *apic);

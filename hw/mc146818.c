@@ -16,6 +16,8 @@
 
 #include <time.h>
 
+#include "hw/ticks.h"
+
 enum {
     RTC_SECONDS, RTC_SECONDS_ALARM, RTC_MINUTES, RTC_MINUTES_ALARM, RTC_HOURS, RTC_HOURS_ALARM,
     RTC_WEEKDAY, RTC_DAY, RTC_MONTH, RTC_YEAR, RTC_A, RTC_B, RTC_C, RTC_D,
@@ -55,6 +57,7 @@ struct mc146818 {
     uint64_t periods;     /* of the periodic rate, already reported in PF */
     uint64_t period_base; /* virtual time the periods count from */
     int64_t seen;         /* RTC second up to which UF and AF are known */
+    struct ticks ticks;   /* of the periodic interrupt */
     struct timer periodic;
     struct timer second;
 };
@@ -162,14 +165,32 @@ static void mc146818_update_irq(struct mc146818 *r)
     irq_set(&r->irq, r->cmos[RTC_C] & C_IRQF ? 1 : 0);
 }
 
+static tick_t period(const struct mc146818 *r)
+{
+    return muldiv64(period_clocks(r), NS, 32768);
+}
+
+/* `n` periods have passed, or 0: only look whether one that is owed can be signalled. A tick is
+ * taken when register C is read. */
+static void periods_passed(struct mc146818 *r, uint64_t n, tick_t now)
+{
+    enum irq_state line = irq_get_state(&r->irq);
+    if (!(r->cmos[RTC_B] & B_PIE))
+        line = IRQ_MASKED;
+    else if (line != IRQ_MASKED)
+        line = r->cmos[RTC_C] & C_PF ? IRQ_BUSY : IRQ_FREE;
+    if (ticks_due(&r->ticks, r->dev.bus->clock, n, line, period(r), now))
+        r->cmos[RTC_C] |= C_PF;
+}
+
 /* Set the flags of everything that happened up to `now`. */
 static void catch_up(struct mc146818 *r, tick_t now)
 {
     unsigned clocks = period_clocks(r);
     if (clocks) {
         uint64_t n = muldiv64(now - r->period_base, 32768, NS) / clocks;
-        if (n > r->periods)
-            r->cmos[RTC_C] |= C_PF;
+        if (n > r->periods || now >= ticks_look(&r->ticks, period(r)))
+            periods_passed(r, n - r->periods, now);
         r->periods = n;
     }
     if (running(r)) {
@@ -193,7 +214,9 @@ static void arm(struct mc146818 *r, tick_t now)
     uint8_t b = r->cmos[RTC_B];
     if (clocks && (b & B_PIE)) {
         uint64_t next = (r->periods + 1) * clocks;
-        timer_set(&r->periodic, r->period_base + muldiv64(next, NS, 32768) + 1);
+        tick_t at = r->period_base + muldiv64(next, NS, 32768) + 1;
+        tick_t look = ticks_look(&r->ticks, period(r));
+        timer_set(&r->periodic, look < at ? look : at);
     } else {
         timer_cancel(&r->periodic);
     }
@@ -214,6 +237,7 @@ static void write_a(struct mc146818 *r, uint8_t val, tick_t now)
     if ((val ^ r->cmos[RTC_A]) & (A_RS | A_DV)) {
         r->period_base = now;
         r->periods = 0;
+        ticks_forget(&r->ticks);
     }
     r->cmos[RTC_A] = val & (uint8_t)~A_UIP;
     if (!was && running(r)) /* the first update comes half a second after the divider starts */
@@ -229,6 +253,8 @@ static void write_b(struct mc146818 *r, uint8_t val, tick_t now)
     int64_t fraction = rtc_ns(r, now) - floor_div(rtc_ns(r, now), NS) * (int64_t)NS;
     if (val & B_SET)
         val &= (uint8_t)~B_UIE;
+    if (!(val & B_PIE))
+        ticks_forget(&r->ticks);
     r->cmos[RTC_B] = val;
     if (!was && running(r))
         load_time(r, now, fraction);
@@ -343,6 +369,7 @@ static void mc146818_reset(struct device *dev)
     r->cmos[RTC_B] &= (uint8_t)~(B_PIE | B_AIE | B_UIE | B_SQWE);
     r->cmos[RTC_C] = 0;
     r->index = 0;
+    ticks_forget(&r->ticks);
     arm(r, bus_now(dev->bus));
     mc146818_update_irq(r);
 }
@@ -359,9 +386,9 @@ static const struct state_field mc146818_fields[] = {
     FIELD_U64(struct mc146818, offset),     FIELD_U64(struct mc146818, periods),
     FIELD_U64(struct mc146818, period_base), FIELD_U64(struct mc146818, seen),
     FIELD_TIMER(struct mc146818, periodic), FIELD_TIMER(struct mc146818, second),
-    FIELD_END};
+    FIELD_STRUCT(struct mc146818, ticks, &ticks_state), FIELD_END};
 static const struct state_desc mc146818_state = {
-    "mc146818", 1, mc146818_fields, mc146818_post_load};
+    "mc146818", 2, mc146818_fields, mc146818_post_load};
 
 static void mc146818_dump(struct device *dev, FILE *f)
 {

@@ -1,7 +1,9 @@
 /* multiboot.c - the loader side of Multiboot 0.6.96, up to where guest code must run. See
  * multiboot.h. ELF32 images and those with the address fields ("a.out kludge").
  *
- * NOT modelled: the video mode request (ignored), symbol tables, drives, APM and VBE information.
+ * The kernel is put together as it will lie in memory, then handed over in pieces: what lies between
+ * its segments is not its own, and the boot information may be there.
+ * NOT modelled: symbol tables, drives, APM, the protected mode interface of VBE.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/multiboot.h"
@@ -14,14 +16,33 @@
 #define HEADER_MAGIC 0x1badb002u
 #define SEARCH       8192u
 #define FLAG_ADDRESS 0x10000u
+#define FLAG_VIDEO   0x00004u
 #define FLAG_UNKNOWN 0x0fff8u
-#define MBI_ADDR   0x9000u
-#define MBI_MAX    0x500u
-#define MBI_SIZE   0x58u
+#define MBI_SIZE   0x74u
+#define MBI_MAX    0x500u /* with the modules */
+#define MBI_PIECES 0xd00u
+#define MBI_VIDEO  0xe80u
+#define MBI_DATA   0xea0u
+/* The work block, in low memory below what the BIOS keeps at its end. */
+#define WORK_SIZE  0x2000u
+#define WORK_USUAL 0x9000u
+#define WORK_MIN   0x1000u
+#define WORK_MAX   0x9e000u
+#define LOW_END    0x100000u
+#define ROM_STACK  0x7000u /* to 7C00h: the ROM's while it reads the work block */
 #define MBI_FLAGS  0x24du /* memory, command line, modules, memory map, loader name */
 #define MODULES_MAX ((MBI_MAX - MBI_SIZE) / 16)
+#define PIECES_MAX ((MBI_VIDEO - MBI_PIECES - 4) / 8)
+
+/* What the kernel occupies: in order, apart from each other. */
+struct piece {
+    uint64_t start;
+    uint64_t end;
+};
 
 struct image {
+    struct piece piece[PIECES_MAX + 1];
+    unsigned pieces;
     uint8_t *data;
     size_t len;  /* from addr */
     size_t cap;
@@ -76,11 +97,53 @@ static bool grow(struct image *im, size_t len)
 /* Append bytes; returns their guest address, 0 if out of memory. */
 static uint32_t append(struct image *im, const void *data, size_t len, size_t align)
 {
-    size_t at = (im->len + align - 1) & ~(align - 1);
+    size_t at = ((im->addr + im->len + align - 1) & ~(align - 1)) - im->addr;
     if (!grow(im, at + len))
         return 0;
     memcpy(im->data + at, data, len);
     return im->addr + (uint32_t)at;
+}
+
+/* The kernel occupies [start, end). Pieces that touch become one, and the nearest two when there are
+ * too many. */
+static void add_piece(struct image *im, uint64_t start, uint64_t end)
+{
+    struct piece *p = im->piece;
+    unsigned n = im->pieces++;
+    for (; n && p[n - 1].start > start; n--)
+        p[n] = p[n - 1];
+    p[n] = (struct piece){start, end};
+    for (;;) {
+        unsigned best = 0;
+        for (unsigned i = 1; i < im->pieces; i++) {
+            if (p[i].start <= p[i - 1].end) {
+                best = i;
+                break;
+            }
+            if (im->pieces > PIECES_MAX &&
+                (!best || p[i].start - p[i - 1].end < p[best].start - p[best - 1].end))
+                best = i;
+        }
+        if (!best)
+            return;
+        if (p[best].end > p[best - 1].end)
+            p[best - 1].end = p[best].end;
+        memmove(p + best, p + best + 1, (--im->pieces - best) * sizeof *p);
+    }
+}
+
+/* 8 KiB for the boot information, away from all pieces; 0 if there is no such place. */
+static uint32_t find_work(const struct image *im)
+{
+    for (uint32_t tried = 0, at = WORK_USUAL; at + WORK_SIZE <= WORK_MAX;
+         at = tried ? at + PAGE_SIZE : WORK_MIN, tried = 1) {
+        bool free = at + WORK_SIZE <= ROM_STACK || at >= ROM_STACK + PAGE_SIZE;
+        for (unsigned i = 0; i < im->pieces; i++)
+            free &= im->piece[i].end <= at || im->piece[i].start >= at + WORK_SIZE;
+        if (free)
+            return at;
+    }
+    return 0;
 }
 
 static int load_addresses(struct image *im, const struct multiboot_boot *b, long header, char *err,
@@ -105,6 +168,7 @@ static int load_addresses(struct image *im, const struct multiboot_boot *b, long
         return fail(err, err_len, "the kernel does not fit into the machine's memory");
     im->addr = load_addr;
     im->entry = load32(k + header + 28);
+    add_piece(im, load_addr, load_addr + (uint64_t)total);
     if (!grow(im, total))
         return fail(err, err_len, "out of memory");
     memcpy(im->data, k + from, len);
@@ -139,6 +203,7 @@ static int load_elf(struct image *im, const struct multiboot_boot *b, char *err,
             if (pass == 0) {
                 low = ph.p_paddr < low ? ph.p_paddr : low;
                 high = end > high ? end : high;
+                add_piece(im, ph.p_paddr, end);
                 if (eh.e_entry - ph.p_vaddr < ph.p_memsz) /* give it a physical address */
                     im->entry = eh.e_entry - ph.p_vaddr + ph.p_paddr;
             } else {
@@ -194,8 +259,8 @@ static int load_modules(struct image *im, const char *list, uint8_t *mbi, unsign
         if (!len)
             continue;
         uint8_t *m = mbi + MBI_SIZE + 16 * (*count)++;
-        uint32_t start;
-        uint32_t end;
+        uint32_t start = 0;
+        uint32_t end = 0;
         uint32_t string = append(im, item, len + 1, 1);
         item[strcspn(item, " ")] = 0;
         int rc = string ? append_file(im, item, &start, &end, err, err_len)
@@ -210,12 +275,59 @@ static int load_modules(struct image *im, const char *list, uint8_t *mbi, unsign
     return 0;
 }
 
+/* The video mode that the header asks for. */
+static void want_video(const uint8_t *header, size_t len, uint8_t *work)
+{
+    uint32_t v[4] = {1, 0, 0, 0}; /* text, if the header does not say */
+    if (len >= 48)
+        for (unsigned i = 0; i < 4; i++)
+            v[i] = load32(header + 32 + 4 * i);
+    if (!v[1] || !v[2]) { /* no preference */
+        v[1] = 1024;
+        v[2] = 768;
+    }
+    store32(work + MBI_VIDEO, 1);
+    store32(work + MBI_VIDEO + 4, v[0]);
+    store32(work + MBI_VIDEO + 8, v[1]);
+    store32(work + MBI_VIDEO + 12, v[2]);
+    store32(work + MBI_VIDEO + 16, v[3] ? v[3] : 32);
+}
+
+/* Hand it all to the ROM. */
+static int hand_over(struct fw_cfg *fw, const struct image *im, uint32_t at, uint8_t *work)
+{
+    size_t total = 0;
+    for (unsigned i = 0; i < im->pieces; i++)
+        total += im->piece[i].end - im->piece[i].start;
+    uint8_t *data = malloc(total);
+    if (!data)
+        return -ENOMEM;
+    store32(work + MBI_PIECES, im->pieces);
+    total = 0;
+    for (unsigned i = 0; i < im->pieces; i++) {
+        const struct piece *p = &im->piece[i];
+        size_t len = p->end - p->start;
+        memcpy(data + total, im->data + (p->start - im->addr), len);
+        store32(work + MBI_PIECES + 4 + 8 * i, (uint32_t)p->start);
+        store32(work + MBI_PIECES + 8 + 8 * i, (uint32_t)len);
+        total += len;
+    }
+    fw_cfg_add_u32(fw, FW_CFG_KERNEL_ENTRY, im->entry);
+    fw_cfg_add_copy(fw, FW_CFG_KERNEL_DATA, data, total);
+    fw_cfg_add_u32(fw, FW_CFG_INITRD_ADDR, at);
+    fw_cfg_add_u32(fw, FW_CFG_INITRD_SIZE, MBI_DATA);
+    fw_cfg_add_copy(fw, FW_CFG_INITRD_DATA, work, MBI_DATA);
+    free(data);
+    return 0;
+}
+
 int multiboot_load(struct fw_cfg *fw, const struct multiboot_boot *b, char *err, size_t err_len)
 {
     const uint8_t *k = b->kernel;
     long header = find_header(k, b->kernel_size);
     struct image im = {0};
-    uint8_t mbi[MBI_MAX] = {0};
+    uint8_t mbi[MBI_DATA] = {0};
+    uint32_t at = 0;
     char cmdline[4096];
     unsigned modules = 0;
 
@@ -227,6 +339,12 @@ int multiboot_load(struct fw_cfg *fw, const struct multiboot_boot *b, char *err,
                     flags & FLAG_UNKNOWN);
     int rc = flags & FLAG_ADDRESS ? load_addresses(&im, b, header, err, err_len)
                                   : load_elf(&im, b, err, err_len);
+    uint64_t tail = im.addr + (uint64_t)im.len;
+    if (!rc && tail < LOW_END && b->ram_below_4g > LOW_END) { /* not into video memory and ROM */
+        tail = LOW_END;
+        if (!grow(&im, LOW_END - im.addr))
+            rc = fail(err, err_len, "out of memory");
+    }
     if (!rc) {
         snprintf(cmdline, sizeof cmdline, "%s%s%s", b->kernel_name ? b->kernel_name : "kernel",
                  b->cmdline && *b->cmdline ? " " : "", b->cmdline ? b->cmdline : "");
@@ -236,20 +354,21 @@ int multiboot_load(struct fw_cfg *fw, const struct multiboot_boot *b, char *err,
     }
     if (!rc && im.addr + (uint64_t)im.len > b->ram_below_4g)
         rc = fail(err, err_len, "the modules do not fit into the machine's memory");
-    if (!rc && im.addr < MBI_ADDR + 0x1000 && im.addr + (uint64_t)im.len > MBI_ADDR)
-        rc = fail(err, err_len, "the kernel wants to be where the boot information is (9000h)");
+    if (!rc) {
+        add_piece(&im, tail, im.addr + (uint64_t)im.len);
+        at = find_work(&im);
+        if (!at)
+            rc = fail(err, err_len, "the kernel leaves no 8 KiB below 632 KiB free for the boot "
+                      "information; link it to a higher address");
+    }
     if (!rc) {
         store32(mbi, MBI_FLAGS);
         store32(mbi + 20, modules);
-        store32(mbi + 24, MBI_ADDR + MBI_SIZE);
-        store32(mbi + 48, MBI_ADDR + MBI_MAX);
-        fw_cfg_add_u32(fw, FW_CFG_KERNEL_ENTRY, im.entry);
-        fw_cfg_add_u32(fw, FW_CFG_KERNEL_ADDR, im.addr);
-        fw_cfg_add_u32(fw, FW_CFG_KERNEL_SIZE, (uint32_t)im.len);
-        fw_cfg_add_copy(fw, FW_CFG_KERNEL_DATA, im.data, im.len);
-        fw_cfg_add_u32(fw, FW_CFG_INITRD_ADDR, MBI_ADDR);
-        fw_cfg_add_u32(fw, FW_CFG_INITRD_SIZE, MBI_SIZE + 16 * modules);
-        fw_cfg_add_copy(fw, FW_CFG_INITRD_DATA, mbi, MBI_SIZE + 16 * modules);
+        store32(mbi + 24, at + MBI_SIZE);
+        if (flags & FLAG_VIDEO)
+            want_video(k + header, b->kernel_size - (size_t)header, mbi);
+        if (hand_over(fw, &im, at, mbi))
+            rc = fail(err, err_len, "out of memory");
     }
     free(im.data);
     return rc;

@@ -3,6 +3,7 @@
  * i440FX + PIIX3 + PIIX4 power management, as "pc" of other emulators, so that SeaBIOS runs as it
  * is. Interrupt wires: a line has several sources (ISA device, PCI routing, SCI), is their OR, and
  * goes to the 8259 and to the I/O APIC pin of the same number (line 0: pin 2; line 2: none). The
+ * HPET takes lines 0 and 8 from PIT and RTC when it is told to, and has pins 20-23 for itself. The
  * 8259's INT is LINT0 of the local APIC, which drives the CPU.
  * Here too: port 80h (POST codes), F0h-F1h (FERR#), the A20 gate as an OR-less latch: the last of
  * port 92h and the 8042 that was written wins.
@@ -18,6 +19,7 @@
 #include "hw/debugexit.h"
 #include "hw/fdc.h"
 #include "hw/fw_cfg.h"
+#include "hw/hpet.h"
 #include "hw/i16550.h"
 #include "hw/i440fx.h"
 #include "hw/i8042.h"
@@ -40,7 +42,7 @@
 #define FERR_IRQ  13
 
 /* Sources of an interrupt line. */
-enum { FROM_ISA, FROM_PIRQ, FROM_SCI };
+enum { FROM_ISA, FROM_PIRQ, FROM_SCI, FROM_HPET };
 
 struct pc {
     struct bus bus;
@@ -66,6 +68,8 @@ struct board {
     struct device dev;
     struct pc *pc;
     uint8_t sources[16]; /* which sources drive each line */
+    uint16_t timer_lines; /* what PIT and RTC drive, whether or not it gets there */
+    bool hpet_legacy; /* it does not: derived from the HPET */
     bool a20;
     bool ferr;
     bool ignne;
@@ -100,9 +104,70 @@ static void set_sci(void *opaque, int n, int level)
     drive_line(opaque, n, FROM_SCI, level);
 }
 
+/* What an edge on the line would do: it goes to both controllers. */
+static enum irq_state line_state(void *opaque, int n)
+{
+    struct pc *pc = opaque;
+    enum irq_state pic = lapic_accepts_pic(pc->lapic) ? i8259_line_state(pc->pic, n) : IRQ_MASKED;
+    enum irq_state apic = ioapic_line_state(pc->ioapic, n ? n : 2);
+    if (pic == IRQ_BUSY || apic == IRQ_BUSY)
+        return IRQ_BUSY;
+    return pic == IRQ_FREE || apic == IRQ_FREE ? IRQ_FREE : IRQ_MASKED;
+}
+
+/* PIT and RTC. */
+static void set_timer(void *opaque, int n, int level)
+{
+    struct pc *pc = opaque;
+    uint16_t bit = (uint16_t)(1u << (n & 15));
+    struct board *b = pc->board;
+    b->timer_lines = (uint16_t)(level ? b->timer_lines | bit : b->timer_lines & ~bit);
+    if (!b->hpet_legacy)
+        drive_line(pc, n, FROM_ISA, level);
+}
+
+static enum irq_state timer_state(void *opaque, int n)
+{
+    struct pc *pc = opaque;
+    return pc->board->hpet_legacy ? IRQ_MASKED : line_state(pc, n);
+}
+
+static struct irq timer_irq(struct pc *pc, int n)
+{
+    return (struct irq){.set = set_timer, .state = timer_state, .opaque = pc, .n = n};
+}
+
+static void set_hpet(void *opaque, int n, int level)
+{
+    drive_line(opaque, n, FROM_HPET, level);
+}
+
+static void set_pin(void *opaque, int n, int level)
+{
+    struct pc *pc = opaque;
+    ioapic_set_pin(pc->ioapic, n, level);
+}
+
+static enum irq_state pin_state(void *opaque, int n)
+{
+    struct pc *pc = opaque;
+    return ioapic_line_state(pc->ioapic, n);
+}
+
+static void set_hpet_legacy(void *opaque, int n, int level)
+{
+    static const int lines[] = {0, 8};
+    struct pc *pc = opaque;
+    struct board *b = pc->board;
+    (void)n;
+    b->hpet_legacy = level;
+    for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
+        drive_line(pc, lines[i], FROM_ISA, !level && (b->timer_lines >> lines[i] & 1));
+}
+
 static struct irq isa_irq(struct pc *pc, int n)
 {
-    return irq_make(set_isa, pc, n);
+    return (struct irq){.set = set_isa, .state = line_state, .opaque = pc, .n = n};
 }
 
 static void pic_int(void *opaque, int n, int level)
@@ -233,9 +298,10 @@ static void board_post_load(void *obj)
 
 static const struct state_field board_fields[] = {
     FIELD_U8_ARRAY(struct board, sources), FIELD_BOOL(struct board, a20),
+    FIELD_U16(struct board, timer_lines),
     FIELD_BOOL(struct board, ferr),        FIELD_BOOL(struct board, ignne),
     FIELD_U8(struct board, post),          FIELD_END};
-static const struct state_desc board_state = {"board", 1, board_fields, board_post_load};
+static const struct state_desc board_state = {"board", 2, board_fields, board_post_load};
 
 static int board_init(struct device *dev, const void *props)
 {
@@ -421,6 +487,17 @@ static int load_kernel(struct pc *pc)
 
 /* ---- the whole ---- */
 
+static void create_hpet(struct pc *pc)
+{
+    struct hpet_config cfg = {.legacy_enabled = irq_make(set_hpet_legacy, pc, 0)};
+    for (int i = 0; i < 2; i++)
+        cfg.legacy[i] = (struct irq){
+            .set = set_hpet, .state = line_state, .opaque = pc, .n = i ? 8 : 0};
+    for (int i = 0; i < 32; i++)
+        cfg.pin[i] = (struct irq){.set = set_pin, .state = pin_state, .opaque = pc, .n = i};
+    hpet_create(&pc->bus, &cfg);
+}
+
 static void create_chips(struct pc *pc)
 {
     struct bus *bus = &pc->bus;
@@ -437,8 +514,10 @@ static void create_chips(struct pc *pc)
     pc->lapic = lapic_create(bus, &lapic);
     pc->ioapic = ioapic_create(bus, pc->lapic);
     pc->pic = i8259_create(bus, irq_make(pic_int, pc, 0));
-    pc->pit = i8254_create(bus, isa_irq(pc, 0));
-    pc->rtc = mc146818_create(bus, isa_irq(pc, 8));
+    pc->pit = i8254_create(bus, timer_irq(pc, 0));
+    pc->rtc = mc146818_create(bus, timer_irq(pc, 8));
+    if (!pc->cfg.no_hpet)
+        create_hpet(pc);
     pc->dma = i8237_create(bus);
     const struct i8042_config kbc = {isa_irq(pc, 1), isa_irq(pc, 12), a20, reset};
     pc->kbc = i8042_create(bus, &kbc);
@@ -533,6 +612,7 @@ void pc_reset(struct pc *pc)
     if (pc->resets++ == 1 && pc->cfg.boot_once)
         set_boot_order(pc, boot_order(pc));
     bus_reset_devices(&pc->bus);
+    i8259_forget_edges(pc->pic); /* lines that other chips' resets raised ask for nothing */
     set_a20(pc, 0, 1); /* the chips' own resets did not tell each other */
 }
 

@@ -62,6 +62,7 @@ struct pc_config {
     unsigned smp;       /* 0 or 1 means 1: a second CPU is not modelled */
     int vga;            /* 0: none, 1: standard VGA */
     bool no_acpi;       /* no piix4 power management function */
+    bool no_hpet;
     /* Drives, in the units' order; the block back ends are opaque here. */
     struct block *ide[4];    /* primary master, slave, secondary master, slave */
     bool ide_cdrom[4];

@@ -69,9 +69,17 @@ product:
         sti
 .endm
 
-/* fw_read: read fw_cfg item AX, CX:.. ECX bytes, to physical address EDI. Clobbers EAX, EDX. */
+/* fw_read: read fw_cfg item AX, ECX bytes, to physical address EDI. fw_more: the next ECX bytes of
+ * the same item. Both clobber EAX, EDX, EBP. */
 .macro OPTROM_FUNCTIONS
+fw_more:
+        movl    $FW_CFG_DMA_READ, %eax
+        jmp     fw_transfer
 fw_read:
+        movzwl  %ax, %eax
+        shll    $16, %eax
+        orl     $(FW_CFG_DMA_READ | FW_CFG_DMA_SELECT), %eax
+fw_transfer:
         /* the descriptor on the stack: control, length, address (all big endian) */
         bswap   %edi
         pushl   %edi
@@ -80,9 +88,6 @@ fw_read:
         bswap   %ecx
         pushl   %ecx
         bswap   %ecx
-        movzwl  %ax, %eax
-        shll    $16, %eax
-        orl     $(FW_CFG_DMA_READ | FW_CFG_DMA_SELECT), %eax
         bswap   %eax
         pushl   %eax
         /* its physical address */

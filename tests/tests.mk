@@ -41,6 +41,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "env ACCEL=interp $(BOOT) demo" \
               "$(srcdir)/tests/boot/nanobench.py $(O)/callgate" \
               "$(srcdir)/tests/robust/signals.py $(O)/callgate -n $(ENDS)" \
+              "$(srcdir)/tests/boot/multiboot.py $(O)/callgate" \
               "$(LOCKSTEP) fast" \
               "$(BOOT) demo"
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \

@@ -239,6 +239,15 @@ static void quit(void *opaque)
     machine_request(opaque, RESET_QUIT, 0);
 }
 
+/* -icount: a timer has been set for an earlier time than this stretch of instructions ends at. */
+static void icount_deadline_moved(void *opaque, tick_t deadline)
+{
+    struct machine *m = opaque;
+
+    (void)deadline;
+    cpu_set_event(m->cpu, EVENT_KICK);
+}
+
 static void kick(void *opaque)
 {
     struct machine *m = opaque;
@@ -512,6 +521,10 @@ int machine_create(struct machine *m, const struct options *o)
     m->ev = evloop_create(&m->clock);
     if (!m->ev)
         return fail("cannot create the event loop");
+    if (o->icount_shift >= 0) { /* there is no waiter that would want to know */
+        m->clock.deadline_moved = icount_deadline_moved;
+        m->clock.deadline_opaque = m;
+    }
 
     cfg.ram_size = o->ram_size;
     cfg.mem = &mem_ops;
@@ -524,6 +537,7 @@ int machine_create(struct machine *m, const struct options *o)
     cfg.boot_order = o->boot_order;
     cfg.boot_once = o->boot_once;
     cfg.boot_menu = o->boot_menu;
+    cfg.no_hpet = o->no_hpet;
     cfg.debug_exit = o->debug_exit;
     cfg.debug_exit_base = o->debug_exit_base;
     cfg.vga = o->vga;
@@ -568,7 +582,7 @@ void machine_destroy(struct machine *m)
     unsigned n;
 
     if (m->ev)
-        evloop_stop(m->ev);
+        evloop_stop(m->ev); /* its thread raises events of the CPU */
     sdl_stop(m);
     monitor_stop(m);
     if (m->engine_made)

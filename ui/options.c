@@ -455,6 +455,37 @@ static int parse_sandbox(struct options *o, const char *arg)
     return 0;
 }
 
+/* An on|off part of `text`, if it is there. */
+static int parse_switch(const char *opt, const char *text, const char *name, bool *on)
+{
+    char v[16];
+
+    if (!suboption(text, name, NULL, v, sizeof v))
+        return 0;
+    if (!is_on(v) && strcmp(v, "off") && strcmp(v, "no") && strcmp(v, "false"))
+        return fail("-%s %s=%s: use on or off", opt, name, v);
+    *on = is_on(v);
+    return 0;
+}
+
+static int parse_machine(struct options *o, const char *name, const char *arg)
+{
+    /* what follows `hpet` are QEMU's, for things that are not there: whatever is said of them holds */
+    static const char *const known[] = { "type", "hpet", "usb", "vmport", "smm", "graphics", "accel",
+                                         "kernel-irqchip", "mem-merge", "dump-guest-core", NULL };
+    char v[64] = "pc";
+    bool hpet = !o->no_hpet;
+    int rc = check_suboptions(name, arg, known);
+
+    suboption(arg, "type", "type", v, sizeof v);
+    if (!rc && strcmp(v, "pc") && strncmp(v, "pc-i440fx", 9))
+        return fail("-%s %s: the only machine is pc", name, arg);
+    if (!rc)
+        rc = parse_switch(name, arg, "hpet", &hpet);
+    o->no_hpet = !hpet;
+    return rc;
+}
+
 static int parse_mem(struct options *o, const char *arg)
 {
     char v[64];
@@ -475,11 +506,7 @@ static int apply(struct options *o, enum option_id id, const char *name, const c
     switch (id) {
     case OPT_NONE:
         break;
-    case OPT_MACHINE:
-        suboption(arg, "type", "type", v, sizeof v);
-        if (strcmp(v, "pc") && strncmp(v, "pc-i440fx", 9))
-            return fail("-%s %s: the only machine is pc", name, arg);
-        break;
+    case OPT_MACHINE: return parse_machine(o, name, arg);
     case OPT_ACCEL: return parse_accel(o, arg);
     case OPT_CPU: return parse_cpu(o, arg);
     case OPT_SMP:

@@ -37,6 +37,7 @@ struct options {
     const char *debugcon, *bios_log;
     bool sandbox, sandbox_asked; /* asked: it was named, so that it must work */
     const char *sandbox_dirs; /* DIR[:DIR...]: where the monitor opens files; NULL: not given */
+    bool no_hpet;
     bool debug_exit;
     uint16_t debug_exit_base;
     int icount_shift;        /* -1: real time */

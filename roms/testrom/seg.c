@@ -431,6 +431,28 @@ static void sixteen(void)
     OK("16-bit stack: wrap", "movw $2, %sp; pop %ax; push %ecx; pop %ecx; movw $0x100, %sp");
     OK("16-bit stack: PUSH wraps SP below 0", "xorw %sp, %sp; pushw %cx; movl %esp, %edx; movw $0x100, %sp");
     EQ("16-bit stack: SP after the wrap", out.edx, 0x1234fffe);
+    /* ENTER takes the frame pointer from all of ESP: what CPUs do when SP wraps */
+    seg(T(0), (u32)buf - 0xf800, 0xffff, 0x93, 0);
+    in.esp = 0x12340000;
+    in.ebp = 0xabcd1000;
+    OK("16-bit stack: ENTER wraps SP", "enter $8, $1");
+    EQ("16-bit stack: ENTER wraps SP, EBP", out.ebp, 0x1233fffc);
+    EQ("16-bit stack: ENTER wraps SP, ESP", out.esp, 0x1234fff0);
+    EQ("16-bit stack: ENTER wraps SP, the old EBP", rd32((u32)buf + 0x7fc), 0xabcd1000);
+    EQ("16-bit stack: ENTER wraps SP, the frame pointer", rd32((u32)buf + 0x7f8), 0x1233fffc);
+    in.ebp = 0xabcdf808;
+    OK("16-bit stack: ENTER wraps SP, 3 levels", "enter $8, $3");
+    EQ("16-bit stack: ENTER wraps SP, 3 levels, EBP", out.ebp, 0x1233fffc);
+    EQ("16-bit stack: ENTER wraps SP, 3 levels, ESP", out.esp, 0x1234ffe8);
+    EQ("16-bit stack: ENTER wraps SP, 3 levels, the frame pointer", rd32((u32)buf + 0x7f0), 0x1233fffc);
+    in.ebp = 0xabcd1000;
+    OK("16-bit stack: ENTER with a 16-bit operand wraps SP", "data16 enter $8, $1");
+    EQ("16-bit stack: ENTER with a 16-bit operand wraps SP, EBP", out.ebp, 0xabcdfffe);
+    EQ("16-bit stack: ENTER with a 16-bit operand wraps SP, ESP", out.esp, 0x1234fff4);
+    EQ("16-bit stack: ENTER with a 16-bit operand wraps SP, the stack", rd32((u32)buf + 0x7fc), 0x1000fffe);
+    begin();
+    seg(T(0), (u32)buf, 0xffff, 0x93, 0);
+    in.ss = T(0);
     in.esp = 0x12340100;
     OK("16-bit stack: POP (ESP)", "pushl %edx; pushl %ecx; movzx %sp, %ebp; popl 4(%ebp); popl %eax");
     EQ("16-bit stack: POP to memory", out.eax, in.ecx);

@@ -137,6 +137,32 @@ def demo_icount_repeats():
     check(counts[0] == counts[1], "two runs with -icount differ")
 
 
+# A boot sector that reads the first 1,200 sectors one by one with INT 13h, and writes to port 501h how
+# many ticks (BIOS, 18.2 Hz) that took, 7Fh for more, FFh for an error:
+#   mov ebp,[fs:46Ch]; xor si,si; 2: CHS of si, es:bx = 1000h:0; mov ax,201h; int 13h; mov al,0FFh; jc 3f;
+#   inc si; cmp si,1200; jne 2b; al = min([fs:46Ch] - ebp, 7Fh); 3: mov dx,501h; out dx,al; 4: hlt; jmp 4b
+READ_SECTORS = bytes.fromhex(
+    "ea0500c007fa31c08ed0bc00708ee08cc88ed8fb64668b2e6c0431f689f031d2bb1200f7f34288d188c680e6"
+    "01d1e888c5b200b800108ec031dbb80102cd13b0ff72174681feb00475d26466a16c046629e86683f87f7202"
+    "b07fba0105eef4ebfd")
+
+
+@test("demo", DEMO)
+def floppy_single_sectors():
+    """Reading a floppy sector by sector takes no time of its own: in the machine's time, so -icount."""
+    with tempfile.TemporaryDirectory() as d:
+        image = os.path.join(d, "read.img")
+        with open(image, "wb") as f:
+            f.write(READ_SECTORS.ljust(510, b"\0") + b"\x55\xaa")
+            f.truncate(1440 << 10)
+        with start(["-m", "16", "-fda", image, "-snapshot", "-icount", "shift=3", "-device",
+                    "isa-debug-exit,iobase=0x501"]) as vm:
+            status = vm.wait(110 * SLOW)
+            check(status & 1, "exit status %d" % status)
+            ticks = status >> 1
+            check(ticks < 20, "1,200 sectors take %d ticks of 55 ms" % ticks)
+
+
 # --- Linux ---
 
 def linux(kernel, initrd, append="", args=(), **kw):
@@ -153,8 +179,6 @@ HARMLESS = re.compile(
     r"NX \(Execute|PCI: Ignoring|no dsdt|fail_page|regulatory|RETBleed|MMIO Stale|"
     r"tsc: Marking|firmware bug|unless|RAS: Correctable|Correctable Errors|"
     r"hibernation: Basic|Unstable clock|platform rtc_cmos|printk|error handling|CPU bug|bugs|"
-    # with real time on a busy host: what measures one clock with another
-    r"PM-Timer running|tsc: |clocksource|"
     r"aer|HEST|No TPM|pci=nocrs|MMCONFIG|invalidation policy|interrupts$")
 
 
@@ -185,6 +209,58 @@ def linux_686_pae():
         check(vm.wait() == 0, "poweroff does not end the process with status 0")
         bad = complaints(vm.out)
         check(not bad, "dmesg complains:\n" + "\n".join(bad))
+
+
+@test("linux", guest("vmlinuz-686"), guest("initrd.gz"))
+def linux_hpet():
+    """Linux finds the HPET, reads the time from it and takes its ticks; with hpet=off there is none."""
+    clocks = "cat:/sys/devices/system/clocksource/clocksource0/%s_clocksource"
+    with linux("vmlinuz-686", "initrd.gz", "nolapic_timer clocksource=hpet cmd=" + clocks % "current" +
+               ";while:true;do:grep:0::/proc/interrupts;sleep:1;done") as vm:
+        vm.expect("hpet0: at MMIO 0xfed00000, IRQs 2, 8, 0")
+        vm.expect("hpet0: 3 comparators, 64-bit 100.000000 MHz counter")
+        vm.expect("^hpet\\r?$")
+        ticks = [int(vm.expect(r"^ *0: +(\d+) .*timer")[1]) for _ in range(2)]
+        check(ticks[1] - ticks[0] >= 2, "the HPET does not tick: %s" % ticks)
+    with linux("vmlinuz-686", "initrd.gz", "cmd=" + clocks % "available", ["-M", "pc,hpet=off"]) as vm:
+        vm.expect("^tsc.*acpi_pm")
+        check(vm.wait() == 0, "exit status is not 0")
+        check("hpet" not in vm.out.lower(), "there is an HPET with hpet=off")
+
+
+class Busy:
+    """Twice as many processes that only count as the host has processors."""
+
+    def __enter__(self):
+        self.procs = [subprocess.Popen(["sh", "-c", "while :; do :; done"])
+                      for _ in range(2 * (os.cpu_count() or 1))]
+
+    def __exit__(self, *exc):
+        for p in self.procs:
+            p.kill()
+            p.wait()
+
+
+@test("linux", guest("vmlinuz-686"), guest("initrd.gz"))
+def linux_clocks_on_a_busy_host():
+    """Linux finds nothing wrong with any clock, and its time keeps up with the host's."""
+    with Busy():
+        for _ in range(3):
+            with linux("vmlinuz-686", "initrd.gz",
+                       "cmd=cat:/sys/devices/system/clocksource/clocksource0/current_clocksource") as vm:
+                vm.expect("^tsc\r?$")
+                check(vm.wait() == 0, "exit status is not 0")
+                bad = [line for line in vm.out.splitlines() if re.search(
+                    r"(?i)unstable|PM-Timer running|calibration (failed|not)|delta adjusted|skew is", line)]
+                check(not bad, "a clock is suspect:\n" + "\n".join(bad))
+        with linux("vmlinuz-686", "initrd.gz",
+                   "cmd=(while:true;do:true;done)&while:true;do:cat:/proc/uptime;sleep:1;done") as vm:
+            points = []
+            while len(points) < 16:
+                guest_time = float(vm.expect(r"^(\d+\.\d+) \d+\.\d+\r?$")[1])
+                points.append((time.monotonic(), guest_time))
+            host, inside = (points[-1][n] - points[0][n] for n in (0, 1))
+            check(abs(inside - host) < 0.5, "%.2f s pass for the guest in %.2f s" % (inside, host))
 
 
 @test("linux", guest("vmlinuz-686-pae"), guest("initrd.gz"))

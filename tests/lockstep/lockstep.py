@@ -102,7 +102,7 @@ def refuses_bad_options():
 
 @test("fast", DEMO)
 def demo_floppy():
-    with start(["-m", "16", "-snapshot", "-fda", DEMO], monitor=True) as vm:
+    with start(["-m", "16", "-snapshot", "-fda", DEMO], ",ram=300", monitor=True) as vm:
         vm.expect("demo> ")
         for kind in ("divide", "page", "kernel", "opcode", "privilege", "segment"):
             vm.send("fault %s\r" % kind)

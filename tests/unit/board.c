@@ -19,8 +19,55 @@ static tick_t source(void *opaque)
 static int mmio_map(void *o, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *dev,
                     const char *name)
 {
-    (void)o, (void)gpa, (void)size, (void)ops, (void)dev, (void)name;
+    struct test_board *b = o;
+    struct board_mmio *m;
+
+    (void)name;
+    for (m = b->mmio; m->size; m++)
+        ck_assert_ptr_ne(m, b->mmio + ARRAY_SIZE(b->mmio) - 1);
+    *m = (struct board_mmio){ gpa, size, ops, dev };
     return 0;
+}
+
+static void mmio_unmap(void *o, gpa_t gpa, uint64_t size)
+{
+    struct test_board *b = o;
+    size_t n;
+
+    for (n = 0; n < ARRAY_SIZE(b->mmio); n++)
+        if (b->mmio[n].gpa == gpa && b->mmio[n].size == size)
+            b->mmio[n].size = 0;
+}
+
+static struct board_mmio *find_mmio(struct test_board *b, gpa_t gpa)
+{
+    size_t n;
+
+    for (n = 0; n < ARRAY_SIZE(b->mmio); n++)
+        if (gpa >= b->mmio[n].gpa && gpa - b->mmio[n].gpa < b->mmio[n].size)
+            return &b->mmio[n];
+    return NULL;
+}
+
+bool board_mapped(struct test_board *b, gpa_t gpa)
+{
+    return find_mmio(b, gpa);
+}
+
+void board_write32(struct test_board *b, gpa_t gpa, uint32_t v)
+{
+    struct board_mmio *m = find_mmio(b, gpa);
+
+    ck_assert_ptr_nonnull(m);
+    mmio_write(m->ops, m->dev, gpa - m->gpa, v, 4);
+}
+
+uint32_t board_read32(struct test_board *b, gpa_t gpa)
+{
+    struct board_mmio *m = find_mmio(b, gpa);
+
+    ck_assert_ptr_nonnull(m);
+    return (uint32_t)mmio_read(m->ops, m->dev, gpa - m->gpa, 4);
 }
 
 static int ram_map(void *o, gpa_t gpa, uint64_t size, void *host, unsigned flags,
@@ -65,7 +112,7 @@ static void dma_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
 }
 
 static const struct bus_mem_ops mem = {
-    .mmio_map = mmio_map, .mmio_unmap = unmap, .ram_map = ram_map, .ram_unmap = unmap,
+    .mmio_map = mmio_map, .mmio_unmap = mmio_unmap, .ram_map = ram_map, .ram_unmap = unmap,
     .pam_set = pam_set, .a20_set = a20_set, .dma_read = dma_read, .dma_write = dma_write,
 };
 

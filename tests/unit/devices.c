@@ -6,6 +6,46 @@
 
 #include <stdlib.h>
 
+/* IRR of both 8259s. */
+static unsigned requests(struct test_board *b)
+{
+    unsigned irr;
+
+    board_out(b, 0x20, 0x0a);
+    board_out(b, 0xa0, 0x0a);
+    irr = board_in(b, 0x20);
+    return irr | (unsigned)board_in(b, 0xa0) << 8;
+}
+
+/* Nothing asks for an interrupt after power-on, nor after a reset from the midst of work. */
+START_TEST(no_request_after_reset)
+{
+    struct test_board *b = board_new();
+
+    ck_assert_int_eq(b->intr, 0);
+    ck_assert_uint_eq(requests(b), 0);
+    board_advance(b, 1000000000); /* nobody has started a counter */
+    ck_assert_int_eq(b->intr, 0);
+    ck_assert_uint_eq(requests(b), 0);
+    board_init_pic(b, 0, 0);
+    board_out(b, 0x43, 0x34); /* counter 0 at 1 kHz */
+    board_out(b, 0x40, 0xa9);
+    board_out(b, 0x40, 0x04);
+    pc_key_event(b->pc, "a", true);
+    board_advance(b, 100000000);
+    ck_assert_int_eq(b->intr, 1);
+    pc_reset(b->pc);
+    ck_assert_int_eq(b->intr, 0);
+    ck_assert_uint_eq(requests(b), 0);
+    board_out(b, 0x43, 0x30); /* the counter's output low, reset: its rise is no request */
+    board_out(b, 0x40, 0);
+    pc_reset(b->pc);
+    ck_assert_int_eq(b->intr, 0);
+    ck_assert_uint_eq(requests(b), 0);
+    board_free(b);
+}
+END_TEST
+
 START_TEST(pic_priority)
 {
     struct test_board *b = board_new();
@@ -194,6 +234,7 @@ Suite *board_suite(void)
     TCase *t = tcase_create("devices");
 
     tcase_set_timeout(t, 120);
+    tcase_add_test(t, no_request_after_reset);
     tcase_add_test(t, pic_priority);
     tcase_add_test(t, pci_ids);
     tcase_add_test(t, exits);

@@ -16,6 +16,8 @@ int main(void)
     srunner_add_suite(r, bt_suite());
     srunner_add_suite(r, lockstep_suite());
     srunner_add_suite(r, clock_suite());
+    srunner_add_suite(r, time_suite());
+    srunner_add_suite(r, hpet_suite());
     srunner_add_suite(r, timer_chips_suite());
     srunner_add_suite(r, board_suite());
     srunner_add_suite(r, options_suite());

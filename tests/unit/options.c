@@ -67,6 +67,16 @@ START_TEST(others)
     ck_assert_int_lt(PARSE("-icount", "shift=99"), 0);
     ck_assert_int_lt(PARSE("-boot", "x"), 0);
     ck_assert_int_lt(PARSE("-smp", "4"), 0);
+    ck_assert_int_eq(PARSE("-M", "pc"), 0);
+    ck_assert(!o.no_hpet);
+    ck_assert_int_eq(PARSE("-machine", "pc-i440fx-7.2,hpet=off,usb=off"), 0);
+    ck_assert(o.no_hpet);
+    ck_assert_int_eq(PARSE("-M", "hpet=off", "-machine", "hpet=on"), 0);
+    ck_assert(!o.no_hpet);
+    ck_assert_int_lt(PARSE("-M", "q35"), 0);
+    ck_assert_int_lt(PARSE("-M", "type=q35"), 0);
+    ck_assert_int_lt(PARSE("-M", "pc,hpet=perhaps"), 0);
+    ck_assert_int_lt(PARSE("-M", "pc,warp=on"), 0);
     ck_assert_int_lt(PARSE("-d", "nonsense"), 0);
     ck_assert_int_lt(PARSE("-frobnicate"), 0);
     ck_assert_int_lt(PARSE("-initrd", "x"), 0);

@@ -15,6 +15,8 @@ Suite *window_suite(void);
 Suite *bt_suite(void);
 Suite *lockstep_suite(void);
 Suite *clock_suite(void);
+Suite *time_suite(void);
+Suite *hpet_suite(void);
 Suite *timer_chips_suite(void);
 Suite *board_suite(void);
 Suite *options_suite(void);
@@ -31,6 +33,12 @@ struct test_board {
     tick_t now;
     uint8_t *ram;
     size_t ram_size;
+    struct board_mmio {
+        gpa_t gpa;
+        uint64_t size;
+        const struct mmio_ops *ops;
+        void *dev;
+    } mmio[16];
     int intr;        /* level of INTR */
     int resets;      /* requests, by kind: last */
     int last_reset;
@@ -45,6 +53,11 @@ void board_free(struct test_board *b);
 void board_advance(struct test_board *b, tick_t ns);
 void board_out(struct test_board *b, uint16_t port, uint8_t v);
 uint8_t board_in(struct test_board *b, uint16_t port);
+/* Accesses to MMIO ranges; the test fails where none is. */
+void board_write32(struct test_board *b, gpa_t gpa, uint32_t v);
+uint32_t board_read32(struct test_board *b, gpa_t gpa);
+/* Whether an MMIO range is mapped there. */
+bool board_mapped(struct test_board *b, gpa_t gpa);
 /* Initialise both 8259s (vectors 20h, 28h) with these masks. */
 void board_init_pic(struct test_board *b, uint8_t mask0, uint8_t mask1);
 /* Count interrupts of `vector` during `ns`, acknowledging all. */
