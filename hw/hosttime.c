@@ -33,9 +33,9 @@
 #define NOISE       (5 * US)    /* less than this is not stolen but measured badly */
 #define MIN_GAIN    (HOSTTIME_UNIT / 64)
 #define GAIN        (2 * HOSTTIME_UNIT) /* 3 times as fast... */
-#define FAR_BEHIND  (2 * SEC)           /* ...but more from here on: */
+#define FAR_BEHIND  (1 * SEC)           /* ...but more from here on: */
 #define FAR_GAIN    (7 * HOSTTIME_UNIT) /* 8 times, */
-#define FARTHEST    (4 * SEC)           /* from here on */
+#define FARTHEST    (2 * SEC)           /* from here on */
 /* More than this is not caught up but jumped over: a process that was stopped for an hour. */
 #define MAX_BEHIND  (10 * SEC)
 
