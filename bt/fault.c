@@ -62,6 +62,19 @@ static bool fill(struct bt *bt, struct tb *tb, unsigned k, const siginfo_t *info
     }
 }
 
+/* In a saved state the registers stand in the order of the stack: who moves TOP turns them, too. */
+static void put_top_back(fpregset_t f, uint16_t sw)
+{
+    unsigned by = ((sw & SW_TOP) - (f->swd & SW_TOP)) >> 11 & 7;
+    struct _libc_fpxreg st[8];
+    unsigned n;
+
+    memcpy(st, f->_st, sizeof st);
+    for (n = 0; n < 8; n++)
+        f->_st[n] = st[(n + by) & 7];
+    f->swd = (uint16_t)((f->swd & ~SW_TOP) | (sw & SW_TOP));
+}
+
 static bool handle(struct bt *bt, int sig, siginfo_t *info, mcontext_t *m)
 {
     greg_t *g = m->gregs;
@@ -103,7 +116,7 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, mcontext_t *m)
             c->native.x87_last = x87_name(bt, tb, (unsigned)last);
         save_registers(c, g);
         if (tb->fix[k] == FIX_MMX && c->native.fpu_live && m->fpregs)
-            m->fpregs->swd = (uint16_t)((m->fpregs->swd & ~SW_TOP) | (c->native.mmx_sw & SW_TOP));
+            put_top_back(m->fpregs, c->native.mmx_sw);
         if (tb->fix[k] == FIX_RSI)
             c->r[ESI] = (uint32_t)g[REG_R11];
         else if (tb->fix[k] == FIX_REP || tb->fix[k] == FIX_REP_FLAGS)
