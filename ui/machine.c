@@ -260,12 +260,14 @@ static int fail(const char *what)
     return -EINVAL;
 }
 
-static void *keep_file(struct machine *m, const char *path, const char *what, size_t *size)
+#define FIRMWARE_MAX (16u << 20)
+
+static void *keep_file(struct machine *m, const char *path, const char *what, uint64_t limit, size_t *size)
 {
     void *p;
 
     BUG_ON(m->file_count == ARRAY_SIZE(m->files));
-    p = file_read(path, what, size);
+    p = file_read(path, what, limit, size);
     if (p)
         m->files[m->file_count++] = p;
     return p;
@@ -280,7 +282,7 @@ static void *firmware(struct machine *m, const char *name, size_t *size)
                 "give its folder with -L\n", name);
         return NULL;
     }
-    return keep_file(m, path, "firmware", size);
+    return keep_file(m, path, "firmware", FIRMWARE_MAX, size);
 }
 
 static struct chardev *open_chardev(struct machine *m, const char *spec)
@@ -371,7 +373,7 @@ static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_fi
         const char *found = access(o->bios, R_OK) == 0 ? NULL
                                                        : firmware_find(o->lib_dir, o->bios);
 
-        cfg->bios = keep_file(m, found ? found : o->bios, "firmware", &cfg->bios_size);
+        cfg->bios = keep_file(m, found ? found : o->bios, "firmware", FIRMWARE_MAX, &cfg->bios_size);
     } else {
         cfg->bios = firmware(m, "bios-256k.bin", &cfg->bios_size);
     }
@@ -387,7 +389,7 @@ static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_fi
         cfg->rom_file_count++;
     }
     if (o->kernel) {
-        cfg->kernel = keep_file(m, o->kernel, "kernel", &cfg->kernel_size);
+        cfg->kernel = keep_file(m, o->kernel, "kernel", o->ram_size, &cfg->kernel_size);
         if (!cfg->kernel)
             return -EINVAL;
         if (multiboot_probe(cfg->kernel, cfg->kernel_size))
@@ -401,7 +403,7 @@ static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_fi
         cfg->initrd_arg = o->initrd;
         /* for Multiboot it is a list of modules, which the loader reads */
         if (o->initrd && !multiboot_probe(cfg->kernel, cfg->kernel_size)) {
-            cfg->initrd = keep_file(m, o->initrd, "initrd", &cfg->initrd_size);
+            cfg->initrd = keep_file(m, o->initrd, "initrd", o->ram_size, &cfg->initrd_size);
             if (!cfg->initrd)
                 return -EINVAL;
         }
@@ -426,13 +428,19 @@ static int open_drives(struct machine *m, struct pc_config *cfg)
         if (d->snapshot || o->snapshot)
             flags |= BLOCK_SNAPSHOT;
         if (floppy)
-            flags |= BLOCK_MAY_PROTECT;
+            flags |= BLOCK_MAY_PROTECT | BLOCK_ODD_SIZE;
+        if (d->raw)
+            flags |= BLOCK_RAW;
         m->drive[n] = d->file && *d->file ? block_open(d->file, flags, err, sizeof err)
                                           : block_open_empty();
         if (!m->drive[n]) {
             fprintf(stderr, "callgate: %s\n", d->file && *d->file ? err : "out of memory");
             return -EINVAL;
         }
+        if (m->drive[n]->looks_like)
+            fprintf(stderr, "callgate: image '%s' looks like %s, and is used as a raw image (format=raw "
+                    "says that it is): %s\n", d->file, m->drive[n]->looks_like->what,
+                    m->drive[n]->looks_like->advice);
         if (floppy) {
             cfg->floppy[n - DRIVE_FLOPPY0] = m->drive[n];
             continue;

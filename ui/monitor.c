@@ -300,10 +300,13 @@ static void do_change(struct monitor *mon, FILE *out, int argc, char **argv)
     if (eject)
         block_eject(mon->m->drive[n]);
     else if (block_change(mon->m->drive[n], argv[2],
-                          (n >= DRIVE_FLOPPY0 ? BLOCK_MAY_PROTECT : BLOCK_READONLY) |
+                          (n >= DRIVE_FLOPPY0 ? BLOCK_MAY_PROTECT | BLOCK_ODD_SIZE : BLOCK_READONLY) |
                           (mon->m->opt->snapshot || mon->m->opt->drive[n].snapshot
                                ? BLOCK_SNAPSHOT : 0), err, sizeof err))
         fprintf(out, "%s\n", err);
+    else if (mon->m->drive[n]->looks_like)
+        fprintf(out, "'%s' looks like %s, and is used as a raw image\n", argv[2],
+                mon->m->drive[n]->looks_like->what);
 }
 
 static void do_sendkey(struct monitor *mon, FILE *out, int argc, char **argv)

@@ -255,6 +255,7 @@ static int parse_drive(struct options *o, const char *arg)
     unsigned unit = 0;
     bool cdrom = false;
     bool fixed = false;
+    bool raw;
     const char *file;
     int rc;
 
@@ -281,6 +282,7 @@ static int parse_drive(struct options *o, const char *arg)
     if (suboption(arg, "format", NULL, v, sizeof v) && strcmp(v, "raw"))
         return fail("-drive format=%s: only raw images are supported; convert it with qemu-img",
                     v);
+    raw = suboption(arg, "format", NULL, v, sizeof v) != NULL;
     if (suboption(arg, "index", NULL, v, sizeof v)) {
         unit = (unsigned)strtoul(v, NULL, 0);
         fixed = true;
@@ -298,6 +300,7 @@ static int parse_drive(struct options *o, const char *arg)
     rc = set_drive(o, base + unit, file, cdrom);
     if (rc)
         return rc;
+    o->drive[base + unit].raw = raw;
     if (suboption(arg, "readonly", NULL, v, sizeof v) && is_on(v))
         o->drive[base + unit].readonly = true;
     if (suboption(arg, "snapshot", NULL, v, sizeof v) && is_on(v))

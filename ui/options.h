@@ -16,6 +16,7 @@ struct drive_option {
     bool cdrom;
     bool readonly;
     bool snapshot;
+    bool raw; /* format=raw was given */
 };
 
 struct options {

@@ -9,6 +9,7 @@
 #define HW_BLOCK_BLOCK_H
 
 #include "cpu/base.h"
+#include "hw/block/resembles.h"
 
 #define SECTOR_SIZE 512u
 
@@ -16,12 +17,15 @@ enum block_flags {
     BLOCK_READONLY = 1, /* never written; writes fail with -EROFS */
     BLOCK_SNAPSHOT = 2, /* writes go to a temporary file that vanishes with the process */
     BLOCK_MAY_PROTECT = 4, /* if the file cannot be written, be read-only instead of failing */
+    BLOCK_ODD_SIZE = 8, /* the last sector may be cut short, as in floppies that are made by hand */
+    BLOCK_RAW = 16,     /* the user says that it is raw: no note of what it looks like */
 };
 
 struct block {
     char *path;        /* NULL: no medium */
     uint64_t size;     /* bytes, rounded up to whole sectors; 0: no medium */
     bool read_only;
+    const struct resemblance *looks_like; /* not raw, it seems; it is used as raw. NULL: nothing known */
     unsigned changes;  /* how often the medium was changed or ejected */
     /* private */
     int fd;

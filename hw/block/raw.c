@@ -54,6 +54,7 @@ static int open_medium(struct block *b, const char *path, unsigned flags, char *
                        size_t err_len)
 {
     int fd = open_image(path, &flags, err, err_len);
+    const struct resemblance *looks;
     off_t size;
 
     if (fd < 0)
@@ -68,6 +69,18 @@ static int open_medium(struct block *b, const char *path, unsigned flags, char *
         snprintf(err, err_len, "image '%s' is empty; create one with truncate or dd", path);
         goto fail;
     }
+    looks = block_resembles(fd, (uint64_t)size);
+    if (size % SECTOR_SIZE && (looks || !(flags & BLOCK_ODD_SIZE))) {
+        if (looks)
+            snprintf(err, err_len, "image '%s' is %s: %s", path, looks->what, looks->advice);
+        else
+            snprintf(err, err_len, "image '%s' has %llu bytes, which are no whole sectors of %u; is it cut "
+                     "short? truncate -s %%%u pads a raw image", path, (unsigned long long)size,
+                     SECTOR_SIZE, SECTOR_SIZE);
+        goto fail;
+    }
+    /* Of whole sectors, so it may well be a disk into which a guest wrote this: it is one. */
+    b->looks_like = flags & BLOCK_RAW ? NULL : looks;
     b->size = ((uint64_t)size + SECTOR_SIZE - 1) & ~(uint64_t)(SECTOR_SIZE - 1);
     b->read_only = (flags & BLOCK_READONLY) != 0;
     if ((flags & BLOCK_SNAPSHOT) && !b->read_only) {
