@@ -506,6 +506,9 @@ int machine_create(struct machine *m, const struct options *o)
                 "-m\n", (unsigned long long)o->ram_size >> 20, strerror(errno));
         return -ENOMEM;
     }
+    if (o->ram_size > PC_LOW_RAM_MAX)
+        fprintf(stderr, "callgate: -m: %llu MiB of the memory are above 4 GiB, where only guests that use PAE "
+                "reach them\n", (unsigned long long)(o->ram_size - PC_LOW_RAM_MAX) >> 20);
     m->mmu = mmu_create(m->cpu, m->map);
     if (!m->mmu)
         return fail("out of memory");
