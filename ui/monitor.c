@@ -212,13 +212,20 @@ static void do_info(struct monitor *mon, FILE *out, int argc, char **argv)
         bus_dump(pc_bus(m->pc), out);
     } else if (!strcmp(what, "sandbox")) {
         confine_info(m, out);
+    } else if (!strcmp(what, "chardev")) {
+        unsigned n;
+
+        if (m->stdio_mux)
+            chardev_dump(m->stdio_mux, out);
+        for (n = 0; n < m->chardev_count; n++)
+            chardev_dump(m->chardev[n], out);
     } else if (!strcmp(what, "version")) {
         fprintf(out, "callgate " CALLGATE_VERSION "\n");
     } else if (!*what || bus_device_info(pc_bus(m->pc), what, out)) {
         struct device *d;
 
         fprintf(out, "info registers | exceptions | status | mtree | tlb | jit | qtree | sandbox | "
-                "version, or a device:");
+                "chardev | version, or a device:");
         for (d = pc_bus(m->pc)->devices; d; d = d->next)
             fprintf(out, " %s", d->name);
         fputc('\n', out);
@@ -412,8 +419,8 @@ static void do_help(struct monitor *mon, FILE *out, int argc, char **argv)
 
 const struct command commands[] = {
     { "help", "", "this list", do_help },
-    { "info", "WHAT", "show registers, exceptions, status, mtree, tlb, jit, qtree, sandbox, or a "
-      "device's state", do_info },
+    { "info", "WHAT", "show registers, exceptions, status, mtree, tlb, jit, qtree, sandbox, chardev, "
+      "or a device's state", do_info },
     { "x", "/[COUNT][xduoci][bhwg] [ADDRESS]", "show memory at a linear address; i disassembles",
       do_x },
     { "xp", "/[COUNT][xduoci][bhwg] [ADDRESS]", "show memory at a physical address", do_xp },

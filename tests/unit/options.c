@@ -120,7 +120,8 @@ START_TEST(strict)
         { "-icount", "speed=1" }, { "-icount", "" },
         { "-smp", "2" }, { "-smp", "cpus=1,cores=2" }, { "-smp", "1x" }, { "-smp", "" }, { "-smp", "hearts=1" },
         { "-m", "" }, { "-m", "+64" }, { "-m", " 64" }, { "-m", "64 " }, { "-m", "64B" }, { "-m", "64,slots=2" },
-        { "-m", "0x" }, { "-m", "64KBB" }, { "-m", "18446744073709551616" }, { "-m", "33G" }, { "-m", "17592186044416M" },
+        { "-m", "0x" }, { "-m", "64KBB" }, { "-m", "18446744073709551616" }, { "-m", "33G" }, { "-m",
+        "17592186044416M" },
         { "-boot", "" }, { "-boot", "order=" }, { "-boot", "cc" }, { "-boot", "once=x" }, { "-boot", "menu=1" },
         { "-boot", "splash=a" }, { "-sandbox", "" }, { "-sandbox", "on,spawn=deny,spawn=deny" }, { "-vga", "" },
         { "-display", "" }, { "-nic", "" }, { "-accel", "" }, { "-cpu", "" },
@@ -161,13 +162,15 @@ static const char *const names[] = {
     "-M", "-machine", "-accel", "-cpu", "-smp", "-m", "-rtc", "-icount", "-bios", "-L", "-vga", "-device", "-kernel",
     "-initrd", "-append", "-boot", "-fda", "-fdb", "-hda", "-hdb", "-hdc", "-hdd", "-cdrom", "-drive", "-snapshot",
     "-nographic", "-display", "-serial", "-monitor", "-debugcon", "-bioslog", "-name", "-nic", "-net", "-S",
-    "-no-reboot", "-no-shutdown", "-plugin", "-sandbox", "-d", "-D", "--help", "-version", "-zzz", "-", "--", "disk", "",
+    "-no-reboot", "-no-shutdown", "-plugin", "-sandbox", "-d", "-D", "--help", "-version", "-zzz", "-", "--", "disk",
+    "",
 };
 static const char *const pieces[] = {
     "file", "=", "=", "=", ",", ",", ",", "if", "ide", "floppy", "media", "cdrom", "disk", "index", "bus", "unit", "0",
     "1", "4", "-1", "0x", "0x99999", "99999999999999999999", "format", "raw", "qcow2", "readonly", "on", "off", "yes",
     "isa-debug-exit", "iobase", "iosize", "base", "utc", "localtime", "2024-02-30", "T25:61:61", "shift", "auto",
-    "align", "sleep", "order", "once", "menu", "acdn", "pc", "type", "usb", "bt", "interp", "help", "heat", "size", "64",
+    "align", "sleep", "order", "once", "menu", "acdn", "pc", "type", "usb", "bt", "interp", "help", "heat", "size",
+    "64",
     "M", "K", "G", "B", " ", "\n", "\033", "%s%n", "\"", "/", "", "all", "int", "std", "none", "dirs", "deny", "spawn",
     "cpus", "cores", "max", "stdio", "null", "cache", "writeback", "snapshot", "id", "\377",
 };
