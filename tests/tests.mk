@@ -12,7 +12,7 @@ $(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
 	@test "$(CHECK_LIBS)" != missing || { echo "make check needs libcheck: apt install check" >&2; exit 1; }
 	@mkdir -p $(TEST_DIR)
 	@echo "  LD    $@"
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CHECK_LIBS) $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -Wl,--wrap=fdatasync -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
 # --- suites ---
 

@@ -3,6 +3,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "ui/confine.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -38,6 +39,7 @@ int main(int argc, char **argv)
         }
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* the write fails with EFBIG, which is reported */
     if (confine_prepare(&o)) {
         options_free(&o);
         return 1;
@@ -53,6 +55,9 @@ int main(int argc, char **argv)
     rc = machine_run(&machine);
     chardev_stdio_restore();
     machine_destroy(&machine);
+    if (o.log_file && (fflush(log_stream()) || ferror(log_stream())))
+        fprintf(stderr, "callgate: log file '%s' is not complete: %s\n", o.log_file,
+                errno ? strerror(errno) : "a write failed");
     options_free(&o);
     return rc;
 }

@@ -191,6 +191,27 @@ static void do_xp(struct monitor *mon, FILE *out, int argc, char **argv)
 
 /* --- info --- */
 
+static void info_block(struct machine *m, FILE *out)
+{
+    static const char *const names[MAX_DRIVES] = { "hda", "hdb", "hdc", "hdd", "fda", "fdb" };
+    unsigned n;
+
+    for (n = 0; n < MAX_DRIVES; n++) {
+        const struct block *b = m->drive[n];
+
+        if (!b)
+            continue;
+        if (!block_present(b)) {
+            fprintf(out, "%s: empty\n", names[n]);
+            continue;
+        }
+        fprintf(out, "%s: '%s', %llu sectors%s%s, %llu reads, %llu writes, %llu syncs\n", names[n], b->path,
+                (unsigned long long)block_sectors(b), b->read_only ? ", read-only" : "",
+                b->in_overlay ? ", snapshot" : "", (unsigned long long)b->reads, (unsigned long long)b->writes,
+                (unsigned long long)b->syncs);
+    }
+}
+
 static void do_info(struct monitor *mon, FILE *out, int argc, char **argv)
 {
     struct machine *m = mon->m;
@@ -212,6 +233,8 @@ static void do_info(struct monitor *mon, FILE *out, int argc, char **argv)
         bus_dump(pc_bus(m->pc), out);
     } else if (!strcmp(what, "sandbox")) {
         confine_info(m, out);
+    } else if (!strcmp(what, "block")) {
+        info_block(m, out);
     } else if (!strcmp(what, "chardev")) {
         unsigned n;
 
@@ -225,7 +248,7 @@ static void do_info(struct monitor *mon, FILE *out, int argc, char **argv)
         struct device *d;
 
         fprintf(out, "info registers | exceptions | status | mtree | tlb | jit | qtree | sandbox | "
-                "chardev | version, or a device:");
+                "block | chardev | version, or a device:");
         for (d = pc_bus(m->pc)->devices; d; d = d->next)
             fprintf(out, " %s", d->name);
         fputc('\n', out);
@@ -419,7 +442,7 @@ static void do_help(struct monitor *mon, FILE *out, int argc, char **argv)
 
 const struct command commands[] = {
     { "help", "", "this list", do_help },
-    { "info", "WHAT", "show registers, exceptions, status, mtree, tlb, jit, qtree, sandbox, chardev, "
+    { "info", "WHAT", "show registers, exceptions, status, mtree, tlb, jit, qtree, sandbox, block, chardev, "
       "or a device's state", do_info },
     { "x", "/[COUNT][xduoci][bhwg] [ADDRESS]", "show memory at a linear address; i disassembles",
       do_x },

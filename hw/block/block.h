@@ -27,7 +27,12 @@ struct block {
     bool read_only;
     const struct resemblance *looks_like; /* not raw, it seems; it is used as raw. NULL: nothing known */
     unsigned changes;  /* how often the medium was changed or ejected */
+    uint64_t reads;    /* calls of block_read and block_write that succeeded */
+    uint64_t writes;
+    uint64_t syncs;    /* times that the file was brought to stable storage */
     /* private */
+    bool dirty;        /* written since the last of these */
+    bool complained;   /* a failure was said; the first is enough */
     int fd;
     int overlay_fd;    /* -1: no snapshot */
     uint8_t *in_overlay; /* a bit a sector */
@@ -55,7 +60,8 @@ static inline uint64_t block_sectors(const struct block *b)
 /* Move `count` sectors. 0, -EIO (also for what lies past the end), -EROFS or another -errno. */
 int block_read(struct block *b, uint64_t sector, void *buf, size_t count);
 int block_write(struct block *b, uint64_t sector, const void *buf, size_t count);
-/* Bring what was written to stable storage. */
+/* Bring what was written to stable storage, as ejecting and closing do too. The first failure of this and of
+ * writing is said on stderr, with the reason. */
 int block_flush(struct block *b);
 
 #endif

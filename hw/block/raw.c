@@ -8,6 +8,7 @@
 #include "hw/block/block.h"
 
 #include "hw/hostfile.h"
+#include "hw/hostsay.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,6 +129,8 @@ struct block *block_open(const char *path, unsigned flags, char *err, size_t err
 
 void block_eject(struct block *b)
 {
+    if (b->dirty)
+        block_flush(b);
     if (b->fd >= 0)
         close(b->fd); /* gives up the lock too */
     if (b->overlay_fd >= 0)
@@ -226,7 +229,18 @@ int block_read(struct block *b, uint64_t sector, void *buf, size_t count)
         sector += run;
         count -= run;
     }
+    b->reads++;
     return 0;
+}
+
+/* The host's trouble: the guest gets an error of its drive, the user the reason, once. */
+static int trouble(struct block *b, int rc, const char *what)
+{
+    if (!b->complained)
+        host_say("callgate: cannot %s image '%s'%s: %s; the guest's drive reports errors\n", what, b->path,
+                 b->in_overlay ? " (its snapshot)" : "", strerror(-rc));
+    b->complained = true;
+    return rc;
 }
 
 int block_write(struct block *b, uint64_t sector, const void *buf, size_t count)
@@ -237,15 +251,23 @@ int block_write(struct block *b, uint64_t sector, const void *buf, size_t count)
         return -EROFS;
     int fd = b->in_overlay ? b->overlay_fd : b->fd;
     int rc = write_all(fd, buf, count * SECTOR_SIZE, sector * SECTOR_SIZE);
-    if (!rc && b->in_overlay)
+    if (rc)
+        return trouble(b, rc, "write");
+    b->writes++;
+    b->dirty = true;
+    if (b->in_overlay)
         for (size_t i = 0; i < count; i++)
             b->in_overlay[(sector + i) / 8] |= (uint8_t)(1u << ((sector + i) % 8));
-    return rc;
+    return 0;
 }
 
 int block_flush(struct block *b)
 {
     if (!block_present(b) || b->read_only || b->in_overlay)
         return 0;
-    return fdatasync(b->fd) ? -errno : 0;
+    if (fdatasync(b->fd))
+        return trouble(b, -errno, "bring to the disk what was written to");
+    b->syncs++;
+    b->dirty = false;
+    return 0;
 }

@@ -6,7 +6,6 @@
 
 #include "hw/char/chardev.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 struct chardev_ops {
@@ -83,8 +82,6 @@ bool chardev_out_waits(const struct chardev_out *o);
 /* The end: write what waits while the peer goes on reading, and free the queue. */
 void chardev_out_end(struct chardev *c, struct chardev_out *o);
 
-/* A line on stderr, unless that would wait. */
-void chardev_say(const char *fmt, ...) printf_fn(1, 2);
 /* Writing has failed for good or for now: say so, the first time. */
 void chardev_failed(struct chardev *c, int err);
 

@@ -8,6 +8,8 @@
 #define _GNU_SOURCE 1
 #include "hw/char/chardev_int.h"
 
+#include "hw/hostsay.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -22,25 +24,11 @@ void chardev_out_init(struct chardev_out *o, int fd, size_t max, bool shared)
     *o = (struct chardev_out){.fd = fd, .max = max, .shared = shared};
 }
 
-/* The ready line of a stream of ours, or of somebody's terminal. */
+/* Would a small write go through at once? */
 static bool can_take(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLOUT};
     return poll(&p, 1, 0) == 1;
-}
-
-void chardev_say(const char *fmt, ...)
-{
-    char text[512];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    if (n >= (int)sizeof text)
-        n = sizeof text - 1;
-    /* it may be the stream that nobody reads */
-    if (n > 0 && can_take(STDERR_FILENO))
-        n = (int)write(STDERR_FILENO, text, (size_t)n);
 }
 
 void chardev_lost(struct chardev *c, size_t n)
@@ -49,7 +37,7 @@ void chardev_lost(struct chardev *c, size_t n)
         return;
     c = (struct chardev *)chardev_bottom(c);
     if (!c->lost && !c->failed)
-        chardev_say("callgate: nobody reads %s: some of what goes there is lost (info chardev counts it)\n",
+        host_say("callgate: nobody reads %s: some of what goes there is lost (info chardev counts it)\n",
                     c->label);
     c->lost += n;
 }
@@ -57,7 +45,7 @@ void chardev_lost(struct chardev *c, size_t n)
 void chardev_failed(struct chardev *c, int err)
 {
     if (!c->failed)
-        chardev_say("callgate: cannot write to %s: %s; what goes there is lost\n", c->label, strerror(err));
+        host_say("callgate: cannot write to %s: %s; what goes there is lost\n", c->label, strerror(err));
     c->failed = true;
 }
 

@@ -17,6 +17,7 @@ int main(void)
     srunner_add_suite(r, timer_chips_suite());
     srunner_add_suite(r, board_suite());
     srunner_add_suite(r, options_suite());
+    srunner_add_suite(r, block_suite());
     srunner_add_suite(r, sandbox_suite());
     srunner_add_suite(r, opener_suite());
     srunner_run_all(r, CK_NORMAL);
