@@ -30,6 +30,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(TEST_DIR)/bt_random -n $(SEQUENCES)" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
               "$(srcdir)/tests/cli/consoles.py $(O)/callgate" \
+              "$(srcdir)/tests/cli/limits.py $(O)/callgate" \
               "$(srcdir)/tests/cli/sandbox.py $(O)/callgate" \
               "$(srcdir)/tests/plugin/plugin.py $(O)/callgate" \
               "$(srcdir)/tests/plugin/escape.py $(O)/callgate" \

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -481,6 +482,36 @@ static void post_mortem(FILE *f)
     cpu_dump_exceptions(m->cpu, f);
 }
 
+/* What an engine takes of the address space beside the guest's memory, generously: the translator has one
+ * table by EIP, caches and tables, the interpreter its blocks; lockstep has both, and a second memory. */
+static uint64_t engine_space(const struct options *o)
+{
+    const uint64_t mib = 1 << 20;
+
+    if (o->engine == &interp_engine)
+        return 160 * mib;
+    if (o->engine == &lockstep_engine)
+        return (18 << 10) * mib + o->ram_size;
+    return (17 << 10) * mib + 768 * mib;
+}
+
+/* Ask for all of it at once and give it back: what fails for want of it later may have no way to say so. */
+static int check_space(const struct options *o)
+{
+    uint64_t need = o->ram_size + engine_space(o) + (32 << 20);
+    void *p = mmap(NULL, need, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED) {
+        fprintf(stderr, "callgate: no address space: -accel %s with -m %lluM takes %llu MiB: %s; raise ulimit -v, or "
+                "use %sa smaller -m\n", o->engine->name, (unsigned long long)o->ram_size >> 20,
+                (unsigned long long)need >> 20, strerror(errno),
+                o->engine == &interp_engine ? "" : "-accel interp or ");
+        return -ENOMEM;
+    }
+    munmap(p, need);
+    return 0;
+}
+
 int machine_create(struct machine *m, const struct options *o)
 {
     struct pc_config cfg = { 0 };
@@ -492,18 +523,22 @@ int machine_create(struct machine *m, const struct options *o)
     m->opt = o;
     m->reset_kind = -1;
     m->paused = o->stopped;
-    m->cpu = cpu_create(o->cpu);
-    if (!m->cpu)
-        return fail("out of memory");
     if (o->ram_size > (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE)) {
         fprintf(stderr, "callgate: -m: %llu MiB is more memory than the host has; use less\n",
                 (unsigned long long)o->ram_size >> 20);
         return -ENOMEM;
     }
+    rc = check_space(o);
+    if (rc)
+        return rc;
+    m->cpu = cpu_create(o->cpu);
+    if (!m->cpu)
+        return fail("no memory for the CPU's state; raise ulimit -v");
     m->map = memmap_create(o->ram_size, PC_LOW_RAM_MAX);
     if (!m->map) {
-        fprintf(stderr, "callgate: cannot get %llu MiB of memory for the guest: %s; use a smaller "
-                "-m\n", (unsigned long long)o->ram_size >> 20, strerror(errno));
+        fprintf(stderr, "callgate: cannot get %llu MiB of memory for the guest: %s; use a smaller -m%s\n",
+                (unsigned long long)o->ram_size >> 20, strerror(errno),
+                errno == EFBIG ? " or raise ulimit -f" : errno == EMFILE ? " or raise ulimit -n" : "");
         return -ENOMEM;
     }
     if (o->ram_size > PC_LOW_RAM_MAX)
@@ -511,7 +546,7 @@ int machine_create(struct machine *m, const struct options *o)
                 "reach them\n", (unsigned long long)(o->ram_size - PC_LOW_RAM_MAX) >> 20);
     m->mmu = mmu_create(m->cpu, m->map);
     if (!m->mmu)
-        return fail("out of memory");
+        return fail("no memory for the TLB; raise ulimit -v or use a smaller -m");
     m->cpu->bus = &cpu_bus;
     m->cpu->bus_opaque = m;
     clock_init(&m->clock, o->icount_shift >= 0 ? icount_now : NULL, m);
@@ -520,8 +555,10 @@ int machine_create(struct machine *m, const struct options *o)
     if (o->rtc_set)
         m->clock.rtc_base = o->rtc_base;
     m->ev = evloop_create(&m->clock);
-    if (!m->ev)
-        return fail("cannot create the event loop");
+    if (!m->ev) {
+        fprintf(stderr, "callgate: cannot create the event loop: %s; raise ulimit -n\n", strerror(errno));
+        return -EINVAL;
+    }
 
     cfg.ram_size = o->ram_size;
     cfg.mem = &mem_ops;
@@ -586,10 +623,10 @@ void machine_destroy(struct machine *m)
         chardev_close(m->chardev[n]);
     mmu_destroy(m->mmu);
     memmap_destroy(m->map);
+    if (m->ev)
+        evloop_destroy(m->ev); /* its thread raises events of the CPU */
     if (m->cpu)
         cpu_destroy(m->cpu);
-    if (m->ev)
-        evloop_destroy(m->ev);
     clock_destroy(&m->clock);
     for (n = 0; n < MAX_DRIVES; n++)
         block_close(m->drive[n]);
@@ -710,7 +747,7 @@ int machine_run(struct machine *m)
     if (!icount) {
         rc = evloop_start(m->ev, kick, m);
         if (rc) {
-            fprintf(stderr, "callgate: cannot start a thread: %s\n", strerror(-rc));
+            fprintf(stderr, "callgate: cannot start a thread: %s; raise ulimit -u or -v\n", strerror(-rc));
             return 1;
         }
     }

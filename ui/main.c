@@ -4,8 +4,10 @@
 #include "ui/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct machine machine;
 
@@ -20,11 +22,25 @@ static void on_signal(int sig)
         evloop_notify(machine.ev);
 }
 
+/* A descriptor 0, 1 or 2 that is closed would be given to an image or a socket, and what is printed would be
+ * written there. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+
+    for (fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
+            _exit(1); /* there is nowhere to say why */
+}
+
 int main(int argc, char **argv)
 {
     struct sigaction sa = { .sa_handler = on_signal };
     struct options o;
-    int rc = options_parse(&o, argc, argv);
+    int rc;
+
+    fill_standard_descriptors();
+    rc = options_parse(&o, argc, argv);
 
     if (rc) {
         options_free(&o);

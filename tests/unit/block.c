@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define SECTORS 64
@@ -233,6 +235,28 @@ START_TEST(failures)
 }
 END_TEST
 
+/* A sparse image beyond RLIMIT_FSIZE: an error, and no signal that ends the process (main() ignores it). */
+START_TEST(may_not_grow)
+{
+    struct rlimit limit = { 8 * SECTOR_SIZE, 8 * SECTOR_SIZE };
+    struct block *disk = open_disk(0);
+    struct test_board *b = board_with_disk(disk);
+
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0); /* of this test's process alone */
+    int inside = write_pio(b, 0x30, 1, 3, 1);
+    int pio = write_pio(b, 0x30, 1, 9, 1);
+    int dma = write_dma(b, 0xca, 1, 9, 1);
+    ck_assert_int_eq(inside & ERR, 0);
+    ck_assert_int_eq(pio & ERR, ERR);
+    ck_assert_int_eq(dma & ERR, ERR);
+    ck_assert_uint_eq(disk->writes, 1);
+    board_free(b);
+    block_close(disk);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(ends)
 {
     uint8_t sector[SECTOR_SIZE] = { 7 };
@@ -266,6 +290,7 @@ Suite *block_suite(void)
     tcase_add_test(t, flushes);
     tcase_add_test(t, write_cache);
     tcase_add_test(t, failures);
+    tcase_add_test(t, may_not_grow);
     tcase_add_test(t, ends);
     suite_add_tcase(s, t);
     return s;
