@@ -26,7 +26,10 @@ static void debugcon_write(void *opaque, uint16_t port, uint32_t val, unsigned s
     uint8_t byte = (uint8_t)val;
     (void)port;
     (void)size;
-    chardev_write(d->out, &byte, 1);
+    if (chardev_writable(d->out)) /* the guest cannot be made to wait */
+        chardev_write(d->out, &byte, 1);
+    else
+        chardev_lost(d->out, 1);
 }
 
 struct props {

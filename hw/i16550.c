@@ -4,7 +4,8 @@
  * time-out, all interrupt sources, loopback, modem lines, break.
  * NOT modelled: the line itself: parity and framing errors do not occur, bytes go to the chardev
  * at once. The transmitter reports itself empty a moment later (less than a byte time at 115200),
- * so that interrupt-driven writers neither stall nor storm. DMA mode (RXRDY, TXRDY) only stores.
+ * so that interrupt-driven writers neither stall nor storm; while nobody takes the output, it does not. Input
+ * waits outside until the guest looks for it (listens). DMA mode (RXRDY, TXRDY) only stores.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/i16550.h"
@@ -46,6 +47,8 @@
 
 #define FIFO 16
 #define UART_HZ 115200u
+#define LOOKS 8
+#define SETTLE_TIME (TICKS_PER_SEC / 50)
 
 struct i16550 {
     struct device dev;
@@ -66,8 +69,15 @@ struct i16550 {
     bool thre_pending; /* the THRE interrupt is due */
     bool timeout;      /* the character time-out is due */
     bool connected;
+    uint8_t held;      /* bytes sent since the chardev is behind: the transmitter stays busy; 0: it is not */
+    uint8_t looks;     /* LSR reads with nothing to read or to send, in a row */
+    bool polls;        /* ... which did find input since the last set-up */
+    uint8_t kept[FIFO]; /* input that the guest threw away before it ever looked for any */
+    uint8_t kept_count;
+    bool settled;      /* interrupts on input have been on for SETTLE_TIME */
     struct timer tx_timer;
     struct timer rx_timer;
+    struct timer settle_timer;
 };
 
 static unsigned fifo_size(const struct i16550 *u)
@@ -142,6 +152,15 @@ static void update_modem(struct i16550 *u)
     u->msr = now | delta;
 }
 
+/* Does the guest want input? Its set-up throws away what is in the receiver, as on a machine where nobody can
+ * have typed yet; here a pipe may have been full from the start. So input waits until the guest has asked for
+ * interrupts (and had time to set up the 8259, which forgets a line that is high already), or polls: reads the
+ * line status again and again, with nothing to send. */
+static bool listens(const struct i16550 *u)
+{
+    return ((u->ier & IER_RX) && u->settled) || u->looks >= LOOKS;
+}
+
 static void receive(struct i16550 *u, uint8_t byte, uint8_t bad)
 {
     if (u->rx_count >= fifo_size(u)) {
@@ -165,11 +184,40 @@ static void clear_rx(struct i16550 *u)
     timer_cancel(&u->rx_timer);
 }
 
+/* The guest empties the receiver. What came while it polled is not lost if it begins anew (a boot loader's
+ * input is not meant for the kernel's set-up code); with interrupts on it knows what it does. */
+static void flush_rx(struct i16550 *u)
+{
+    if (!(u->ier & IER_RX) && !(u->mcr & MCR_LOOP))
+        while (u->rx_count && u->kept_count < FIFO) {
+            if (!u->rx_bad[u->rx_head])
+                u->kept[u->kept_count++] = u->rx[u->rx_head];
+            u->rx_head = (uint8_t)((u->rx_head + 1) % FIFO);
+            u->rx_count--;
+        }
+    clear_rx(u);
+}
+
+/* There may be room, or the guest may have begun to listen. */
+static void take_input(struct i16550 *u)
+{
+    unsigned n = 0;
+    if (!listens(u) || (u->mcr & MCR_LOOP))
+        return;
+    while (n < u->kept_count && u->rx_count < fifo_size(u))
+        receive(u, u->kept[n++], 0);
+    u->kept_count = (uint8_t)(u->kept_count - n);
+    memmove(u->kept, u->kept + n, u->kept_count);
+    if (!u->kept_count)
+        chardev_accept_input(u->chr);
+}
+
 static uint8_t read_rbr(struct i16550 *u)
 {
     if (!u->rx_count)
         return 0;
     uint8_t v = u->rx[u->rx_head];
+    u->polls = !(u->ier & IER_RX);
     u->rx_head = (uint8_t)((u->rx_head + 1) % FIFO);
     u->rx_count--;
     u->timeout = false;
@@ -177,18 +225,27 @@ static uint8_t read_rbr(struct i16550 *u)
         timer_set(&u->rx_timer, bus_now(u->dev.bus) + 4 * char_time(u));
     else
         timer_cancel(&u->rx_timer);
-    if (!(u->mcr & MCR_LOOP) && !u->rx_count)
-        chardev_accept_input(u->chr);
+    if (!u->rx_count)
+        take_input(u);
     return v;
 }
 
 static void transmit(struct i16550 *u, uint8_t byte)
 {
     u->thre_pending = false;
-    if (u->mcr & MCR_LOOP)
+    if (u->mcr & MCR_LOOP) {
         receive(u, byte, 0);
-    else
+    } else if (u->held >= fifo_size(u)) {
+        chardev_lost(u->chr, 1); /* it did not look whether the transmitter is free */
+        return;
+    } else {
         chardev_write(u->chr, &byte, 1);
+        if (u->held || !chardev_writable(u->chr)) {
+            u->held++; /* a driver that saw it empty fills the whole FIFO */
+            u->lsr &= (uint8_t)~(LSR_THRE | LSR_TEMT);
+            return;
+        }
+    }
     /* Polling writers find the holding register empty at once; the interrupt comes later. */
     u->lsr |= LSR_THRE | LSR_TEMT;
     if (!timer_pending(&u->tx_timer))
@@ -199,17 +256,20 @@ static void write_fcr(struct i16550 *u, uint8_t val)
 {
     if ((val ^ u->fcr) & FCR_ENABLE)
         val |= FCR_CLEAR_RX | FCR_CLEAR_TX;
-    if (val & FCR_CLEAR_RX) {
-        clear_rx(u);
-        chardev_accept_input(u->chr);
-    }
+    if (val & FCR_CLEAR_RX)
+        flush_rx(u);
     u->fcr = val & 0xc9;
+    take_input(u);
 }
 
 static void write_ier(struct i16550 *u, uint8_t val)
 {
     uint8_t rising = val & (uint8_t)~u->ier;
     u->ier = val & 0x0f;
+    if (rising & IER_RX) {
+        u->settled = false;
+        timer_set(&u->settle_timer, bus_now(u->dev.bus) + SETTLE_TIME);
+    }
     if ((rising & IER_THR) && (u->lsr & LSR_THRE) && !timer_pending(&u->tx_timer))
         u->thre_pending = true; /* enabling it while empty raises it at once */
 }
@@ -231,6 +291,10 @@ static void i16550_write(void *opaque, uint16_t port, uint32_t val32, unsigned s
     uint8_t val = (uint8_t)val32;
     (void)size;
     LOG(serial, "%s write %u: %02x", u->dev.name, port & 7, val);
+    if ((port & 7) || !u->polls) {
+        u->looks = 0;
+        u->polls = false;
+    }
     switch (port & 7) {
     case 0:
         if (u->lcr & LCR_DLAB)
@@ -249,6 +313,7 @@ static void i16550_write(void *opaque, uint16_t port, uint32_t val32, unsigned s
     case 4:
         u->mcr = val & 0x1f;
         update_modem(u);
+        take_input(u);
         break;
     case 7: u->scr = val; break;
     default: break; /* LSR and MSR are read-only */
@@ -276,6 +341,8 @@ static uint32_t i16550_read(void *opaque, uint16_t port, unsigned size)
     case 5:
         v = line_status(u);
         u->lsr &= (uint8_t)~LSR_OE;
+        if (!(u->ier & IER_RX) && !u->rx_count && u->looks < LOOKS && (v & LSR_THRE) && ++u->looks == LOOKS)
+            take_input(u);
         if (u->rx_count)
             u->rx_bad[u->rx_head] = 0;
         break;
@@ -294,7 +361,7 @@ static uint32_t i16550_read(void *opaque, uint16_t port, unsigned size)
 static size_t serial_can_read(void *opaque)
 {
     const struct i16550 *u = opaque;
-    return u->mcr & MCR_LOOP ? 0 : fifo_size(u) - u->rx_count;
+    return u->mcr & MCR_LOOP || u->kept_count || !listens(u) ? 0 : fifo_size(u) - u->rx_count;
 }
 
 static void serial_read(void *opaque, const uint8_t *buf, size_t len)
@@ -305,11 +372,24 @@ static void serial_read(void *opaque, const uint8_t *buf, size_t len)
     i16550_update_irq(u);
 }
 
+/* The chardev takes output again. */
+static void release(struct i16550 *u)
+{
+    if (!u->held)
+        return;
+    u->held = 0;
+    u->lsr |= LSR_THRE | LSR_TEMT;
+    if (!timer_pending(&u->tx_timer))
+        timer_set(&u->tx_timer, bus_now(u->dev.bus) + TICKS_PER_SEC / 100000);
+}
+
 static void serial_event(void *opaque, enum chardev_event event)
 {
     struct i16550 *u = opaque;
     if (event == CHARDEV_BREAK)
         receive(u, 0, LSR_BI);
+    else if (event == CHARDEV_WRITABLE)
+        release(u);
     else if (event == CHARDEV_OPENED)
         u->connected = true;
     else if (event == CHARDEV_CLOSED)
@@ -339,13 +419,25 @@ static void rx_timer(void *opaque, tick_t now)
     i16550_update_irq(u);
 }
 
+static void settle_timer(void *opaque, tick_t now)
+{
+    struct i16550 *u = opaque;
+    (void)now;
+    u->settled = true;
+    take_input(u);
+    i16550_update_irq(u);
+}
+
 static void i16550_reset(struct device *dev)
 {
     struct i16550 *u = (struct i16550 *)dev;
     clear_rx(u);
     timer_cancel(&u->tx_timer);
+    timer_cancel(&u->settle_timer);
     u->ier = u->fcr = u->lcr = u->mcr = u->scr = 0;
     u->lsr = LSR_THRE | LSR_TEMT;
+    u->held = u->looks = u->kept_count = 0;
+    u->polls = u->settled = false;
     u->msr = modem_lines(u);
     u->divisor = 12;
     u->thre_pending = false;
@@ -357,6 +449,10 @@ static void i16550_post_load(void *obj)
 {
     struct i16550 *u = obj;
     u->rx_head %= FIFO;
+    if (u->kept_count > FIFO)
+        u->kept_count = 0;
+    if (u->held) /* that was another host's reader */
+        release(u);
     if (u->rx_count > FIFO)
         u->rx_count = 0;
     i16550_update_irq(u);
@@ -370,6 +466,10 @@ static const struct state_field i16550_fields[] = {
     FIELD_U8(struct i16550, lsr),         FIELD_U8(struct i16550, msr),
     FIELD_U8(struct i16550, scr),         FIELD_U16(struct i16550, divisor),
     FIELD_BOOL(struct i16550, thre_pending), FIELD_BOOL(struct i16550, timeout),
+    FIELD_U8(struct i16550, held),        FIELD_U8(struct i16550, looks),
+    FIELD_BOOL(struct i16550, polls),
+    FIELD_BOOL(struct i16550, settled),   FIELD_TIMER(struct i16550, settle_timer),
+    FIELD_BYTES(struct i16550, kept),     FIELD_U8(struct i16550, kept_count),
     FIELD_TIMER(struct i16550, tx_timer), FIELD_TIMER(struct i16550, rx_timer),
     FIELD_END};
 static const struct state_desc i16550_state = {"i16550", 1, i16550_fields, i16550_post_load};
@@ -392,6 +492,7 @@ static int i16550_init(struct device *dev, const void *props)
     u->lsr = LSR_THRE | LSR_TEMT;
     timer_init(&u->tx_timer, dev->bus->clock, "serial tx", tx_timer, u);
     timer_init(&u->rx_timer, dev->bus->clock, "serial rx", rx_timer, u);
+    timer_init(&u->settle_timer, dev->bus->clock, "serial settle", settle_timer, u);
     bus_port_add(dev->bus, p->base, 8, &ops, u, dev->name);
     chardev_set_handlers(u->chr, &serial_handlers, u);
     return 0;
@@ -403,6 +504,7 @@ static void i16550_destroy(struct device *dev)
     chardev_set_handlers(u->chr, NULL, NULL);
     timer_destroy(&u->tx_timer);
     timer_destroy(&u->rx_timer);
+    timer_destroy(&u->settle_timer);
 }
 
 static const struct device_class i16550_class = {

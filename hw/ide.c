@@ -91,11 +91,11 @@ static void identify(struct ide_drive *d)
     put16(d, 81, 0x0016);
     put16(d, 82, 0x4061); /* NOP, read-ahead, write cache, SMART */
     put16(d, 83, 0x7400); /* FLUSH CACHE, FLUSH CACHE EXT, 48-bit */
-    put16(d, 84, 0x4000);
+    put16(d, 84, 0x4040); /* WRITE ... FUA EXT */
     put16(d, 85, (uint16_t)(0x4000 | (d->read_ahead ? 0x40 : 0) | (d->write_cache ? 0x20 : 0) |
                             (d->smart ? 1 : 0)));
     put16(d, 86, 0x3400);
-    put16(d, 87, 0x4000);
+    put16(d, 87, 0x4040);
     put16(d, 88, (uint16_t)(0x3f | ((d->xfer_mode & 0xf8) == 0x40 ? 0x100 << mode : 0)));
     put16(d, 93, (uint16_t)(0x6001 | (d->unit & 1 ? 0x0100 : 0))); /* 80 wires */
     store64(d->buf + 200, all);
@@ -252,6 +252,11 @@ static void offer_write_block(struct ide_drive *d)
     ide_start_pio(d, 0, d->block * SECTOR_SIZE, END_WRITE);
 }
 
+int ide_written(struct ide_drive *d)
+{
+    return d->fua || !d->write_cache ? block_flush(d->blk) : 0;
+}
+
 static void write_block(struct ide_drive *d)
 {
     uint64_t all = block_sectors(d->blk);
@@ -261,6 +266,8 @@ static void write_block(struct ide_drive *d)
         return;
     }
     int rc = block_write(d->blk, d->lba, d->buf, d->block);
+    if (!rc && d->left == d->block)
+        rc = ide_written(d);
     if (rc) {
         LOG(ide, "drive %u: writing sector %llu failed: %s", d->unit,
             (unsigned long long)d->lba, strerror(-rc));
@@ -296,7 +303,10 @@ static void set_features(struct ide_drive *d)
     uint8_t v = d->count;
     switch (d->feature) {
     case 0x02: d->write_cache = true; break;
-    case 0x82: d->write_cache = false; break;
+    case 0x82: /* what is in it goes to the disk first */
+        d->write_cache = false;
+        ide_later(d, STEP_FLUSH);
+        return;
     case 0xaa: d->read_ahead = true; break;
     case 0x55: d->read_ahead = false; break;
     case 0x03:
@@ -398,7 +408,7 @@ static void verify(struct ide_drive *d, bool ext)
     ide_done(d);
 }
 
-enum { F_EXT = 1, F_WRITE = 2, F_DMA = 4, F_MULTIPLE = 8 };
+enum { F_EXT = 1, F_WRITE = 2, F_DMA = 4, F_MULTIPLE = 8, F_FUA = 16 };
 
 static void transfer(struct ide_drive *d, unsigned flags)
 {
@@ -415,6 +425,7 @@ static void transfer(struct ide_drive *d, unsigned flags)
         return;
     }
     d->use_multiple = (flags & F_MULTIPLE) != 0;
+    d->fua = (flags & F_FUA) != 0;
     d->power = 0xff;
     if (flags & F_DMA)
         ide_dma_wait(d, flags & F_WRITE ? DMA_WRITE : DMA_READ);
@@ -433,8 +444,10 @@ static void disk_command(struct ide_drive *d, uint8_t cmd)
     case 0x29: transfer(d, F_EXT | F_MULTIPLE); break;
     case 0x30: case 0x31: case 0x3c: transfer(d, F_WRITE); break;
     case 0x34: transfer(d, F_WRITE | F_EXT); break;
-    case 0x35: case 0x3d: transfer(d, F_WRITE | F_EXT | F_DMA); break;
-    case 0x39: case 0xce: transfer(d, F_WRITE | F_EXT | F_MULTIPLE); break;
+    case 0x35: transfer(d, F_WRITE | F_EXT | F_DMA); break;
+    case 0x3d: transfer(d, F_WRITE | F_EXT | F_DMA | F_FUA); break;
+    case 0x39: transfer(d, F_WRITE | F_EXT | F_MULTIPLE); break;
+    case 0xce: transfer(d, F_WRITE | F_EXT | F_MULTIPLE | F_FUA); break;
     case 0xc4: transfer(d, F_MULTIPLE); break;
     case 0xc5: transfer(d, F_WRITE | F_MULTIPLE); break;
     case 0xc8: case 0xc9: transfer(d, F_DMA); break;
@@ -534,7 +547,7 @@ static void command(struct ide_channel *c, uint8_t cmd)
     case 0x96: case 0xe2:
     case 0x99: case 0xe6:
         d->power = 0;
-        ide_done(d);
+        ide_later(d, STEP_FLUSH); /* power may go next */
         return;
     case 0x95: case 0xe1: /* IDLE IMMEDIATE */
     case 0x97: case 0xe3:
@@ -823,7 +836,7 @@ static const struct state_field drive_fields[] = {
     FIELD_BOOL(D, smart),     FIELD_U8(D, power),        FIELD_U16(D, cyls),
     FIELD_U8(D, heads),       FIELD_U8(D, sects),        FIELD_U32(D, pos),
     FIELD_U32(D, end),        FIELD_U8(D, at_end),       FIELD_BOOL(D, lba48),
-    FIELD_BOOL(D, use_multiple), FIELD_U64(D, lba),      FIELD_U32(D, left),
+    FIELD_BOOL(D, use_multiple), FIELD_BOOL(D, fua),     FIELD_U64(D, lba),      FIELD_U32(D, left),
     FIELD_U32(D, block),      FIELD_U8(D, dma),          FIELD_BYTES(D, packet),
     FIELD_U8(D, sense),       FIELD_U8(D, asc),          FIELD_U8(D, ascq),
     FIELD_BOOL(D, packet_dma), FIELD_BOOL(D, locked),    FIELD_BOOL(D, changed),

@@ -122,6 +122,11 @@ static void disk_dma(struct ide_drive *d)
     }
     d->lba--;
     ide_store_lba(d);
+    if (write && ide_written(d)) {
+        c->bm_status &= (uint8_t)~BMS_ACTIVE;
+        ide_fail(d, ER_ABRT);
+        return;
+    }
     ide_dma_ended(c);
     ide_done(d);
 }

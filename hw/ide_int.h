@@ -60,6 +60,7 @@ struct ide_drive {
     uint8_t at_end;
     bool lba48;
     bool use_multiple;
+    bool fua;       /* the command wants its data on the disk before it ends */
     uint64_t lba;
     uint32_t left;  /* sectors still to move */
     uint32_t block; /* sectors of the block in buf */
@@ -121,6 +122,9 @@ void ide_start_pio(struct ide_drive *d, uint32_t pos, uint32_t end, enum ide_end
 void ide_done(struct ide_drive *d);
 void ide_fail(struct ide_drive *d, uint8_t error);
 void ide_set_signature(struct ide_drive *d);
+/* A write has moved all its sectors: bring them to the disk if the command (FUA) or the drive (its write cache
+ * is off) says so. 0, or -errno. */
+int ide_written(struct ide_drive *d);
 /* The sector address registers to d->lba. */
 void ide_store_lba(struct ide_drive *d);
 void ide_put_string(uint8_t *words, unsigned first, unsigned count, const char *text);

@@ -8,10 +8,13 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/multiboot.h"
 
+#include "hw/hostread.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define HEADER_MAGIC 0x1badb002u
 #define SEARCH       8192u
@@ -223,30 +226,36 @@ static int load_elf(struct image *im, const struct multiboot_boot *b, char *err,
     return 0;
 }
 
-/* Append a host file on a page boundary. */
-static int append_file(struct image *im, const char *path, uint32_t *start, uint32_t *end,
-                       char *err, size_t err_len)
+/* Append a host file on a page boundary; all must end below `ram_end`. */
+static int append_file(struct image *im, const char *path, uint64_t ram_end, uint32_t *start,
+                       uint32_t *end, char *err, size_t err_len)
 {
-    uint8_t buf[65536];
-    FILE *f = fopen(path, "rb");
-    size_t n;
-    if (!f)
-        return fail(err, err_len, "cannot read the module %s: %s", path, strerror(errno));
-    *start = append(im, "", 0, PAGE_SIZE);
-    while (*start && (n = fread(buf, 1, sizeof buf, f)) > 0)
-        if (!append(im, buf, n, 1))
-            *start = 0;
-    bool bad = ferror(f);
-    fclose(f);
-    if (bad || !*start)
-        return fail(err, err_len, "cannot read the module %s", path);
-    *end = im->addr + (uint32_t)im->len;
+    char why[128];
+    size_t at = (im->len + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1);
+    uint64_t used = im->addr + (uint64_t)at;
+    uint64_t size;
+    if (used >= ram_end)
+        return fail(err, err_len, "the module '%s' does not fit into the machine's memory", path);
+    int fd = hostread_open(path, UINT64_MAX, &size, why, sizeof why);
+    if (fd < 0)
+        return fail(err, err_len, "cannot read the module '%s': %s", path, why);
+    bool fits = size <= ram_end - used;
+    if (!fits || !grow(im, at + size)) {
+        close(fd);
+        return fail(err, err_len, fits ? "out of memory for the module '%s'"
+                                       : "the module '%s' does not fit into the machine's memory; "
+                                         "use a larger -m", path);
+    }
+    if (hostread_take(fd, im->data + at, size, why, sizeof why))
+        return fail(err, err_len, "cannot read the module '%s': %s", path, why);
+    *start = (uint32_t)used;
+    *end = (uint32_t)(used + size);
     return 0;
 }
 
 /* Load each of "file arg,file2 arg"; entries go to mbi behind the structure. */
-static int load_modules(struct image *im, const char *list, uint8_t *mbi, unsigned *count,
-                        char *err, size_t err_len)
+static int load_modules(struct image *im, const char *list, uint64_t ram_end, uint8_t *mbi,
+                        unsigned *count, char *err, size_t err_len)
 {
     while (list && *list) {
         char item[1024];
@@ -263,7 +272,7 @@ static int load_modules(struct image *im, const char *list, uint8_t *mbi, unsign
         uint32_t end = 0;
         uint32_t string = append(im, item, len + 1, 1);
         item[strcspn(item, " ")] = 0;
-        int rc = string ? append_file(im, item, &start, &end, err, err_len)
+        int rc = string ? append_file(im, item, ram_end, &start, &end, err, err_len)
                         : fail(err, err_len, "out of memory");
         if (rc)
             return rc;
@@ -350,7 +359,7 @@ int multiboot_load(struct fw_cfg *fw, const struct multiboot_boot *b, char *err,
                  b->cmdline && *b->cmdline ? " " : "", b->cmdline ? b->cmdline : "");
         store32(mbi + 16, append(&im, cmdline, strlen(cmdline) + 1, 1));
         store32(mbi + 64, append(&im, "callgate", 9, 1));
-        rc = load_modules(&im, b->modules, mbi, &modules, err, err_len);
+        rc = load_modules(&im, b->modules, b->ram_below_4g, mbi, &modules, err, err_len);
     }
     if (!rc && im.addr + (uint64_t)im.len > b->ram_below_4g)
         rc = fail(err, err_len, "the modules do not fit into the machine's memory");

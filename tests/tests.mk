@@ -12,7 +12,7 @@ $(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
 	@test "$(CHECK_LIBS)" != missing || { echo "make check needs libcheck: apt install check" >&2; exit 1; }
 	@mkdir -p $(TEST_DIR)
 	@echo "  LD    $@"
-	@$(CC) $(LDFLAGS_ALL) -Wl,--wrap=mmap,--wrap=munmap,--wrap=mprotect -o $@ $^ $(CHECK_LIBS) $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -Wl,--wrap=mmap,--wrap=munmap,--wrap=mprotect,--wrap=fdatasync -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
 # --- suites ---
 
@@ -30,6 +30,8 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(TEST_DIR)/fpu_host -n $(CASES)" \
               "$(TEST_DIR)/bt_random -n $(SEQUENCES)" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
+              "$(srcdir)/tests/cli/consoles.py $(O)/callgate" \
+              "$(srcdir)/tests/cli/limits.py $(O)/callgate" \
               "$(srcdir)/tests/cli/sandbox.py $(O)/callgate" \
               "$(srcdir)/tests/plugin/plugin.py $(O)/callgate" \
               "$(srcdir)/tests/plugin/escape.py $(O)/callgate" \

@@ -15,6 +15,7 @@
 
 /* The one process that may be there to open files. */
 static int opener_fd = -1;
+static int opener_error; /* why there is none, -errno */
 static bool narrowed; /* dirs= was given */
 static int landlock;  /* version in effect; 0: none */
 static bool filtered; /* system calls are */
@@ -126,14 +127,20 @@ int confine_prepare(const struct options *o)
         }
         if (has_monitor(o) || r.socket_count) {
             opener_fd = opener_start(&r);
-            /* not fatal: without it the monitor opens nothing */
             if (opener_fd < 0)
-                fprintf(stderr, "callgate: cannot start the process that opens files for the monitor: "
-                        "%s; it will open none\n", strerror(-opener_fd));
+                opener_error = opener_fd;
         }
     }
     opener_rules_free(&r);
     return rc;
+}
+
+/* Not fatal: without it the monitor opens nothing. Said when all else has gone well. */
+static void say_no_opener(void)
+{
+    if (opener_error)
+        fprintf(stderr, "callgate: cannot start the process that opens files for the monitor: %s; it will open none "
+                "(raise ulimit -n and -u, or use -sandbox off)\n", strerror(-opener_error));
 }
 
 static int cannot(const struct machine *m, int rc)
@@ -180,6 +187,7 @@ int confine_enter(struct machine *m)
     if (rc)
         return cannot(m, rc);
     filtered = true;
+    say_no_opener();
     hostfile_via = opener_ask;
     return 0;
 }

@@ -3,60 +3,44 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "ui/files.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "hw/hostread.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-static void *complain(int fd, const char *path, const char *what, const char *why)
+static void *complain(const char *path, const char *what, const char *why)
 {
     fprintf(stderr, "callgate: cannot read %s '%s': %s\n", what, path, why);
-    if (fd >= 0)
-        close(fd);
     return NULL;
 }
 
-void *file_read(const char *path, const char *what, size_t *size)
+void *file_read(const char *path, const char *what, uint64_t limit, size_t *size)
 {
     enum { PAGE = 4096 };
-    const size_t limit = (size_t)2 << 30;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
+    char why[128];
+    uint64_t bytes;
     size_t room;
-    size_t got = 0;
     char *buf;
+    int fd = hostread_open(path, limit, &bytes, why, sizeof why);
 
     if (fd < 0)
-        return complain(fd, path, what, strerror(errno));
-    if (fstat(fd, &st) < 0)
-        return complain(fd, path, what, strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return complain(fd, path, what, "not a regular file");
-    if (st.st_size == 0)
-        return complain(fd, path, what, "the file is empty");
-    if ((size_t)st.st_size > limit)
-        return complain(fd, path, what, "larger than 2 GiB");
-    room = ((size_t)st.st_size + PAGE - 1) & ~(size_t)(PAGE - 1);
+        return complain(path, what, why);
+    room = ((size_t)bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
     buf = aligned_alloc(PAGE, room);
-    if (!buf)
-        return complain(fd, path, what, strerror(ENOMEM));
-    memset(buf, 0, room);
-    while (got < (size_t)st.st_size) {
-        ssize_t n = read(fd, buf + got, (size_t)st.st_size - got);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            free(buf);
-            return complain(fd, path, what, n < 0 ? strerror(errno) : "the file shrank");
-        }
-        got += (size_t)n;
+    if (!buf) {
+        close(fd);
+        snprintf(why, sizeof why, "no memory for its %llu bytes; raise ulimit -v",
+                 (unsigned long long)bytes);
+        return complain(path, what, why);
     }
-    close(fd);
-    *size = got;
+    memset(buf + bytes, 0, room - bytes);
+    if (hostread_take(fd, buf, bytes, why, sizeof why)) {
+        free(buf);
+        return complain(path, what, why);
+    }
+    *size = bytes;
     return buf;
 }
 

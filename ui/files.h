@@ -5,10 +5,11 @@
 #define UI_FILES_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-/* Read a file into fresh memory (page-aligned, padded with zeroes to a page). NULL after one line
- * on stderr naming `what`. */
-void *file_read(const char *path, const char *what, size_t *size);
+/* Read a regular file of at most `limit` bytes into fresh memory (page-aligned, padded with zeroes to a
+ * page); *size: its bytes. NULL after one line on stderr naming `what`. */
+void *file_read(const char *path, const char *what, uint64_t limit, size_t *size);
 
 /* Find a firmware file by name in `dir` (may be NULL) and the usual places. Returns a static
  * buffer, or NULL. */

@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -270,12 +271,14 @@ static int fail(const char *what)
     return -EINVAL;
 }
 
-static void *keep_file(struct machine *m, const char *path, const char *what, size_t *size)
+#define FIRMWARE_MAX (16u << 20)
+
+static void *keep_file(struct machine *m, const char *path, const char *what, uint64_t limit, size_t *size)
 {
     void *p;
 
     BUG_ON(m->file_count == ARRAY_SIZE(m->files));
-    p = file_read(path, what, size);
+    p = file_read(path, what, limit, size);
     if (p)
         m->files[m->file_count++] = p;
     return p;
@@ -290,7 +293,7 @@ static void *firmware(struct machine *m, const char *name, size_t *size)
                 "give its folder with -L\n", name);
         return NULL;
     }
-    return keep_file(m, path, "firmware", size);
+    return keep_file(m, path, "firmware", FIRMWARE_MAX, size);
 }
 
 static struct chardev *open_chardev(struct machine *m, const char *spec)
@@ -381,7 +384,7 @@ static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_fi
         const char *found = access(o->bios, R_OK) == 0 ? NULL
                                                        : firmware_find(o->lib_dir, o->bios);
 
-        cfg->bios = keep_file(m, found ? found : o->bios, "firmware", &cfg->bios_size);
+        cfg->bios = keep_file(m, found ? found : o->bios, "firmware", FIRMWARE_MAX, &cfg->bios_size);
     } else {
         cfg->bios = firmware(m, "bios-256k.bin", &cfg->bios_size);
     }
@@ -397,7 +400,7 @@ static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_fi
         cfg->rom_file_count++;
     }
     if (o->kernel) {
-        cfg->kernel = keep_file(m, o->kernel, "kernel", &cfg->kernel_size);
+        cfg->kernel = keep_file(m, o->kernel, "kernel", o->ram_size, &cfg->kernel_size);
         if (!cfg->kernel)
             return -EINVAL;
         if (multiboot_probe(cfg->kernel, cfg->kernel_size))
@@ -411,7 +414,7 @@ static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_fi
         cfg->initrd_arg = o->initrd;
         /* for Multiboot it is a list of modules, which the loader reads */
         if (o->initrd && !multiboot_probe(cfg->kernel, cfg->kernel_size)) {
-            cfg->initrd = keep_file(m, o->initrd, "initrd", &cfg->initrd_size);
+            cfg->initrd = keep_file(m, o->initrd, "initrd", o->ram_size, &cfg->initrd_size);
             if (!cfg->initrd)
                 return -EINVAL;
         }
@@ -436,13 +439,19 @@ static int open_drives(struct machine *m, struct pc_config *cfg)
         if (d->snapshot || o->snapshot)
             flags |= BLOCK_SNAPSHOT;
         if (floppy)
-            flags |= BLOCK_MAY_PROTECT;
+            flags |= BLOCK_MAY_PROTECT | BLOCK_ODD_SIZE;
+        if (d->raw)
+            flags |= BLOCK_RAW;
         m->drive[n] = d->file && *d->file ? block_open(d->file, flags, err, sizeof err)
                                           : block_open_empty();
         if (!m->drive[n]) {
             fprintf(stderr, "callgate: %s\n", d->file && *d->file ? err : "out of memory");
             return -EINVAL;
         }
+        if (m->drive[n]->looks_like)
+            fprintf(stderr, "callgate: image '%s' looks like %s, and is used as a raw image (format=raw "
+                    "says that it is): %s\n", d->file, m->drive[n]->looks_like->what,
+                    m->drive[n]->looks_like->advice);
         if (floppy) {
             cfg->floppy[n - DRIVE_FLOPPY0] = m->drive[n];
             continue;
@@ -483,6 +492,36 @@ static void post_mortem(FILE *f)
     cpu_dump_exceptions(m->cpu, f);
 }
 
+/* What an engine takes of the address space beside the guest's memory, generously: the translator has one
+ * table by EIP, caches and tables, the interpreter its blocks; lockstep has both, and a second memory. */
+static uint64_t engine_space(const struct options *o)
+{
+    const uint64_t mib = 1 << 20;
+
+    if (o->engine == &interp_engine)
+        return 160 * mib;
+    if (o->engine == &lockstep_engine)
+        return (18 << 10) * mib + o->ram_size;
+    return (17 << 10) * mib + 768 * mib;
+}
+
+/* Ask for all of it at once and give it back: what fails for want of it later may have no way to say so. */
+static int check_space(const struct options *o)
+{
+    uint64_t need = o->ram_size + engine_space(o) + (32 << 20);
+    void *p = mmap(NULL, need, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED) {
+        fprintf(stderr, "callgate: no address space: -accel %s with -m %lluM takes %llu MiB: %s; raise ulimit -v, or "
+                "use %sa smaller -m\n", o->engine->name, (unsigned long long)o->ram_size >> 20,
+                (unsigned long long)need >> 20, strerror(errno),
+                o->engine == &interp_engine ? "" : "-accel interp or ");
+        return -ENOMEM;
+    }
+    munmap(p, need);
+    return 0;
+}
+
 int machine_create(struct machine *m, const struct options *o)
 {
     struct pc_config cfg = { 0 };
@@ -494,23 +533,30 @@ int machine_create(struct machine *m, const struct options *o)
     m->opt = o;
     m->reset_kind = -1;
     m->paused = o->stopped;
-    m->cpu = cpu_create(o->cpu);
-    if (!m->cpu)
-        return fail("out of memory");
     if (o->ram_size > (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE)) {
         fprintf(stderr, "callgate: -m: %llu MiB is more memory than the host has; use less\n",
                 (unsigned long long)o->ram_size >> 20);
         return -ENOMEM;
     }
+    rc = check_space(o);
+    if (rc)
+        return rc;
+    m->cpu = cpu_create(o->cpu);
+    if (!m->cpu)
+        return fail("no memory for the CPU's state; raise ulimit -v");
     m->map = memmap_create(o->ram_size, PC_LOW_RAM_MAX);
     if (!m->map) {
-        fprintf(stderr, "callgate: cannot get %llu MiB of memory for the guest: %s; use a smaller "
-                "-m\n", (unsigned long long)o->ram_size >> 20, strerror(errno));
+        fprintf(stderr, "callgate: cannot get %llu MiB of memory for the guest: %s; use a smaller -m%s\n",
+                (unsigned long long)o->ram_size >> 20, strerror(errno),
+                errno == EFBIG ? " or raise ulimit -f" : errno == EMFILE ? " or raise ulimit -n" : "");
         return -ENOMEM;
     }
+    if (o->ram_size > PC_LOW_RAM_MAX)
+        fprintf(stderr, "callgate: -m: %llu MiB of the memory are above 4 GiB, where only guests that use PAE "
+                "reach them\n", (unsigned long long)(o->ram_size - PC_LOW_RAM_MAX) >> 20);
     m->mmu = mmu_create(m->cpu, m->map);
     if (!m->mmu)
-        return fail("out of memory");
+        return fail("no memory for the TLB; raise ulimit -v or use a smaller -m");
     m->cpu->bus = &cpu_bus;
     m->cpu->bus_opaque = m;
     clock_init(&m->clock, o->icount_shift >= 0 ? icount_now : NULL, m);
@@ -519,8 +565,10 @@ int machine_create(struct machine *m, const struct options *o)
     if (o->rtc_set)
         m->clock.rtc_base = o->rtc_base;
     m->ev = evloop_create(&m->clock);
-    if (!m->ev)
-        return fail("cannot create the event loop");
+    if (!m->ev) {
+        fprintf(stderr, "callgate: cannot create the event loop: %s; raise ulimit -n\n", strerror(errno));
+        return -EINVAL;
+    }
     if (o->icount_shift >= 0) { /* there is no waiter that would want to know */
         m->clock.deadline_moved = icount_deadline_moved;
         m->clock.deadline_opaque = m;
@@ -723,7 +771,7 @@ int machine_run(struct machine *m)
     if (!rc)
         rc = evloop_start(m->ev, kick, m);
     if (rc) {
-        fprintf(stderr, "callgate: cannot start the event loop: %s\n", strerror(-rc));
+        fprintf(stderr, "callgate: cannot start a thread: %s; raise ulimit -u or -v\n", strerror(-rc));
         return 1;
     }
     if (confine_enter(m))

@@ -191,6 +191,27 @@ static void do_xp(struct monitor *mon, FILE *out, int argc, char **argv)
 
 /* --- info --- */
 
+static void info_block(struct machine *m, FILE *out)
+{
+    static const char *const names[MAX_DRIVES] = { "hda", "hdb", "hdc", "hdd", "fda", "fdb" };
+    unsigned n;
+
+    for (n = 0; n < MAX_DRIVES; n++) {
+        const struct block *b = m->drive[n];
+
+        if (!b)
+            continue;
+        if (!block_present(b)) {
+            fprintf(out, "%s: empty\n", names[n]);
+            continue;
+        }
+        fprintf(out, "%s: '%s', %llu sectors%s%s, %llu reads, %llu writes, %llu syncs\n", names[n], b->path,
+                (unsigned long long)block_sectors(b), b->read_only ? ", read-only" : "",
+                b->in_overlay ? ", snapshot" : "", (unsigned long long)b->reads, (unsigned long long)b->writes,
+                (unsigned long long)b->syncs);
+    }
+}
+
 static void do_info(struct monitor *mon, FILE *out, int argc, char **argv)
 {
     struct machine *m = mon->m;
@@ -212,13 +233,22 @@ static void do_info(struct monitor *mon, FILE *out, int argc, char **argv)
         bus_dump(pc_bus(m->pc), out);
     } else if (!strcmp(what, "sandbox")) {
         confine_info(m, out);
+    } else if (!strcmp(what, "block")) {
+        info_block(m, out);
+    } else if (!strcmp(what, "chardev")) {
+        unsigned n;
+
+        if (m->stdio_mux)
+            chardev_dump(m->stdio_mux, out);
+        for (n = 0; n < m->chardev_count; n++)
+            chardev_dump(m->chardev[n], out);
     } else if (!strcmp(what, "version")) {
         fprintf(out, "callgate " CALLGATE_VERSION "\n");
     } else if (!*what || bus_device_info(pc_bus(m->pc), what, out)) {
         struct device *d;
 
         fprintf(out, "info registers | exceptions | status | mtree | tlb | jit | qtree | sandbox | "
-                "version, or a device:");
+                "block | chardev | version, or a device:");
         for (d = pc_bus(m->pc)->devices; d; d = d->next)
             fprintf(out, " %s", d->name);
         fputc('\n', out);
@@ -300,10 +330,13 @@ static void do_change(struct monitor *mon, FILE *out, int argc, char **argv)
     if (eject)
         block_eject(mon->m->drive[n]);
     else if (block_change(mon->m->drive[n], argv[2],
-                          (n >= DRIVE_FLOPPY0 ? BLOCK_MAY_PROTECT : BLOCK_READONLY) |
+                          (n >= DRIVE_FLOPPY0 ? BLOCK_MAY_PROTECT | BLOCK_ODD_SIZE : BLOCK_READONLY) |
                           (mon->m->opt->snapshot || mon->m->opt->drive[n].snapshot
                                ? BLOCK_SNAPSHOT : 0), err, sizeof err))
         fprintf(out, "%s\n", err);
+    else if (mon->m->drive[n]->looks_like)
+        fprintf(out, "'%s' looks like %s, and is used as a raw image\n", argv[2],
+                mon->m->drive[n]->looks_like->what);
 }
 
 static void do_sendkey(struct monitor *mon, FILE *out, int argc, char **argv)
@@ -409,8 +442,8 @@ static void do_help(struct monitor *mon, FILE *out, int argc, char **argv)
 
 const struct command commands[] = {
     { "help", "", "this list", do_help },
-    { "info", "WHAT", "show registers, exceptions, status, mtree, tlb, jit, qtree, sandbox, or a "
-      "device's state", do_info },
+    { "info", "WHAT", "show registers, exceptions, status, mtree, tlb, jit, qtree, sandbox, block, chardev, "
+      "or a device's state", do_info },
     { "x", "/[COUNT][xduoci][bhwg] [ADDRESS]", "show memory at a linear address; i disassembles",
       do_x },
     { "xp", "/[COUNT][xduoci][bhwg] [ADDRESS]", "show memory at a physical address", do_xp },

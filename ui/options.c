@@ -6,11 +6,10 @@
 #include "bt/engine.h"
 
 #include "cpu/callout.h"
-#include "hw/clock.h"
 #include "lockstep/lockstep.h"
+#include "ui/suboptions.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
 enum option_id {
@@ -46,17 +45,7 @@ static const struct engine_class *const engines[] = {
 
 #define ICOUNT_SHIFT 3 /* unless the user says otherwise */
 
-static int fail(const char *fmt, ...)
-{
-    va_list ap;
-
-    fputs("callgate: ", stderr);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fputc('\n', stderr);
-    return -EINVAL;
-}
+#define fail options_fail /* every line about the command line comes from there */
 
 /* --- help --- */
 
@@ -114,7 +103,8 @@ void options_man(FILE *f)
             ".SH SYNOPSIS\n.B callgate\n[\\fIoptions\\fR] [\\fIdisk image\\fR]\n"
             ".SH DESCRIPTION\nCallgate emulates a PC with an i440FX chip set and runs unmodified "
             "operating systems on it,\nwithout privileges and without hardware virtualization. "
-            "Options follow QEMU's spelling.\n.SH OPTIONS\n");
+            "Options follow QEMU's spelling. Of one that is given again, the last counts; drives, serial "
+            "ports and\nplug-ins add up.\n.SH OPTIONS\n");
     for (n = 0; n < ARRAY_SIZE(table); n++) {
         if (table[n].id == OPT_NONE)
             fprintf(f, ".SS %s\n", table[n].name);
@@ -132,103 +122,62 @@ void options_man(FILE *f)
 
 /* --- values --- */
 
-/* A size in MiB, or with a suffix. */
-static int parse_size(const char *text, uint64_t *size)
-{
-    char *end;
-    unsigned long long v;
-    unsigned shift = 20;
-
-    errno = 0;
-    v = strtoull(text, &end, 0);
-    if (end == text || *text == '-' || errno)
-        return -EINVAL;
-    switch (*end) {
-    case 'K': case 'k': shift = 10; end++; break;
-    case 'M': case 'm': shift = 20; end++; break;
-    case 'G': case 'g': shift = 30; end++; break;
-    }
-    if ((*end == 'B' || *end == 'b') && end[1] == '\0')
-        end++;
-    if (*end || v > UINT64_MAX >> shift)
-        return -EINVAL;
-    *size = v << shift;
-    return 0;
-}
-
-/* One of "name=value,name=value": finds `name`, returns its value in buf, or NULL. A first part
- * without '=' is the value of `first`. */
-static const char *suboption(const char *text, const char *name, const char *first, char *buf,
-                             size_t len)
-{
-    bool at_first = true;
-
-    while (*text) {
-        size_t n = strcspn(text, ",");
-        const char *eq = memchr(text, '=', n);
-        const char *key = eq ? text : first;
-        size_t key_len = eq ? (size_t)(eq - text) : first ? strlen(first) : 0;
-        const char *value = eq ? eq + 1 : text;
-        size_t value_len = n - (size_t)(value - text);
-
-        if ((eq || at_first) && key && key_len == strlen(name) && !memcmp(key, name, key_len)) {
-            if (value_len >= len)
-                value_len = len - 1;
-            memcpy(buf, value, value_len);
-            buf[value_len] = '\0';
-            return buf;
-        }
-        at_first = false;
-        text += n + (text[n] == ',');
-    }
-    return NULL;
-}
-
-/* Reject names that are not in the NULL-ended list. */
-static int check_suboptions(const char *opt, const char *text, const char *const *known)
-{
-    bool first = true;
-
-    while (*text) {
-        size_t n = strcspn(text, ",");
-        size_t key = strcspn(text, "=,");
-        const char *const *k;
-
-        if (key < n || !first) {
-            for (k = known; *k; k++)
-                if (strlen(*k) == key && !memcmp(*k, text, key))
-                    break;
-            if (!*k)
-                return fail("-%s: unknown part '%.*s'; see callgate --help", opt, (int)n, text);
-        }
-        first = false;
-        text += n + (text[n] == ',');
-    }
-    return 0;
-}
-
-/* A copy that lives as long as the options. */
+/* A copy that lives as long as the options; NULL after a line on stderr. */
 static const char *keep(struct options *o, const char *text)
 {
+    char **more = realloc(o->owned, (o->owned_count + 1) * sizeof *more);
     char *copy = strdup(text);
 
-    if (!copy || o->owned_count == ARRAY_SIZE(o->owned)) {
-        fail("too many -drive and -boot options");
-        exit(1);
+    if (more)
+        o->owned = more;
+    if (!copy || !more) {
+        free(copy);
+        fail("out of memory; raise ulimit -v");
+        return NULL;
     }
-    o->owned[o->owned_count++] = copy;
-    return copy;
+    return o->owned[o->owned_count++] = copy;
 }
 
 void options_free(struct options *o)
 {
     while (o->owned_count)
         free(o->owned[--o->owned_count]);
+    free(o->owned);
+    o->owned = NULL;
 }
 
-static bool is_on(const char *v)
+/* A sub-option that is on or off: *on changes if it is there. */
+static int get_switch(const char *option, const char *arg, const char *const *known, const char *name, bool *on)
 {
-    return !strcmp(v, "on") || !strcmp(v, "yes") || !strcmp(v, "true");
+    char v[SUBOPTION_MAX];
+
+    if (suboption(arg, known, name, v) && !parse_switch(v, on))
+        return fail("-%s %s=%s: use on or off", option, name, v);
+    return 0;
+}
+
+/* A sub-option that is a number; *given says whether it is there. */
+static int get_number(const char *option, const char *arg, const char *const *known, const char *name, uint64_t min,
+                      uint64_t max, bool *given, uint64_t *n)
+{
+    char v[SUBOPTION_MAX];
+
+    *given = suboption(arg, known, name, v) != NULL;
+    if (*given && !parse_number(v, min, max, n))
+        return fail("-%s %s=%s: a number from %llu to %llu", option, name, v, (unsigned long long)min,
+                    (unsigned long long)max);
+    return 0;
+}
+
+/* Sub-options that QEMU knows and that are here in one way only: refuse the others. */
+static int only(const char *option, const char *arg, const char *const *known, const char *name, const char *way,
+                const char *why)
+{
+    char v[SUBOPTION_MAX];
+
+    if (suboption(arg, known, name, v) && strcmp(v, way))
+        return fail("-%s %s=%s: only %s; %s", option, name, v, way, why);
+    return 0;
 }
 
 static int set_drive(struct options *o, unsigned unit, const char *file, bool cdrom)
@@ -245,26 +194,55 @@ static int set_drive(struct options *o, unsigned unit, const char *file, bool cd
     return 0;
 }
 
+static const char *const drive_known[] = { "file", "if", "media", "index", "bus", "unit", "format", "readonly",
+                                           "snapshot", "id", "cache", NULL };
+
+/* Where -drive puts its image: *fixed if it says so. */
+static int drive_place(const char *arg, unsigned count, bool *fixed, unsigned *place)
+{
+    uint64_t index = 0;
+    uint64_t bus = 0;
+    uint64_t unit = 0;
+    bool has_bus;
+    bool has_unit;
+    int rc = get_number("drive", arg, drive_known, "index", 0, count - 1, fixed, &index);
+
+    if (!rc)
+        rc = get_number("drive", arg, drive_known, "bus", 0, count / 2 - 1, &has_bus, &bus);
+    if (!rc)
+        rc = get_number("drive", arg, drive_known, "unit", 0, 1, &has_unit, &unit);
+    if (rc)
+        return rc;
+    if (*fixed && (has_bus || has_unit))
+        return fail("-drive %s: give index= or bus= and unit=, not both", arg);
+    if (has_bus || has_unit)
+        index = bus * 2 + unit;
+    *fixed |= has_bus || has_unit;
+    *place = (unsigned)index;
+    return 0;
+}
+
 static int parse_drive(struct options *o, const char *arg)
 {
-    static const char *const known[] = { "file", "if", "media", "index", "format", "readonly",
-                                         "snapshot", "id", "cache", "bus", "unit", NULL };
-    char v[4096];
+    char v[SUBOPTION_MAX];
     unsigned base = DRIVE_IDE0;
     unsigned count = 4;
     unsigned unit = 0;
     bool cdrom = false;
     bool fixed = false;
+    bool readonly = false;
+    bool snapshot = false;
     const char *file;
-    int rc;
+    int rc = suboptions_check("drive", arg, drive_known);
 
-    rc = check_suboptions("drive", arg, known);
     if (rc)
         return rc;
-    if (!suboption(arg, "file", "file", v, sizeof v))
-        return fail("-drive needs file=IMAGE");
+    if (!suboption(arg, drive_known, "file", v))
+        return fail("-drive %s: it needs file=IMAGE", arg);
     file = keep(o, v);
-    if (suboption(arg, "if", NULL, v, sizeof v)) {
+    if (!file)
+        return -ENOMEM;
+    if (suboption(arg, drive_known, "if", v)) {
         if (!strcmp(v, "floppy")) {
             base = DRIVE_FLOPPY0;
             count = 2;
@@ -272,76 +250,105 @@ static int parse_drive(struct options *o, const char *arg)
             return fail("-drive if=%s: only ide and floppy are emulated", v);
         }
     }
-    if (suboption(arg, "media", NULL, v, sizeof v)) {
-        if (!strcmp(v, "cdrom"))
-            cdrom = true;
-        else if (strcmp(v, "disk"))
+    if (suboption(arg, drive_known, "media", v)) {
+        cdrom = !strcmp(v, "cdrom");
+        if (!cdrom && strcmp(v, "disk"))
             return fail("-drive media=%s: use disk or cdrom", v);
+        if (cdrom && base == DRIVE_FLOPPY0)
+            return fail("-drive %s: a floppy drive takes no CD-ROM; leave out if= or media=", arg);
     }
-    if (suboption(arg, "format", NULL, v, sizeof v) && strcmp(v, "raw"))
-        return fail("-drive format=%s: only raw images are supported; convert it with qemu-img",
-                    v);
-    if (suboption(arg, "index", NULL, v, sizeof v)) {
-        unit = (unsigned)strtoul(v, NULL, 0);
-        fixed = true;
-        if (unit >= count)
-            return fail("-drive index=%s: there are %u units, from 0", v, count);
-    }
+    rc = only("drive", arg, drive_known, "format", "raw", "other images must be converted: qemu-img convert -O raw");
+    if (!rc)
+        rc = only("drive", arg, drive_known, "cache", "writeback",
+                  "what the guest wants to be on the disk is (FLUSH CACHE, FUA, its write cache)");
+    if (!rc)
+        rc = get_switch("drive", arg, drive_known, "readonly", &readonly);
+    if (!rc)
+        rc = get_switch("drive", arg, drive_known, "snapshot", &snapshot);
+    if (!rc)
+        rc = drive_place(arg, count, &fixed, &unit);
+    if (rc)
+        return rc;
     if (!fixed) {
-        if (cdrom && base == DRIVE_IDE0)
+        if (cdrom)
             unit = 2;
         while (unit < count && o->drive[base + unit].present)
             unit++;
         if (unit == count)
-            return fail("-drive %s: all %u units are taken", arg, count);
+            return fail("-drive %s: all units of its kind are taken; there are %u", arg, count);
     }
     rc = set_drive(o, base + unit, file, cdrom);
     if (rc)
         return rc;
-    if (suboption(arg, "readonly", NULL, v, sizeof v) && is_on(v))
-        o->drive[base + unit].readonly = true;
-    if (suboption(arg, "snapshot", NULL, v, sizeof v) && is_on(v))
-        o->drive[base + unit].snapshot = true;
+    o->drive[base + unit].raw = suboption(arg, drive_known, "format", v) != NULL;
+    o->drive[base + unit].readonly |= readonly;
+    o->drive[base + unit].snapshot = snapshot;
+    return 0;
+}
+
+/* A boot order: letters of boot devices, none twice. */
+static int check_order(const char *name, const char *order)
+{
+    const char *p;
+
+    if (!*order)
+        return fail("-boot %s=: give letters of a (floppy), c (disk), d (CD-ROM), n (network)", name);
+    for (p = order; *p; p++) {
+        if (!strchr("acdn", *p))
+            return fail("-boot %s=%s: '%c' is no boot device; use letters of a (floppy), c (disk), "
+                        "d (CD-ROM), n (network)", name, order, *p);
+        if (strchr(p + 1, *p))
+            return fail("-boot %s=%s: '%c' is there twice", name, order, *p);
+    }
     return 0;
 }
 
 static int parse_boot(struct options *o, const char *arg)
 {
     static const char *const known[] = { "order", "once", "menu", "strict", NULL };
-    char v[64];
-    const char *p;
-    int rc = check_suboptions("boot", arg, known);
+    char v[SUBOPTION_MAX];
+    bool strict = false;
+    int rc = suboptions_check("boot", arg, known);
 
-    if (rc)
-        return rc;
-    if (suboption(arg, "order", "order", v, sizeof v))
-        o->boot_order = keep(o, v);
-    if (suboption(arg, "once", NULL, v, sizeof v))
-        o->boot_once = keep(o, v);
-    if (suboption(arg, "menu", NULL, v, sizeof v))
-        o->boot_menu = is_on(v);
-    for (p = o->boot_order ? o->boot_order : ""; *p; p++)
-        if (!strchr("acdn", *p))
-            return fail("-boot %s: '%c' is no boot device; use letters of a (floppy), c (disk), "
-                        "d (CD-ROM), n (network)", arg, *p);
-    return 0;
+    if (!rc && suboption(arg, known, "order", v)) {
+        rc = check_order("order", v);
+        if (!rc && !(o->boot_order = keep(o, v)))
+            rc = -ENOMEM;
+    }
+    if (!rc && suboption(arg, known, "once", v)) {
+        rc = check_order("once", v);
+        if (!rc && !(o->boot_once = keep(o, v)))
+            rc = -ENOMEM;
+    }
+    if (!rc)
+        rc = get_switch("boot", arg, known, "menu", &o->boot_menu);
+    return rc ? rc : get_switch("boot", arg, known, "strict", &strict);
 }
 
 static int parse_device(struct options *o, const char *arg)
 {
-    static const char *const known[] = { "iobase", "iosize", NULL };
-    char v[64];
+    static const char *const known[] = { "driver", "iobase", "iosize", NULL };
+    const char *name = arg + (strncmp(arg, "driver=", 7) ? 0 : 7);
+    size_t len = strcspn(name, ",");
+    uint64_t base = 0x501;
+    uint64_t size;
+    bool given;
     int rc;
 
-    suboption(arg, "driver", "driver", v, sizeof v);
-    if (strcmp(v, "isa-debug-exit"))
-        return fail("-device %s: no such device; isa-debug-exit is the only one", v);
-    rc = check_suboptions("device", arg, known);
+    if (len != strlen("isa-debug-exit") || memcmp(name, "isa-debug-exit", len))
+        return fail("-device %.*s: no such device; isa-debug-exit is the only one", (int)len, name);
+    rc = suboptions_check("device", arg, known);
     if (rc)
         return rc;
+    rc = get_number("device isa-debug-exit", arg, known, "iobase", 1, 0xfffc, &given, &base);
+    if (!rc)
+        rc = get_number("device isa-debug-exit", arg, known, "iosize", 1, 4, &given, &size);
+    if (rc)
+        return rc;
+    if (o->debug_exit)
+        return fail("-device isa-debug-exit is given twice; there is one");
     o->debug_exit = true;
-    if (suboption(arg, "iobase", NULL, v, sizeof v))
-        o->debug_exit_base = (uint16_t)strtoul(v, NULL, 0);
+    o->debug_exit_base = (uint16_t)base;
     return 0;
 }
 
@@ -397,20 +404,69 @@ static int parse_cpu(struct options *o, const char *arg)
 static int parse_icount(struct options *o, const char *arg)
 {
     static const char *const known[] = { "shift", "align", "sleep", NULL };
-    char v[64];
-    char *end;
-    int rc = check_suboptions("icount", arg, known);
+    char v[SUBOPTION_MAX];
+    uint64_t shift = ICOUNT_SHIFT;
+    int rc = suboptions_check("icount", arg, known);
+
+    if (!rc)
+        rc = only("icount", arg, known, "align", "off", "time is not held to the host's");
+    if (!rc)
+        rc = only("icount", arg, known, "sleep", "off", "idle time is always skipped");
+    if (rc)
+        return rc;
+    if (suboption(arg, known, "shift", v) && strcmp(v, "auto") && !parse_number(v, 0, 10, &shift))
+        return fail("-icount shift=%s: a number from 0 to 10 (an instruction takes 2^N ns)", v);
+    o->icount_shift = (int)shift;
+    return 0;
+}
+
+static int parse_machine(struct options *o, const char *option, const char *arg)
+{
+    static const char *const known[] = { "type", "hpet", "usb", "smm", "vmport", NULL };
+    char v[SUBOPTION_MAX];
+    int rc = suboptions_check(option, arg, known);
+    const char *const *k;
+    bool hpet = true;
 
     if (rc)
         return rc;
-    o->icount_shift = ICOUNT_SHIFT;
-    if (suboption(arg, "shift", "shift", v, sizeof v) && strcmp(v, "auto")) {
-        long n = strtol(v, &end, 0);
+    if (suboption(arg, known, "type", v) && strcmp(v, "pc") && strcmp(v, "pc-i440fx") &&
+        strncmp(v, "pc-i440fx-", 10))
+        return fail("-%s %s: the only machine is pc", option, v);
+    if (suboption(arg, known, "hpet", v) && !parse_switch(v, &hpet))
+        return fail("-%s hpet=%s: use on or off", option, v);
+    o->no_hpet = !hpet;
+    for (k = known + 2; *k && !rc; k++)
+        rc = only(option, arg, known, *k, "off", "it is not emulated");
+    return rc;
+}
 
-        if (*end || n < 0 || n > 10)
-            return fail("-icount shift=%s: a number from 0 to 10 (an instruction takes 2^N ns)", v);
-        o->icount_shift = (int)n;
-    }
+static int parse_smp(const char *arg)
+{
+    static const char *const known[] = { "cpus", "maxcpus", "sockets", "dies", "cores", "threads", NULL };
+    int rc = suboptions_check("smp", arg, known);
+    const char *const *k;
+
+    for (k = known; *k && !rc; k++)
+        rc = only("smp", arg, known, *k, "1", "one CPU is emulated");
+    return rc;
+}
+
+static int parse_rtc(struct options *o, const char *arg)
+{
+    static const char *const known[] = { "base", "clock", "driftfix", NULL };
+    char v[SUBOPTION_MAX];
+    int rc = suboptions_check("rtc", arg, known);
+
+    if (!rc)
+        rc = only("rtc", arg, known, "clock", "host", "with -icount it is the guest's");
+    if (!rc)
+        rc = only("rtc", arg, known, "driftfix", "none", "lost ticks are not made up for");
+    if (rc || !suboption(arg, known, "base", v))
+        return rc;
+    if (!parse_date(v, &o->rtc_base))
+        return fail("-rtc base=%s: use base=utc, base=localtime or base=2006-06-17T16:01:21", v);
+    o->rtc_set = true;
     return 0;
 }
 
@@ -431,66 +487,41 @@ static int parse_sandbox(struct options *o, const char *arg)
 {
     static const char *const known[] = { "enable", "obsolete", "elevateprivileges", "spawn",
                                          "resourcecontrol", "dirs", NULL };
-    char v[4096] = "";
+    char v[SUBOPTION_MAX] = "";
     unsigned n;
-    int rc = check_suboptions("sandbox", arg, known);
+    int rc = suboptions_check("sandbox", arg, known);
 
     if (rc)
         return rc;
-    suboption(arg, "enable", "enable", v, sizeof v);
+    suboption(arg, known, "enable", v);
     if (strcmp(v, "on") && strcmp(v, "off"))
         return fail("-sandbox %s: use on or off", arg);
-    o->sandbox = is_on(v);
+    o->sandbox = !strcmp(v, "on");
     o->sandbox_asked = true;
-    if (suboption(arg, "dirs", NULL, v, sizeof v)) {
+    if (suboption(arg, known, "dirs", v)) {
         if (!*v)
             return fail("-sandbox dirs=: name a directory, or several with : between them");
         o->sandbox_dirs = keep(o, v);
         if (!o->sandbox_dirs)
             return -ENOMEM;
     }
-    for (n = 1; strcmp(known[n], "dirs"); n++)
-        if (suboption(arg, known[n], NULL, v, sizeof v) && strcmp(v, "deny"))
-            return fail("-sandbox %s=%s: only deny; -sandbox off allows everything", known[n], v);
+    for (n = 1; strcmp(known[n], "dirs"); n++) {
+        rc = only("sandbox", arg, known, known[n], "deny", "-sandbox off allows everything");
+        if (rc)
+            return rc;
+    }
     return 0;
-}
-
-/* An on|off part of `text`, if it is there. */
-static int parse_switch(const char *opt, const char *text, const char *name, bool *on)
-{
-    char v[16];
-
-    if (!suboption(text, name, NULL, v, sizeof v))
-        return 0;
-    if (!is_on(v) && strcmp(v, "off") && strcmp(v, "no") && strcmp(v, "false"))
-        return fail("-%s %s=%s: use on or off", opt, name, v);
-    *on = is_on(v);
-    return 0;
-}
-
-static int parse_machine(struct options *o, const char *name, const char *arg)
-{
-    /* what follows `hpet` are QEMU's, for things that are not there: whatever is said of them holds */
-    static const char *const known[] = { "type", "hpet", "usb", "vmport", "smm", "graphics", "accel",
-                                         "kernel-irqchip", "mem-merge", "dump-guest-core", NULL };
-    char v[64] = "pc";
-    bool hpet = !o->no_hpet;
-    int rc = check_suboptions(name, arg, known);
-
-    suboption(arg, "type", "type", v, sizeof v);
-    if (!rc && strcmp(v, "pc") && strncmp(v, "pc-i440fx", 9))
-        return fail("-%s %s: the only machine is pc", name, arg);
-    if (!rc)
-        rc = parse_switch(name, arg, "hpet", &hpet);
-    o->no_hpet = !hpet;
-    return rc;
 }
 
 static int parse_mem(struct options *o, const char *arg)
 {
-    char v[64];
+    static const char *const known[] = { "size", NULL };
+    char v[SUBOPTION_MAX];
+    int rc = suboptions_check("m", arg, known);
 
-    if (!suboption(arg, "size", "size", v, sizeof v) || parse_size(v, &o->ram_size))
+    if (rc)
+        return rc;
+    if (!suboption(arg, known, "size", v) || !parse_size(v, &o->ram_size))
         return fail("-m %s: not a size; give MiB, or a number with K, M or G", arg);
     if (o->ram_size < 1 << 20 || o->ram_size & (PAGE_SIZE - 1))
         return fail("-m %s: at least 1M, in whole pages of 4K", arg);
@@ -501,24 +532,15 @@ static int parse_mem(struct options *o, const char *arg)
 
 static int apply(struct options *o, enum option_id id, const char *name, const char *arg)
 {
-    char v[64];
-
     switch (id) {
     case OPT_NONE:
         break;
     case OPT_MACHINE: return parse_machine(o, name, arg);
     case OPT_ACCEL: return parse_accel(o, arg);
     case OPT_CPU: return parse_cpu(o, arg);
-    case OPT_SMP:
-        if (strcmp(arg, "1") && strcmp(arg, "cpus=1"))
-            return fail("-smp %s: one CPU is emulated", arg);
-        break;
+    case OPT_SMP: return parse_smp(arg);
     case OPT_MEM: return parse_mem(o, arg);
-    case OPT_RTC:
-        if (!suboption(arg, "base", "base", v, sizeof v) || clock_parse_rtc_base(v, &o->rtc_base))
-            return fail("-rtc %s: use base=utc, base=localtime or base=2006-06-17T16:01:21", arg);
-        o->rtc_set = true;
-        break;
+    case OPT_RTC: return parse_rtc(o, arg);
     case OPT_ICOUNT: return parse_icount(o, arg);
     case OPT_BIOS: o->bios = arg; break;
     case OPT_PLUGIN: return add_plugin(o, arg);

@@ -16,6 +16,7 @@ struct drive_option {
     bool cdrom;
     bool readonly;
     bool snapshot;
+    bool raw; /* format=raw was given */
 };
 
 struct options {
@@ -43,7 +44,7 @@ struct options {
     int icount_shift;        /* -1: real time */
     bool rtc_set;
     int64_t rtc_base;
-    char *owned[16];         /* copies made while parsing */
+    char **owned;            /* copies made while parsing */
     unsigned owned_count;
 };
 

@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static struct cpu *cpu_of(struct callgate_guest *g) { return (struct cpu *)g; }
 
@@ -97,6 +98,7 @@ int plugin_load(struct cpu *c, const char *spec)
 {
     size_t len = strcspn(spec, ",");
     char path[4096];
+    struct stat st;
     void *lib;
     int (*init)(const struct callgate_plugin_api *, struct callgate_guest *, const char *);
     void *sym;
@@ -108,6 +110,13 @@ int plugin_load(struct cpu *c, const char *spec)
     }
     /* a name without a slash is a file here, not in the library path */
     snprintf(path, sizeof path, "%s%.*s", memchr(spec, '/', len) ? "" : "./", (int)len, spec);
+    /* look first: opening a FIFO would wait */
+    rc = stat(path, &st);
+    if (rc || !S_ISREG(st.st_mode)) {
+        fprintf(stderr, "callgate: -plugin %s: %s\n", path,
+                rc ? strerror(errno) : "not a regular file");
+        return -EINVAL;
+    }
     lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!lib) {
         fprintf(stderr, "callgate: -plugin %s\n", dlerror());

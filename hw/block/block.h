@@ -9,6 +9,7 @@
 #define HW_BLOCK_BLOCK_H
 
 #include "cpu/base.h"
+#include "hw/block/resembles.h"
 
 #define SECTOR_SIZE 512u
 
@@ -16,14 +17,22 @@ enum block_flags {
     BLOCK_READONLY = 1, /* never written; writes fail with -EROFS */
     BLOCK_SNAPSHOT = 2, /* writes go to a temporary file that vanishes with the process */
     BLOCK_MAY_PROTECT = 4, /* if the file cannot be written, be read-only instead of failing */
+    BLOCK_ODD_SIZE = 8, /* the last sector may be cut short, as in floppies that are made by hand */
+    BLOCK_RAW = 16,     /* the user says that it is raw: no note of what it looks like */
 };
 
 struct block {
     char *path;        /* NULL: no medium */
     uint64_t size;     /* bytes, rounded up to whole sectors; 0: no medium */
     bool read_only;
+    const struct resemblance *looks_like; /* not raw, it seems; it is used as raw. NULL: nothing known */
     unsigned changes;  /* how often the medium was changed or ejected */
+    uint64_t reads;    /* calls of block_read and block_write that succeeded */
+    uint64_t writes;
+    uint64_t syncs;    /* times that the file was brought to stable storage */
     /* private */
+    bool dirty;        /* written since the last of these */
+    bool complained;   /* a failure was said; the first is enough */
     int fd;
     int overlay_fd;    /* -1: no snapshot */
     uint8_t *in_overlay; /* a bit a sector */
@@ -51,7 +60,8 @@ static inline uint64_t block_sectors(const struct block *b)
 /* Move `count` sectors. 0, -EIO (also for what lies past the end), -EROFS or another -errno. */
 int block_read(struct block *b, uint64_t sector, void *buf, size_t count);
 int block_write(struct block *b, uint64_t sector, const void *buf, size_t count);
-/* Bring what was written to stable storage. */
+/* Bring what was written to stable storage, as ejecting and closing do too. The first failure of this and of
+ * writing is said on stderr, with the reason. */
 int block_flush(struct block *b);
 
 #endif

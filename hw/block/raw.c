@@ -8,6 +8,7 @@
 #include "hw/block/block.h"
 
 #include "hw/hostfile.h"
+#include "hw/hostsay.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,6 +55,7 @@ static int open_medium(struct block *b, const char *path, unsigned flags, char *
                        size_t err_len)
 {
     int fd = open_image(path, &flags, err, err_len);
+    const struct resemblance *looks;
     off_t size;
 
     if (fd < 0)
@@ -68,6 +70,18 @@ static int open_medium(struct block *b, const char *path, unsigned flags, char *
         snprintf(err, err_len, "image '%s' is empty; create one with truncate or dd", path);
         goto fail;
     }
+    looks = block_resembles(fd, (uint64_t)size);
+    if (size % SECTOR_SIZE && (looks || !(flags & BLOCK_ODD_SIZE))) {
+        if (looks)
+            snprintf(err, err_len, "image '%s' is %s: %s", path, looks->what, looks->advice);
+        else
+            snprintf(err, err_len, "image '%s' has %llu bytes, which are no whole sectors of %u; is it cut "
+                     "short? truncate -s %%%u pads a raw image", path, (unsigned long long)size,
+                     SECTOR_SIZE, SECTOR_SIZE);
+        goto fail;
+    }
+    /* Of whole sectors, so it may well be a disk into which a guest wrote this: it is one. */
+    b->looks_like = flags & BLOCK_RAW ? NULL : looks;
     b->size = ((uint64_t)size + SECTOR_SIZE - 1) & ~(uint64_t)(SECTOR_SIZE - 1);
     b->read_only = (flags & BLOCK_READONLY) != 0;
     if ((flags & BLOCK_SNAPSHOT) && !b->read_only) {
@@ -115,6 +129,8 @@ struct block *block_open(const char *path, unsigned flags, char *err, size_t err
 
 void block_eject(struct block *b)
 {
+    if (b->dirty)
+        block_flush(b);
     if (b->fd >= 0)
         close(b->fd); /* gives up the lock too */
     if (b->overlay_fd >= 0)
@@ -213,7 +229,18 @@ int block_read(struct block *b, uint64_t sector, void *buf, size_t count)
         sector += run;
         count -= run;
     }
+    b->reads++;
     return 0;
+}
+
+/* The host's trouble: the guest gets an error of its drive, the user the reason, once. */
+static int trouble(struct block *b, int rc, const char *what)
+{
+    if (!b->complained)
+        host_say("callgate: cannot %s image '%s'%s: %s; the guest's drive reports errors\n", what, b->path,
+                 b->in_overlay ? " (its snapshot)" : "", strerror(-rc));
+    b->complained = true;
+    return rc;
 }
 
 int block_write(struct block *b, uint64_t sector, const void *buf, size_t count)
@@ -224,15 +251,23 @@ int block_write(struct block *b, uint64_t sector, const void *buf, size_t count)
         return -EROFS;
     int fd = b->in_overlay ? b->overlay_fd : b->fd;
     int rc = write_all(fd, buf, count * SECTOR_SIZE, sector * SECTOR_SIZE);
-    if (!rc && b->in_overlay)
+    if (rc)
+        return trouble(b, rc, "write");
+    b->writes++;
+    b->dirty = true;
+    if (b->in_overlay)
         for (size_t i = 0; i < count; i++)
             b->in_overlay[(sector + i) / 8] |= (uint8_t)(1u << ((sector + i) % 8));
-    return rc;
+    return 0;
 }
 
 int block_flush(struct block *b)
 {
     if (!block_present(b) || b->read_only || b->in_overlay)
         return 0;
-    return fdatasync(b->fd) ? -errno : 0;
+    if (fdatasync(b->fd))
+        return trouble(b, -errno, "bring to the disk what was written to");
+    b->syncs++;
+    b->dirty = false;
+    return 0;
 }

@@ -1,14 +1,14 @@
 /* chardev.c - the parts all byte streams share, the choice of a back end, and the simplest ones:
- * null, file, ring buffer. See chardev.h.
+ * null, ring buffer. See chardev.h.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/char/chardev_int.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+#define PENDING_MAX 65536u /* input that waits for the front */
 
 void *chardev_alloc(size_t size, const struct chardev_ops *ops, struct evloop *ev)
 {
@@ -65,6 +65,70 @@ void chardev_set_handlers(struct chardev *c, const struct chardev_handlers *h, v
     chardev_accept_input(c);
 }
 
+size_t chardev_pending_room(const struct chardev *c)
+{
+    return PENDING_MAX - c->pending_len;
+}
+
+void chardev_deliver_later(struct chardev *c, const uint8_t *buf, size_t len)
+{
+    size_t n = c->pending_len ? 0 : chardev_room(c);
+    n = n < len ? n : len;
+    chardev_deliver(c, buf, n);
+    if (n == len || (!c->pending && !(c->pending = malloc(PENDING_MAX))))
+        return;
+    buf += n;
+    len -= n;
+    n = chardev_pending_room(c);
+    n = n < len ? n : len;
+    memcpy(c->pending + c->pending_len, buf, n);
+    c->pending_len += n;
+}
+
+static void deliver_pending(struct chardev *c)
+{
+    size_t n;
+    while (c->pending_len && (n = chardev_room(c)) > 0) {
+        uint8_t some[256];
+        n = n < c->pending_len ? n : c->pending_len;
+        n = n < sizeof some ? n : sizeof some;
+        memcpy(some, c->pending, n); /* the front may ask for more from within */
+        c->pending_len -= n;
+        memmove(c->pending, c->pending + n, c->pending_len);
+        chardev_deliver(c, some, n);
+    }
+}
+
+const struct chardev *chardev_bottom(const struct chardev *c)
+{
+    while (c->ops->back)
+        c = c->ops->back(c);
+    return c;
+}
+
+bool chardev_writable(const struct chardev *c)
+{
+    if (!c)
+        return true;
+    c = chardev_bottom(c);
+    return !c->ops->writable || c->ops->writable(c);
+}
+
+void chardev_dump(const struct chardev *c, FILE *out)
+{
+    fprintf(out, "%s: ", c->label);
+    c = chardev_bottom(c);
+    fprintf(out, "%s, %llu bytes written, %llu lost", c->open ? "open" : "closed",
+            (unsigned long long)c->written, (unsigned long long)c->lost);
+    if (c->pending_len)
+        fprintf(out, ", %zu of input wait", c->pending_len);
+    if (c->failed)
+        fprintf(out, ", writing failed");
+    if (c->ops->dump)
+        c->ops->dump(c, out);
+    fputc('\n', out);
+}
+
 void chardev_write(struct chardev *c, const void *buf, size_t len)
 {
     if (c && len && c->ops->write)
@@ -73,6 +137,8 @@ void chardev_write(struct chardev *c, const void *buf, size_t len)
 
 void chardev_accept_input(struct chardev *c)
 {
+    if (c)
+        deliver_pending(c);
     if (c && c->ops->update_input)
         c->ops->update_input(c);
 }
@@ -94,98 +160,13 @@ void chardev_close(struct chardev *c)
         return;
     if (c->ops->close)
         c->ops->close(c);
+    free(c->pending);
     free(c);
 }
 
-/* ---- output that a peer cannot take at once ---- */
-
-bool chardev_out_flush(struct chardev_out *o, int fd)
-{
-    size_t done = 0;
-    while (done < o->len) {
-        ssize_t n = write(fd, o->buf + done, o->len - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-                o->len = 0;
-                return false;
-            }
-            break;
-        }
-        done += (size_t)n;
-    }
-    o->len -= done;
-    if (o->len)
-        memmove(o->buf, o->buf + done, o->len);
-    return true;
-}
-
-bool chardev_out_write(struct chardev_out *o, int fd, const uint8_t *buf, size_t len)
-{
-    if (!o->buf && !(o->buf = malloc(CHARDEV_OUT_MAX)))
-        return true;
-    while (len) {
-        size_t n = CHARDEV_OUT_MAX - o->len;
-        if (!n)
-            return true; /* the peer does not read: the rest is lost, as on a wire */
-        n = n < len ? n : len;
-        memcpy(o->buf + o->len, buf, n);
-        o->len += n;
-        buf += n;
-        len -= n;
-        if (!chardev_out_flush(o, fd))
-            return false;
-    }
-    return true;
-}
-
-/* ---- null, file ---- */
+/* ---- null ---- */
 
 static const struct chardev_ops null_ops = {.name = "null"};
-
-struct file_chardev {
-    struct chardev c;
-    int fd;
-};
-
-static void file_write(struct chardev *c, const uint8_t *buf, size_t len)
-{
-    int fd = ((struct file_chardev *)c)->fd;
-    while (len) {
-        ssize_t n = write(fd, buf, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return; /* disk full: the log ends here */
-        buf += n;
-        len -= (size_t)n;
-    }
-}
-
-static void file_close(struct chardev *c)
-{
-    close(((struct file_chardev *)c)->fd);
-}
-
-static const struct chardev_ops file_ops = {
-    .name = "file", .write = file_write, .close = file_close};
-
-static struct chardev *file_open(struct evloop *ev, const char *path, char *err, size_t err_len)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return chardev_fail(err, err_len, "cannot write %s: %s", path, strerror(errno));
-    struct file_chardev *f = chardev_alloc(sizeof *f, &file_ops, ev);
-    if (!f) {
-        close(fd);
-        return chardev_fail(err, err_len, "out of memory");
-    }
-    f->fd = fd;
-    f->c.open = true;
-    snprintf(f->c.label, sizeof f->c.label, "file:%s", path);
-    return &f->c;
-}
 
 /* ---- ring buffer ---- */
 
@@ -272,7 +253,7 @@ struct chardev *chardev_open(struct evloop *ev, const char *spec, char *err, siz
         return mux;
     }
     if (!strncmp(spec, "file:", 5))
-        return file_open(ev, spec + 5, err, err_len);
+        return chardev_file_open(ev, spec + 5, err, err_len);
     if (!strncmp(spec, "unix:", 5) || !strncmp(spec, "tcp:", 4))
         return chardev_socket_open(ev, spec, err, err_len);
     if (!strcmp(spec, "pty"))

@@ -9,12 +9,15 @@
 
 #include "hw/evloop.h"
 
+#include <stdio.h>
+
 struct chardev;
 
 enum chardev_event {
     CHARDEV_OPENED, /* somebody connected (sent at once for back ends that always are) */
     CHARDEV_CLOSED, /* the peer left, or end of input */
     CHARDEV_BREAK,  /* the peer sent a break */
+    CHARDEV_WRITABLE, /* chardev_writable is true again */
     CHARDEV_FOCUS_IN, /* multiplexer: input comes here from now on */
     CHARDEV_FOCUS_OUT,
 };
@@ -35,14 +38,22 @@ void chardev_close(struct chardev *c);
 
 /* The front: handlers may be NULL to detach. `h` must live as long as it is set. */
 void chardev_set_handlers(struct chardev *c, const struct chardev_handlers *h, void *opaque);
-/* Write; never blocks for long: what a full peer cannot take is kept (64 KiB) or dropped. */
+/* Write; never waits: what the peer does not take now is kept (1 MiB, sockets 64 KiB), and beyond that
+ * dropped and counted. A server socket keeps the newest 64 KiB for its first client. */
 void chardev_write(struct chardev *c, const void *buf, size_t len);
+/* A device that can make its guest wait should, while this is false: the peer is a long way behind. It is
+ * told by CHARDEV_WRITABLE when to go on. */
+bool chardev_writable(const struct chardev *c);
+/* `n` bytes that a device did not write, as chardev_writable was false, and could not make wait. */
+void chardev_lost(struct chardev *c, size_t n);
 /* The front has room again after can_read said 0. */
 void chardev_accept_input(struct chardev *c);
 /* The guest sends a break. */
 void chardev_send_break(struct chardev *c);
 /* A name for messages and `info chardev`: "pty:/dev/pts/3". */
 const char *chardev_describe(const struct chardev *c);
+/* One line for `info chardev`: name, whether somebody is there, bytes that wait and that were lost. */
+void chardev_dump(const struct chardev *c, FILE *out);
 
 /* The ring buffer back end: take what was written so far. Returns the bytes copied. */
 size_t chardev_ring_read(struct chardev *c, void *buf, size_t len);

@@ -10,7 +10,7 @@
 
 #define ESCAPE   1 /* Ctrl-A */
 #define MAX_FRONTS 8
-#define FRONT_BUF  64
+#define FRONT_BUF  4096
 
 struct mux;
 
@@ -37,9 +37,10 @@ static void deliver_pending(struct front *f)
     while (f->len) {
         size_t room = chardev_room(&f->c);
         size_t n = room < f->len ? room : f->len;
-        uint8_t out[FRONT_BUF];
+        uint8_t out[256];
         if (!n)
             return;
+        n = n < sizeof out ? n : sizeof out;
         memcpy(out, f->buf, n);
         f->len -= n;
         memmove(f->buf, f->buf + n, f->len);
@@ -102,7 +103,9 @@ static void escaped(struct mux *m, uint8_t byte)
 static size_t mux_can_read(void *opaque)
 {
     const struct mux *m = opaque;
-    return m->fronts ? FRONT_BUF - m->front[m->focus]->len : 0;
+    size_t room = m->fronts ? FRONT_BUF - m->front[m->focus]->len : 0;
+    /* Ctrl-A x must end a guest that never reads; a pipe waits instead, so that nothing is lost */
+    return room || !m->back->typed ? room : 256;
 }
 
 static void mux_read(void *opaque, const uint8_t *buf, size_t len)
@@ -139,6 +142,11 @@ static void front_write(struct chardev *c, const uint8_t *buf, size_t len)
     chardev_write(((struct front *)c)->mux->back, buf, len);
 }
 
+static struct chardev *front_back(const struct chardev *c)
+{
+    return ((const struct front *)c)->mux->back;
+}
+
 static void front_update_input(struct chardev *c)
 {
     struct front *f = (struct front *)c;
@@ -167,12 +175,18 @@ static void front_close(struct chardev *c)
 }
 
 static const struct chardev_ops front_ops = {
-    .name = "mux-front", .write = front_write, .update_input = front_update_input,
+    .name = "mux-front", .write = front_write, .back = front_back,
+    .update_input = front_update_input,
     .send_break = front_send_break, .close = front_close};
 
 static void mux_write(struct chardev *c, const uint8_t *buf, size_t len)
 {
     chardev_write(((struct mux *)c)->back, buf, len);
+}
+
+static struct chardev *mux_back(const struct chardev *c)
+{
+    return ((const struct mux *)c)->back;
 }
 
 static void mux_close(struct chardev *c)
@@ -184,7 +198,7 @@ static void mux_close(struct chardev *c)
     chardev_close(m->back);
 }
 
-static const struct chardev_ops mux_ops = {.name = "mux", .write = mux_write, .close = mux_close};
+static const struct chardev_ops mux_ops = {.name = "mux", .write = mux_write, .back = mux_back, .close = mux_close};
 
 struct chardev *chardev_mux_open(struct chardev *back)
 {

@@ -2,7 +2,8 @@
  * terminal program.
  *
  * We keep the other side open too. Otherwise poll() would report a hang-up for ever while nobody
- * uses it; this way output nobody reads just fills the terminal's buffer, and then is dropped.
+ * uses it; this way output nobody reads just fills the terminal's buffer and our queue, and then is
+ * dropped: whether anybody will ever open it is not known, so a guest is not made to wait.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE 1
@@ -24,7 +25,7 @@ struct pty_chardev {
 static void pty_update_input(struct chardev *c)
 {
     struct pty_chardev *p = (struct pty_chardev *)c;
-    evloop_modify_fd(c->ev, p->fd, chardev_room(c) > 0, p->out.len > 0);
+    evloop_modify_fd(c->ev, p->fd, chardev_room(c) > 0, chardev_out_waits(&p->out));
 }
 
 static void pty_ready(void *opaque, int fd, unsigned events)
@@ -33,7 +34,7 @@ static void pty_ready(void *opaque, int fd, unsigned events)
     uint8_t buf[1024];
     size_t room = chardev_room(&p->c);
     if (events & EV_WRITE)
-        chardev_out_flush(&p->out, fd);
+        chardev_out_flush(&p->c, &p->out);
     if (room && (events & EV_READ)) {
         ssize_t n = read(fd, buf, room < sizeof buf ? room : sizeof buf);
         if (n > 0)
@@ -45,8 +46,8 @@ static void pty_ready(void *opaque, int fd, unsigned events)
 static void pty_write(struct chardev *c, const uint8_t *buf, size_t len)
 {
     struct pty_chardev *p = (struct pty_chardev *)c;
-    chardev_out_write(&p->out, p->fd, buf, len);
-    if (p->out.len)
+    chardev_out_write(c, &p->out, buf, len);
+    if (chardev_out_waits(&p->out))
         pty_update_input(c);
 }
 
@@ -62,8 +63,14 @@ static void pty_close(struct chardev *c)
     free(p->out.buf);
 }
 
+static void pty_dump(const struct chardev *c, FILE *out)
+{
+    fprintf(out, ", %zu wait", ((const struct pty_chardev *)c)->out.len);
+}
+
 static const struct chardev_ops pty_ops = {
-    .name = "pty", .write = pty_write, .update_input = pty_update_input, .close = pty_close};
+    .name = "pty", .write = pty_write, .update_input = pty_update_input, .close = pty_close,
+    .dump = pty_dump};
 
 struct chardev *chardev_pty_open(struct evloop *ev, char *err, size_t err_len)
 {
@@ -74,6 +81,7 @@ struct chardev *chardev_pty_open(struct evloop *ev, char *err, size_t err_len)
         return chardev_fail(err, err_len, "out of memory");
     p->c.open = true;
     p->other = -1;
+    snprintf(p->c.label, sizeof p->c.label, "pty");
     p->fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     if (p->fd < 0 || grantpt(p->fd) || unlockpt(p->fd) || ptsname_r(p->fd, name, sizeof name) ||
         (p->other = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0 ||
@@ -82,6 +90,7 @@ struct chardev *chardev_pty_open(struct evloop *ev, char *err, size_t err_len)
         chardev_close(&p->c);
         return chardev_fail(err, err_len, "pty: %s", strerror(e));
     }
+    chardev_out_init(&p->out, p->fd, CHARDEV_OUT_STREAM, false);
     if (!tcgetattr(p->other, &tio)) {
         cfmakeraw(&tio);
         tcsetattr(p->other, TCSANOW, &tio);

@@ -1,6 +1,8 @@
 /* socket.c - a Unix or TCP socket as a byte stream, as client or as server of one client.
  *
- * A server goes on listening when its client leaves. TCP peers get no telnet negotiation.
+ * A server goes on listening when its client leaves. What is written before the first client comes is kept
+ * for it, the newest 64 KiB; between clients nothing is. Input that the front has no room for yet waits here, so
+ * that a client need not stay until it is taken. TCP peers get no telnet negotiation.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE 1
@@ -25,6 +27,8 @@ struct socket_chardev {
     int listen_fd; /* -1: client */
     int fd;        /* -1: not connected */
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to unlink; may be empty */
+    bool deaf;     /* the client takes no more; what it sent before is still to be read */
+    bool keep;     /* nobody was here yet: what is written is for the first client */
     struct chardev_out out;
 };
 
@@ -32,7 +36,17 @@ static void socket_update_input(struct chardev *c)
 {
     struct socket_chardev *s = (struct socket_chardev *)c;
     if (s->fd >= 0)
-        evloop_modify_fd(c->ev, s->fd, chardev_room(c) > 0, s->out.len > 0);
+        evloop_modify_fd(c->ev, s->fd, chardev_pending_room(c) > 0, chardev_out_waits(&s->out));
+}
+
+/* Drop what waits, and let a guest that was held back go on. */
+static void forget_output(struct socket_chardev *s)
+{
+    bool held = !chardev_out_writable(&s->out);
+    free(s->out.buf);
+    chardev_out_init(&s->out, s->fd, CHARDEV_OUT_SOCKET, false);
+    if (held)
+        chardev_event(&s->c, CHARDEV_WRITABLE);
 }
 
 static void disconnect(struct socket_chardev *s)
@@ -42,35 +56,40 @@ static void disconnect(struct socket_chardev *s)
     evloop_remove_fd(s->c.ev, s->fd);
     close(s->fd);
     s->fd = -1;
-    s->out.len = 0;
+    forget_output(s);
     if (s->listen_fd >= 0)
         evloop_modify_fd(s->c.ev, s->listen_fd, true, false);
     chardev_event(&s->c, CHARDEV_CLOSED);
+}
+
+/* The client does not read any more. It may have sent something before it left (a command, and no interest in
+ * the answer): the end of that is the end of the connection. */
+static void stop_writing(struct socket_chardev *s)
+{
+    s->deaf = true;
+    forget_output(s);
+    socket_update_input(&s->c);
 }
 
 static void socket_ready(void *opaque, int fd, unsigned events)
 {
     struct socket_chardev *s = opaque;
     uint8_t buf[4096];
-    if ((events & EV_WRITE) && !chardev_out_flush(&s->out, fd)) {
+    if ((events & EV_WRITE) && !s->deaf && chardev_out_flush(&s->c, &s->out))
+        stop_writing(s);
+    size_t room = chardev_pending_room(&s->c);
+    if (!room && (events & EV_HUP)) { /* it is full of what nobody takes */
         disconnect(s);
         return;
     }
-    size_t room = chardev_room(&s->c);
-    if (events & (EV_READ | EV_HUP)) {
-        if (!room && (events & EV_HUP)) { /* nobody will ever take what it sent */
+    if (room && (events & (EV_READ | EV_HUP))) {
+        ssize_t n = read(fd, buf, room < sizeof buf ? room : sizeof buf);
+        if (!n || (n < 0 && errno != EAGAIN && errno != EINTR)) {
             disconnect(s);
             return;
         }
-        if (room) {
-            ssize_t n = read(fd, buf, room < sizeof buf ? room : sizeof buf);
-            if (!n || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-                disconnect(s);
-                return;
-            }
-            if (n > 0)
-                chardev_deliver(&s->c, buf, (size_t)n);
-        }
+        if (n > 0)
+            chardev_deliver_later(&s->c, buf, (size_t)n);
     }
     socket_update_input(&s->c);
 }
@@ -80,15 +99,19 @@ static int use(struct socket_chardev *s, int fd)
     const int one = 1;
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* fails for Unix: fine */
-    int err = evloop_add_fd(s->c.ev, fd, chardev_room(&s->c) > 0, false, socket_ready, s);
+    int err = evloop_add_fd(s->c.ev, fd, true, false, socket_ready, s);
     if (err) {
         close(fd);
         return err;
     }
-    s->fd = fd;
+    s->fd = s->out.fd = fd;
+    s->deaf = s->keep = false;
     if (s->listen_fd >= 0)
         evloop_modify_fd(s->c.ev, s->listen_fd, false, false);
+    if (chardev_out_flush(&s->c, &s->out)) /* what was kept for it */
+        stop_writing(s);
     chardev_event(&s->c, CHARDEV_OPENED);
+    socket_update_input(&s->c);
     return 0;
 }
 
@@ -104,18 +127,34 @@ static void accept_ready(void *opaque, int fd, unsigned events)
 static void socket_write(struct chardev *c, const uint8_t *buf, size_t len)
 {
     struct socket_chardev *s = (struct socket_chardev *)c;
-    if (s->fd < 0)
+    if (s->fd < 0 || s->deaf) {
+        if (s->keep)
+            chardev_out_keep(&s->out, buf, len);
         return;
-    if (!chardev_out_write(&s->out, s->fd, buf, len))
-        disconnect(s);
-    else if (s->out.len)
+    }
+    if (chardev_out_write(c, &s->out, buf, len))
+        stop_writing(s);
+    else if (chardev_out_waits(&s->out))
         socket_update_input(c);
+}
+
+static bool socket_writable(const struct chardev *c)
+{
+    return chardev_out_writable(&((const struct socket_chardev *)c)->out);
+}
+
+static void socket_dump(const struct chardev *c, FILE *out)
+{
+    const struct socket_chardev *s = (const struct socket_chardev *)c;
+    fprintf(out, ", %zu wait%s", s->out.len, s->keep ? " for the first client" : "");
 }
 
 static void socket_close(struct chardev *c)
 {
     struct socket_chardev *s = (struct socket_chardev *)c;
     s->c.front = NULL;
+    if (s->fd >= 0 && !s->deaf)
+        chardev_out_end(c, &s->out);
     disconnect(s);
     if (s->listen_fd >= 0) {
         evloop_remove_fd(c->ev, s->listen_fd);
@@ -127,8 +166,8 @@ static void socket_close(struct chardev *c)
 }
 
 static const struct chardev_ops socket_ops = {
-    .name = "socket", .write = socket_write, .update_input = socket_update_input,
-    .close = socket_close};
+    .name = "socket", .write = socket_write, .writable = socket_writable,
+    .update_input = socket_update_input, .close = socket_close, .dump = socket_dump};
 
 /* A connected or listening socket, or -errno (with a sentence in err). */
 static int open_unix(const char *path, bool server, char *err, size_t err_len)
@@ -232,10 +271,12 @@ struct chardev *chardev_socket_open(struct evloop *ev, const char *spec, char *e
         return chardev_fail(err, err_len, "out of memory");
     }
     s->fd = s->listen_fd = -1;
+    chardev_out_init(&s->out, -1, CHARDEV_OUT_SOCKET, false);
     snprintf(s->c.label, sizeof s->c.label, "%.120s", spec);
     int rc = 0;
     if (server) {
         s->listen_fd = fd;
+        s->keep = true;
         if (is_unix)
             memcpy(s->path, where, len + 1);
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);

@@ -10,9 +10,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -20,7 +20,10 @@ struct stdio_chardev {
     struct chardev c;
     bool watched; /* fd 0 is in the event loop */
     bool eof;
-    bool regular; /* stdin is a file: poll() says always ready */
+    bool out_watched; /* so is out.fd */
+    bool regular;     /* stdout is a file: it never waits */
+    bool reopened;    /* out.fd is ours */
+    struct chardev_out out;
 };
 
 static struct termios saved;
@@ -134,37 +137,79 @@ static void stdio_ready(void *opaque, int fd, unsigned events)
     stdio_update_input(&s->c);
 }
 
+static void out_done(struct stdio_chardev *s, int rc)
+{
+    if (rc)
+        chardev_failed(&s->c, -rc);
+    if (s->out_watched)
+        evloop_modify_fd(s->c.ev, s->out.fd, false, chardev_out_waits(&s->out));
+}
+
 static void stdio_write(struct chardev *c, const uint8_t *buf, size_t len)
 {
-    (void)c;
+    struct stdio_chardev *s = (struct stdio_chardev *)c;
+    out_done(s, chardev_out_write(c, &s->out, buf, len));
+}
+
+static void out_ready(void *opaque, int fd, unsigned events)
+{
+    struct stdio_chardev *s = opaque;
+    (void)fd;
+    (void)events;
+    int rc = chardev_out_flush(&s->c, &s->out);
+    out_done(s, rc);
+    if (rc) /* all that waited is lost: nobody need wait for it */
+        chardev_event(&s->c, CHARDEV_WRITABLE);
+}
+
+static bool stdio_writable(const struct chardev *c)
+{
+    return chardev_out_writable(&((const struct stdio_chardev *)c)->out);
+}
+
+static void stdio_dump(const struct chardev *c, FILE *out)
+{
+    const struct stdio_chardev *s = (const struct stdio_chardev *)c;
+    fprintf(out, ", %zu wait%s", s->out.len, s->eof ? ", end of input" : "");
+}
+
+/* A pipe or terminal may have to wait, but O_NONBLOCK on descriptor 1 would hold for all who share it (the
+ * shell, the next program): open it anew, for a description of our own. What cannot be opened (a socket, the
+ * terminal of another user) is written in small pieces, when poll() says that they fit. */
+static void open_output(struct stdio_chardev *s)
+{
+    struct stat st;
+    int fd = -1;
     fflush(stdout);
-    while (len) {
-        ssize_t n = write(1, buf, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN) { /* another process made the terminal non-blocking */
-            struct pollfd p = {.fd = 1, .events = POLLOUT};
-            poll(&p, 1, 1000);
-            continue;
-        }
-        if (n <= 0)
-            return;
-        buf += n;
-        len -= (size_t)n;
+    if (!fstat(1, &st)) {
+        s->regular = S_ISREG(st.st_mode);
+        if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
+            fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     }
+    s->reopened = fd >= 0;
+    chardev_out_init(&s->out, fd >= 0 ? fd : 1, CHARDEV_OUT_STREAM, fd < 0 && !s->regular);
+    if (!s->regular)
+        s->out_watched = !evloop_add_fd(s->c.ev, s->out.fd, false, false, out_ready, s);
 }
 
 static void stdio_close(struct chardev *c)
 {
-    if (((struct stdio_chardev *)c)->watched)
+    struct stdio_chardev *s = (struct stdio_chardev *)c;
+    if (s->watched)
         evloop_remove_fd(c->ev, 0);
+    if (s->out_watched)
+        evloop_remove_fd(c->ev, s->out.fd);
+    c->front = NULL;
+    chardev_out_end(c, &s->out);
+    if (s->reopened)
+        close(s->out.fd);
     chardev_stdio_restore();
     in_use = false;
 }
 
 static const struct chardev_ops stdio_ops = {
-    .name = "stdio", .write = stdio_write, .update_input = stdio_update_input,
-    .close = stdio_close};
+    .name = "stdio", .write = stdio_write, .writable = stdio_writable,
+    .update_input = stdio_update_input, .close = stdio_close, .dump = stdio_dump};
 
 struct chardev *chardev_stdio_open(struct evloop *ev, char *err, size_t err_len)
 {
@@ -175,6 +220,8 @@ struct chardev *chardev_stdio_open(struct evloop *ev, char *err, size_t err_len)
         return chardev_fail(err, err_len, "out of memory");
     in_use = true;
     s->c.open = true;
+    s->c.typed = isatty(0);
+    open_output(s);
     /* A background job must not touch the terminal: it would be stopped. */
     bool foreground = !isatty(0) || tcgetpgrp(0) == getpgrp();
     if (foreground) {

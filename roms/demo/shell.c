@@ -141,34 +141,38 @@ USER void shell_main(void)
 
     put(TEXT("type help for the commands\n"));
     for (;;) {
-        char *arg = line;
+        char *word = line;
+        char *arg;
 
         put(TEXT("demo> "));
         read_line(line, sizeof line);
+        while (*word == ' ')
+            word++;
+        arg = word;
         while (*arg && *arg != ' ')
             arg++;
         while (*arg == ' ')
             *arg++ = 0;
-        if (equal(line, TEXT("help"))) {
+        if (equal(word, TEXT("help"))) {
             put(TEXT("help        this list\ncpu         what the CPU says it is\n"
                      "mem         the BIOS's memory map\nticks       timer interrupts so far\n"
                      "fault KIND  do something forbidden\nreboot      reset the machine\n"
-                     "off         power off\n"));
-        } else if (equal(line, TEXT("cpu"))) {
+                     "off         power off (or poweroff)\n"));
+        } else if (equal(word, TEXT("cpu"))) {
             cmd_cpu();
-        } else if (equal(line, TEXT("mem"))) {
+        } else if (equal(word, TEXT("mem"))) {
             cmd_mem();
-        } else if (equal(line, TEXT("ticks"))) {
+        } else if (equal(word, TEXT("ticks"))) {
             put_dec(call(SYS_TICKS, 0));
             put(TEXT("\n"));
-        } else if (equal(line, TEXT("fault"))) {
+        } else if (equal(word, TEXT("fault"))) {
             cmd_fault(arg);
-        } else if (equal(line, TEXT("reboot"))) {
+        } else if (equal(word, TEXT("reboot"))) {
             call(SYS_REBOOT, 0);
-        } else if (equal(line, TEXT("off"))) {
+        } else if (equal(word, TEXT("off")) || equal(word, TEXT("poweroff"))) {
             call(SYS_OFF, 0);
-        } else if (line[0]) {
-            put(line);
+        } else if (word[0]) {
+            put(word);
             put(TEXT(": no such command; try help\n"));
         }
     }

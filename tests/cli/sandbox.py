@@ -297,9 +297,9 @@ def monitor_writes():
         a = floppy(os.path.join(d, "a.img"))
         # not MACHINE: its -snapshot would keep writes away
         with VM(PROGRAM, ACCEL + ["-m", "16", "-fda", a] + ON, monitor=True) as vm:
-            other = os.path.join(d, "text")
-            with open(other, "w") as f:
-                f.write("something")
+            other = os.path.join(d, "small")
+            with open(other, "wb") as f:
+                f.write(b"\1\2\3" * 300)
             for path, want in ((floppy(os.path.join(d, "b.img")), os.O_RDWR), (other, os.O_RDONLY),
                                (a, os.O_RDWR)):
                 check(not vm.monitor("change fda " + path).strip(), "change")

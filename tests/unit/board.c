@@ -3,6 +3,8 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "tests/unit/unit.h"
 
+#include "hw/block/block.h"
+
 #include "hw/char/chardev.h"
 
 #include <stdlib.h>
@@ -137,7 +139,7 @@ static void reset_request(void *opaque, enum reset_kind kind, int code)
     b->last_code = code;
 }
 
-struct test_board *board_try(const void *kernel, size_t size)
+static struct test_board *build(const void *kernel, size_t size, struct block *disk)
 {
     static uint8_t bios[BIOS];
     struct test_board *b = calloc(1, sizeof *b);
@@ -165,6 +167,8 @@ struct test_board *board_try(const void *kernel, size_t size)
     cfg.kernel = kernel;
     cfg.kernel_size = size;
     cfg.kernel_name = "kernel";
+    cfg.ide[0] = disk;
+    cfg.ide_sectors[0] = block_sectors(disk);
     b->serial = cfg.serial[0];
     b->pc = pc_create(&cfg, err, sizeof err);
     if (!b->pc) {
@@ -172,6 +176,19 @@ struct test_board *board_try(const void *kernel, size_t size)
         return NULL;
     }
     b->bus = pc_bus(b->pc);
+    return b;
+}
+
+struct test_board *board_try(const void *kernel, size_t size)
+{
+    return build(kernel, size, NULL);
+}
+
+struct test_board *board_with_disk(struct block *disk)
+{
+    struct test_board *b = build(NULL, 0, disk);
+
+    ck_assert_msg(b != NULL, "the board cannot be built");
     return b;
 }
 

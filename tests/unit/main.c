@@ -11,7 +11,7 @@ int main(void)
     int failed;
 
     srunner_add_suite(r, mmu_suite());
-    srunner_add_suite(r, block_suite());
+    srunner_add_suite(r, codeblock_suite());
     srunner_add_suite(r, window_suite());
     srunner_add_suite(r, bt_suite());
     srunner_add_suite(r, lockstep_suite());
@@ -21,6 +21,7 @@ int main(void)
     srunner_add_suite(r, timer_chips_suite());
     srunner_add_suite(r, board_suite());
     srunner_add_suite(r, options_suite());
+    srunner_add_suite(r, block_suite());
     srunner_add_suite(r, sandbox_suite());
     srunner_add_suite(r, opener_suite());
     srunner_run_all(r, CK_NORMAL);

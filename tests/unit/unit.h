@@ -10,7 +10,7 @@
 
 Suite *flags_suite(void);
 Suite *mmu_suite(void);
-Suite *block_suite(void);
+Suite *codeblock_suite(void);
 Suite *window_suite(void);
 Suite *bt_suite(void);
 Suite *lockstep_suite(void);
@@ -20,6 +20,7 @@ Suite *hpet_suite(void);
 Suite *timer_chips_suite(void);
 Suite *board_suite(void);
 Suite *options_suite(void);
+Suite *block_suite(void);
 Suite *sandbox_suite(void);
 Suite *opener_suite(void);
 
@@ -48,6 +49,9 @@ struct test_board {
 struct test_board *board_new(void);
 /* The same with a kernel to boot; NULL if the board refuses it. */
 struct test_board *board_try(const void *kernel, size_t size);
+struct block;
+/* The same with a hard disk, primary master, that stays the caller's. */
+struct test_board *board_with_disk(struct block *disk);
 void board_free(struct test_board *b);
 /* Let virtual time pass, running timers at their times. */
 void board_advance(struct test_board *b, tick_t ns);
