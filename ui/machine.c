@@ -599,7 +599,12 @@ int machine_create(struct machine *m, const struct options *o)
     rc = open_drives(m, &cfg);
     if (rc)
         return rc;
-    signals_hold(); /* nothing waits for anybody from here on, and threads come */
+    /* nothing waits for anybody from here on, and threads come */
+    rc = signals_start(m->ev, quit, m);
+    if (rc) {
+        fprintf(stderr, "callgate: cannot watch for signals: %s; raise ulimit -n\n", strerror(-rc));
+        return rc;
+    }
     m->pc = pc_create(&cfg, err, sizeof err);
     if (!m->pc) {
         fprintf(stderr, "callgate: %s\n", err);
@@ -767,9 +772,8 @@ int machine_run(struct machine *m)
         clock_pause(&m->clock);
     if (confine_paths(m)) /* before there are threads: it is each thread's own */
         return 1;
-    rc = signals_start(m->ev, quit, m);
-    if (!rc)
-        rc = evloop_start(m->ev, kick, m);
+    signals_move_handlers();
+    rc = evloop_start(m->ev, kick, m);
     if (rc) {
         fprintf(stderr, "callgate: cannot start a thread: %s; raise ulimit -u or -v\n", strerror(-rc));
         return 1;

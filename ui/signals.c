@@ -57,13 +57,6 @@ void signals_early(void)
             sigaction(ending[n], &sa, NULL);
 }
 
-void signals_hold(void)
-{
-    sigset_t set = wanted();
-
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-}
-
 static void on_signal(void *opaque, int from, unsigned events)
 {
     struct signalfd_siginfo info;
@@ -74,34 +67,17 @@ static void on_signal(void *opaque, int from, unsigned events)
         quit_fn(quit_opaque);
 }
 
-/* Handlers of libraries and plug-ins: on the stack that is there for them. */
-static void move_handlers(void)
-{
-    int sig;
-
-    for (sig = 1; sig < NSIG; sig++) {
-        struct sigaction sa;
-
-        if (sigaction(sig, NULL, &sa) || sa.sa_handler == SIG_DFL || sa.sa_handler == SIG_IGN ||
-            (sa.sa_flags & SA_ONSTACK))
-            continue;
-        sa.sa_flags |= SA_ONSTACK;
-        sigaction(sig, &sa, NULL);
-    }
-}
-
 int signals_start(struct evloop *ev, void (*quit)(void *opaque), void *opaque)
 {
     sigset_t set = wanted();
     int rc;
 
-    signals_hold();
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
     quit_fn = quit;
     quit_opaque = opaque;
     fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0)
         return -errno;
-    move_handlers();
     rc = evloop_add_fd(ev, fd, true, false, on_signal, NULL);
     if (rc)
         signals_stop(ev);
@@ -115,4 +91,19 @@ void signals_stop(struct evloop *ev)
     evloop_remove_fd(ev, fd);
     close(fd);
     fd = -1;
+}
+
+void signals_move_handlers(void)
+{
+    int sig;
+
+    for (sig = 1; sig < NSIG; sig++) {
+        struct sigaction sa;
+
+        if (sigaction(sig, NULL, &sa) || sa.sa_handler == SIG_DFL || sa.sa_handler == SIG_IGN ||
+            (sa.sa_flags & SA_ONSTACK))
+            continue;
+        sa.sa_flags |= SA_ONSTACK;
+        sigaction(sig, &sa, NULL);
+    }
 }
