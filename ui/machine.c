@@ -240,6 +240,12 @@ static void quit(void *opaque)
     machine_request(opaque, RESET_QUIT, 0);
 }
 
+static void end_now(void *opaque)
+{
+    chardev_hurry();
+    quit(opaque);
+}
+
 /* -icount: a timer has been set for an earlier time than this stretch of instructions ends at. */
 static void icount_deadline_moved(void *opaque, tick_t deadline)
 {
@@ -600,7 +606,7 @@ int machine_create(struct machine *m, const struct options *o)
     if (rc)
         return rc;
     /* nothing waits for anybody from here on, and threads come */
-    rc = signals_start(m->ev, quit, m);
+    rc = signals_start(m->ev, end_now, m);
     if (rc) {
         fprintf(stderr, "callgate: cannot watch for signals: %s; raise ulimit -n\n", strerror(-rc));
         return rc;

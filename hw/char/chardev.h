@@ -70,6 +70,8 @@ void chardev_mux_focus_next(struct chardev *mux);
 
 /* Put the terminal back as it was (also done at exit and on fatal signals). */
 void chardev_stdio_restore(void);
+/* The process is told to end: closing does not wait long for readers of what is left. */
+void chardev_hurry(void);
 /* Let Ctrl-C and the like reach the emulated machine (default) or raise their signals. */
 void chardev_stdio_signals(bool on);
 

@@ -17,7 +17,16 @@
 #include <unistd.h>
 
 #define FIRST_ROOM 4096u
-#define END_PATIENCE 500 /* ms without progress at the end, then the rest is dropped */
+/* ms without progress at the end, then the rest is dropped: usually, and when the user wants it at once */
+#define END_PATIENCE 500
+#define END_HURRY    30
+
+static int patience = END_PATIENCE;
+
+void chardev_hurry(void)
+{
+    patience = END_HURRY;
+}
 
 void chardev_out_init(struct chardev_out *o, int fd, size_t max, bool shared)
 {
@@ -193,7 +202,7 @@ void chardev_out_end(struct chardev *c, struct chardev_out *o)
 {
     while (o->len && !chardev_out_flush(c, o) && o->len) {
         struct pollfd p = {.fd = o->fd, .events = POLLOUT};
-        if (poll(&p, 1, END_PATIENCE) == 0)
+        if (poll(&p, 1, patience) == 0)
             break;
     }
     free(o->buf);
