@@ -180,6 +180,7 @@ with tempfile.TemporaryDirectory() as d:
     refused("an unknown log channel", ["-d", "zzz"], "zzz", "-d help")
     refused("a log file that cannot be written", ["-D", d + "/no/log"], d + "/no/log")
     refused("a serial device that is none", none + ["-serial", "zzz:1"], "zzz")
+    refused("a FIFO that nobody reads", none + ["-serial", "file:" + fifo], fifo, "reader first")
     refused("a monitor that cannot be", none + ["-monitor", "unix:/no/such/dir/x,server,nowait"],
             "/no/such/dir/x")
     refused("an unknown display", ["-display", "hologram"], "hologram")

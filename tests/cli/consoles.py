@@ -272,6 +272,27 @@ def piped_commands_run_and_end_it():
 
 
 @test("input")
+def polling_guest_gets_all():
+    """A guest that looks at the line status, and sets its FIFO up anew in between, as boot loader and kernel do."""
+    fifo = b"\xba\xfa\x03\xb0\x00\xee\xb0\x07\xee"  # mov dx, 3fah; FIFO off; on and empty
+    three = (b"\xb9\x03\x00"                         # mov cx, 3; again:
+             b"\xba\xfd\x03\xec\xa8\x01\x74\xfb"     # mov dx, 3fdh; wait: in al, dx; test al, 1; jz wait
+             b"\xba\xf8\x03\xec\xee\xe2\xf1")         # mov dx, 3f8h; in al, dx; out dx, al; loop again
+    image = bootsector.image((fifo + three) * 3 + b"\xba\x01\x05\xb0\x10\xee\xf4")
+    r, w = os.pipe()
+    os.write(w, b"abcdefghi")
+    os.close(w)
+    out_r, out_w = os.pipe()
+    with Machine(["-serial", "stdio", "-device", "isa-debug-exit"], image, stdin=r, stdout=out_w) as m:
+        check(m.ends() == 33, "status")
+    os.close(r)
+    os.close(out_w)
+    got = os.read(out_r, 100)
+    os.close(out_r)
+    check(got == b"abcdefghi", "it got %r" % got)
+
+
+@test("input")
 def end_of_input_is_not_the_end():
     with Machine(["-serial", "stdio", "-fda", DEMO, "-snapshot"]) as m:
         m.until("screen", "demo>")

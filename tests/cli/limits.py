@@ -106,6 +106,9 @@ def no_threads():
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
+    if "/asan/" in PROGRAM:
+        print("# the leak sanitizer wants a thread of its own at the end: nothing to test")
+        return
     if os.geteuid():
         print("# limits of other users' processes do not hold for root alone: nothing to test")
         return

@@ -145,13 +145,20 @@ def monitor_files():
 
 
 def opener_of(pid):
-    """The process that opens files for the emulator `pid`, or None."""
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-        for child in f.read().split():
-            with open("/proc/%s/comm" % child) as g:
-                if g.read().strip() == "cg-opener":
-                    return int(child)
-    return None
+    """The process that opens files for the emulator `pid`, or None. On a busy host the guest may be up before it
+    has set itself up: it is waited for."""
+    end = time.monotonic() + 10 * SLOW
+    while True:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+            children = f.read().split()
+        for child in children:
+            with open("/proc/%s/status" % child) as g:
+                status = g.read()
+            if "Name:\tcg-opener\n" in status and ("Seccomp:\t2\n" in status or time.monotonic() > end):
+                return int(child)
+        if not children or time.monotonic() > end:
+            return None
+        time.sleep(0.01)
 
 
 def is_gone(pid):
