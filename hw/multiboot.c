@@ -231,8 +231,9 @@ static int append_file(struct image *im, const char *path, uint64_t ram_end, uin
                        uint32_t *end, char *err, size_t err_len)
 {
     char why[128];
-    size_t at = (im->len + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1);
-    uint64_t used = im->addr + (uint64_t)at;
+    /* the address is to be on a page boundary: the image itself may begin anywhere */
+    uint64_t used = (im->addr + (uint64_t)im->len + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
+    size_t at = used - im->addr;
     uint64_t size;
     if (used >= ram_end)
         return fail(err, err_len, "the module '%s' does not fit into the machine's memory", path);
