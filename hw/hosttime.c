@@ -31,6 +31,7 @@
 #define LOOK_BEHIND (20 * US)
 #define KEEP_RATE   (1000 * US)
 #define NOISE       (5 * US)    /* less than this is not stolen but measured badly */
+#define COLD        (20 * US)   /* caches and TLBs are another's after a break: the thread runs, but slowly */
 #define MIN_GAIN    (HOSTTIME_UNIT / 64)
 #define GAIN        (2 * HOSTTIME_UNIT) /* 3 times as fast... */
 #define FAR_BEHIND  (1 * SEC)           /* ...but more from here on: */
@@ -157,7 +158,7 @@ static tick_t look(struct hosttime *h)
     sample(h);
     tick_t passed = h->cpu_host - cpu_host;
     tick_t ran = h->cpu - cpu;
-    tick_t stolen = h->clocks.cpu && passed > ran + NOISE ? passed - ran : 0;
+    tick_t stolen = h->clocks.cpu && passed > ran + NOISE ? passed - ran + COLD : 0;
     if (stolen > h->last - last)
         stolen = h->last - last; /* before the last look it has been seen already */
     go_on(h, h->last, value_at(h, h->last - stolen));

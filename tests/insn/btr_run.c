@@ -420,11 +420,13 @@ static bool changes_entry(const struct compare *k, const struct seq *s, const ui
     return false;
 }
 
-/* An x87 store whose own unmasked exception would suppress it, to memory that cannot be written: AMD's CPUs ask
- * memory first, as the interpreter does; Intel's do not. */
-static bool store_may_be_suppressed(const struct insn_row *row, const struct insn *i, const struct cpu *c)
+/* An x87 store whose own unmasked exception suppresses it: AMD's CPUs ask memory first, as the interpreter does, which
+ * may fault and sets D; Intel's do not. `faulted`: it did, and whether there was such an exception is not known. */
+static bool store_suppressed(const struct insn_row *row, const struct insn *i, const struct cpu *c, bool faulted)
 {
-    return row->cls == CLS_FPU && (i->flags & IF_MEM) && (c->fpu.cw & 0x3f) != 0x3f &&
+    uint16_t unmasked = 0x3f & ~c->fpu.cw & (faulted ? 0x3f : c->fpu.sw);
+
+    return row->cls == CLS_FPU && (i->flags & IF_MEM) && unmasked &&
            (is(row, "fist") || is(row, "fistp") || is(row, "fst") || is(row, "fstp") || is(row, "fbstp"));
 }
 
@@ -485,7 +487,7 @@ static enum verdict run_reference(struct compare *k, const struct env *e, const 
 
             if (unsaid || changes)
                 return V_TABLES;
-            if (ok && store_may_be_suppressed(row, &i, c))
+            if (ok && store_suppressed(row, &i, c, true))
                 return V_UNDEFINED;
             k->stats->vectors[x->vector & 31]++;
             undef |= trace.undef;
@@ -494,6 +496,8 @@ static enum verdict run_reference(struct compare *k, const struct env *e, const 
             if (undef && ((ok && is(row, "int") && e->v86) || c->exc_next != trace.before_exc + 1 ||
                           !note_frame(e, c, x, undef)))
                 return V_UNDEFINED;
+        } else if (ok && store_suppressed(row, &i, c, false)) {
+            return V_UNDEFINED;
         } else if (ok && undef && (is(row, "int") || c->tr.sel != tr)) {
             return V_UNDEFINED; /* redirected in virtual-8086 mode; kept in a task's segment */
         } else if (ok) {
