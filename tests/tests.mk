@@ -22,6 +22,7 @@ LOCKSTEP = $(srcdir)/tests/lockstep/lockstep.py $(O)/callgate
 CASES ?= 1000000
 SEQUENCES ?= 120000
 ENDS ?= 1000
+HOSTILE ?= 1
 
 SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               $(TEST_DIR)/unit-tests \
@@ -41,6 +42,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "env ACCEL=interp $(BOOT) demo" \
               "$(srcdir)/tests/boot/nanobench.py $(O)/callgate" \
               "$(srcdir)/tests/robust/signals.py $(O)/callgate -n $(ENDS)" \
+              "$(srcdir)/tests/robust/hostile.py $(O)/callgate -x $(HOSTILE)" \
               "$(LOCKSTEP) fast" \
               "$(BOOT) demo"
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \

@@ -113,6 +113,12 @@ static int is_address(u32 devfn, u32 reg)
 void pci_write(u32 devfn, u32 reg, u32 size, u32 value)
 {
     reg &= 0x100 - size;
+    /* two ranges of ports that fixed ones do not meet, and not each other, so that it is known who is written to */
+    if ((devfn == PM_DEVFN && (reg & 0xfc) == 0x40) || (devfn == IDE_DEVFN && (reg & 0xfc) == 0x20)) {
+        size = 4;
+        reg &= 0xfc;
+        value = (value & 0x1fc1) | (devfn == PM_DEVFN ? 0xa000 : 0xc000);
+    }
     if (is_address(devfn, reg)) {
         if (size != 4 || value >> 24 == SELF >> 24)
             return;
@@ -327,6 +333,7 @@ u32 run_devices(u32 ops)
         buffer[n] = no_init(rnd());
     timer_on(1000);
     any_vector = 1;
+    gate(VEC_LEAVE, trap_stubs[VEC_LEAVE], 0x8e);
     on_interrupt = handler;
     sequences_init();
     find_bases();

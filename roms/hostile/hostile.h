@@ -77,6 +77,7 @@ void failed(const char *what) __attribute__((noreturn));
 u32 page_alloc(void);           /* a page of the pool, zeroed; ends the run if there is none */
 u32 pool_left(void);            /* pages */
 u64 descriptor(u32 base, u32 limit, u32 access, u32 flags);
+void gate(u32 vector, const void *handler, u32 access);
 void paging_on(u32 cr3);
 void timer_on(u32 hz);
 /* Called for page faults; returns nonzero if the instruction is to be tried again. */

@@ -139,7 +139,7 @@ u64 descriptor(u32 base, u32 limit, u32 access, u32 flags)
            (u64)(limit >> 16 & 15) << 48 | (u64)flags << 52 | (u64)(base >> 24) << 56;
 }
 
-static void gate(u32 vector, const void *handler, u32 access)
+void gate(u32 vector, const void *handler, u32 access)
 {
     u32 off = (u32)handler;
 
