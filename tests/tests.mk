@@ -2,6 +2,7 @@
 
 TEST_DIR = $(O)/tests
 include $(srcdir)/tests/insn/insn.mk
+include $(srcdir)/tests/fuzz/fuzz.mk
 
 # --- unit tests (libcheck); the wraps let them refuse what is asked of the host ---
 
@@ -23,6 +24,7 @@ CASES ?= 1000000
 SEQUENCES ?= 120000
 ENDS ?= 1000
 HOSTILE ?= 1
+INPUTS ?= 30000
 
 SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               $(TEST_DIR)/unit-tests \
@@ -45,6 +47,11 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(srcdir)/tests/robust/hostile.py $(O)/callgate -x $(HOSTILE)" \
               "$(LOCKSTEP) fast" \
               "$(BOOT) demo"
+# The fuzzers bring clang's sanitizers; objects of other sanitizers cannot be linked with them.
+ifneq ($(filter rel dbg,$(MODE)),)
+SUITES_FAST += "$(srcdir)/tests/fuzz/fuzz.py $(TEST_DIR)/fuzz -n $(INPUTS)"
+check-programs: $(FUZZERS)
+endif
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \
               "$(BOOT) floppies"
 
@@ -71,4 +78,4 @@ $(TEST_DIR)/latency: $(O)/tests/bench/latency.o $(LIB_OBJ)
 bench: all $(TEST_DIR)/nano_native $(TEST_DIR)/latency
 	python3 $(srcdir)/tests/bench/bench.py $(O)/callgate -w
 
-.PHONY: check-programs
+.PHONY: check-programs fuzz
