@@ -53,7 +53,7 @@ SUITES_FAST += "$(srcdir)/tests/fuzz/fuzz.py $(TEST_DIR)/fuzz -n $(INPUTS)"
 check-programs: $(FUZZERS)
 endif
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \
-              "$(BOOT) floppies"
+              "$(BOOT) floppies" "env MINUTES=0.5 $(srcdir)/tests/robust/soak.py $(O)/callgate"
 
 check-programs: all $(TEST_DIR)/unit-tests $(INSN_TESTS)
 
@@ -75,7 +75,12 @@ $(TEST_DIR)/latency: $(O)/tests/bench/latency.o $(LIB_OBJ)
 	@echo "  LD    $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
+# hours of work (MINUTES=N), looked at all the time
+soak: all
+	sh $(srcdir)/tests/guests/get >/dev/null || true
+	$(srcdir)/tests/robust/soak.py $(O)/callgate
+
 bench: all $(TEST_DIR)/nano_native $(TEST_DIR)/latency
 	python3 $(srcdir)/tests/bench/bench.py $(O)/callgate -w
 
-.PHONY: check-programs fuzz
+.PHONY: check-programs fuzz soak
