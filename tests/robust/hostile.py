@@ -16,6 +16,7 @@ import argparse
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -203,6 +204,7 @@ def main():
         print("FAIL - hostile: %s is not there" % rom)
         return 1
     before = None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)) # so that what follows is undone
     if o.max_map_count:
         with open(MAP_COUNT) as f:
             before = f.read()
