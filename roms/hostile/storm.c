@@ -2,7 +2,8 @@
  * madvise and munmap would, in many address spaces. Every second or third page of long runs is another kind, so
  * that an emulator which maps what the guest maps needs a mapping for each.
  *
- * `spaces=` says how many address spaces, `pages=` how many pages each has (a multiple of 1,024).
+ * `spaces=` says how many address spaces, `pages=` how many pages each has (a multiple of 1,024), `switch=1`
+ * that the address space changes each time.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hostile.h"
@@ -11,7 +12,7 @@
 #define SPACES_MAX 512
 
 static u32 space[SPACES_MAX];   /* page directories */
-static u32 spaces, pages, frames, first_frame, current, faults, work;
+static u32 spaces, pages, frames, first_frame, step, current, faults, work;
 
 struct touch {
     u32 from, count, step, rounds;
@@ -25,10 +26,10 @@ static u32 *entry(u32 dir, u32 page)
     return &((u32 *)table)[page & 1023];
 }
 
-/* Neighbours in one address space are neighbours in memory; the spaces share it. */
+/* Neighbours in one address space are neighbours in memory, unless step= is not 1; the spaces share it. */
 static u32 frame(u32 s, u32 page)
 {
-    return first_frame + (s * 61 + page) % frames * 4096;
+    return first_frame + (s * 61 + page * step) % frames * 4096;
 }
 
 static int fault(u32 address, u32 error)
@@ -87,12 +88,12 @@ static void compare(void)
 
 static void change(void)
 {
-    u32 from = below(pages), count = below(2) ? 64 + below(2048) : below(64), step = 1 + below(3);
+    u32 from = below(pages), count = below(2) ? 64 + below(2048) : below(64), every = 1 + below(3);
     u32 kind = below(5), n, page, *e;
     int each = below(2);
 
     for (n = 0; n < count; n++) {
-        page = (from + n * step) % pages;
+        page = (from + n * every) % pages;
         e = entry(space[current], page);
         switch (kind) {
         case 0: *e &= ~(u32)PTE_W; break;                       /* mprotect */
@@ -129,6 +130,7 @@ u32 run_storm_user(u32 ops)
     struct touch t;
     u32 n;
 
+    step = option("step", 1);
     spaces = option("spaces", 48);
     pages = option("pages", 8192) & ~1023u;
     if (!spaces || spaces > SPACES_MAX || !pages || pages > 0x20000)
