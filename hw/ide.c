@@ -810,7 +810,7 @@ static void drive_post_load(struct ide_drive *d)
         return;
     if (!d->heads || !d->sects)
         default_geometry(d);
-    if (d->sector_bytes != 2352)
+    if (d->kind == IDE_CDROM && d->sector_bytes != 2352)
         d->sector_bytes = CD_SECTOR;
     if ((!d->from_disc && d->total > IDE_BUF) || d->done > d->total)
         d->total = d->done = 0;

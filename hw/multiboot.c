@@ -167,6 +167,8 @@ static int load_addresses(struct image *im, const struct multiboot_boot *b, long
     if ((load_end && load_end < load_addr) || len > b->kernel_size - from)
         return fail(err, err_len, "the Multiboot kernel is cut short");
     size_t total = bss_end > load_addr && bss_end - load_addr > len ? bss_end - load_addr : len;
+    if (!total)
+        return fail(err, err_len, "the Multiboot kernel has nothing to load");
     if (load_addr + (uint64_t)total > b->ram_below_4g)
         return fail(err, err_len, "the kernel does not fit into the machine's memory");
     im->addr = load_addr;

@@ -125,8 +125,10 @@ static const struct entry *expect(struct side *s, enum entry_kind kind, uint64_t
     /* an event that became due ends a repeated instruction: unless the first CPU went on with it */
     next = &ls->log.e[s->cur.at];
     if (e->due && !(s->cur.at < ls->limit && next->kind <= ENTRY_MMIO_WRITE &&
-                    next->icount == e->icount))
+                    next->icount == e->icount)) {
         cpu_set_event(s->c, EVENT_KICK);
+        s->c->rep_whole = false; /* so that a kick will do; run() puts it back */
+    }
     return e;
 }
 
@@ -326,6 +328,7 @@ static enum exit_reason run(struct side *s, uint64_t stop)
     s->c->icount_stop = stop;
     why = s->engine->run(s->c);
     cpu_clear_event(s->c, EVENT_KICK);
+    s->c->rep_whole = true;
     return why;
 }
 

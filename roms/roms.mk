@@ -4,7 +4,7 @@ ROM_OUT = $(O)/roms
 OPTROMS     = $(ROM_OUT)/linuxboot.bin $(ROM_OUT)/multiboot.bin
 ROM_INSTALL = $(ROM_OUT)/demo.img
 
-roms: $(OPTROMS) $(ROM_INSTALL) demo.img $(ROM_OUT)/testrom.elf $(ROM_OUT)/nanobench.elf
+roms: $(OPTROMS) $(ROM_INSTALL) demo.img $(ROM_OUT)/testrom.elf $(ROM_OUT)/nanobench.elf $(ROM_OUT)/hostile.elf
 
 # Code for guests: 32-bit, nothing of the host's. It is the same whatever compiles the emulator: gcc.
 ROM_CC = gcc
@@ -85,3 +85,19 @@ $(ROM_OUT)/nanobench/%.o: roms/nanobench/%.c roms/nanobench/nanobench.h
 $(ROM_OUT)/nanobench.elf: $(NANO_OBJ) roms/nanobench/nanobench.ld
 	@echo "  ROM   $@"
 	@ld -m elf_i386 --no-warn-rwx-segments -T $(srcdir)/roms/nanobench/nanobench.ld -o $@ $(NANO_OBJ)
+
+# --- the hostile guest, which the emulator must survive ---
+
+HOSTILE_OBJ = $(patsubst %,$(ROM_OUT)/hostile/%.o,start main devices devices_mmio devices_seq storm storm_kernel spread reps)
+
+$(ROM_OUT)/hostile/%.o: roms/hostile/%.S roms/hostile/hostile.h
+	@mkdir -p $(ROM_OUT)/hostile
+	@$(ROM_CC) $(GUEST_CFLAGS) -c -o $@ $<
+
+$(ROM_OUT)/hostile/%.o: roms/hostile/%.c roms/hostile/hostile.h roms/hostile/devices.h
+	@mkdir -p $(ROM_OUT)/hostile
+	@$(ROM_CC) $(GUEST_CFLAGS) -march=i586 -c -o $@ $<
+
+$(ROM_OUT)/hostile.elf: $(HOSTILE_OBJ) roms/hostile/hostile.ld
+	@echo "  ROM   $@"
+	@ld -m elf_i386 --no-warn-rwx-segments -T $(srcdir)/roms/hostile/hostile.ld -o $@ $(HOSTILE_OBJ)

@@ -2,6 +2,7 @@
 
 TEST_DIR = $(O)/tests
 include $(srcdir)/tests/insn/insn.mk
+include $(srcdir)/tests/fuzz/fuzz.mk
 
 # --- unit tests (libcheck); the wraps let them refuse what is asked of the host ---
 
@@ -22,6 +23,8 @@ LOCKSTEP = $(srcdir)/tests/lockstep/lockstep.py $(O)/callgate
 CASES ?= 1000000
 SEQUENCES ?= 120000
 ENDS ?= 1000
+HOSTILE ?= 1
+INPUTS ?= 30000
 
 SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               $(TEST_DIR)/unit-tests \
@@ -44,10 +47,16 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(srcdir)/tests/boot/nanobench.py $(O)/callgate" \
               "$(srcdir)/tests/robust/signals.py $(O)/callgate -n $(ENDS)" \
               "$(srcdir)/tests/boot/multiboot.py $(O)/callgate" \
+              "$(srcdir)/tests/robust/hostile.py $(O)/callgate -x $(HOSTILE)" \
               "$(LOCKSTEP) fast" \
               "$(BOOT) demo"
+# The fuzzers bring clang's sanitizers; objects of other sanitizers cannot be linked with them.
+ifneq ($(filter rel dbg,$(MODE)),)
+SUITES_FAST += "$(srcdir)/tests/fuzz/fuzz.py $(TEST_DIR)/fuzz -n $(INPUTS)"
+check-programs: $(FUZZERS)
+endif
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \
-              "$(BOOT) floppies"
+              "$(BOOT) floppies" "env MINUTES=0.5 $(srcdir)/tests/robust/soak.py $(O)/callgate"
 
 check-programs: all $(TEST_DIR)/unit-tests $(INSN_TESTS)
 
@@ -69,7 +78,12 @@ $(TEST_DIR)/latency: $(O)/tests/bench/latency.o $(LIB_OBJ)
 	@echo "  LD    $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
+# hours of work (MINUTES=N), looked at all the time
+soak: all
+	sh $(srcdir)/tests/guests/get >/dev/null || true
+	$(srcdir)/tests/robust/soak.py $(O)/callgate
+
 bench: all $(TEST_DIR)/nano_native $(TEST_DIR)/latency
 	python3 $(srcdir)/tests/bench/bench.py $(O)/callgate -w
 
-.PHONY: check-programs
+.PHONY: check-programs fuzz soak
