@@ -330,12 +330,12 @@ static int parse_boot(struct options *o, const char *arg)
 static int parse_device(struct options *o, const char *arg)
 {
     static const char *const known[] = { "iobase", "iosize", NULL };
-    char v[64];
+    char v[64] = "";
     int rc;
 
     suboption(arg, "driver", "driver", v, sizeof v);
     if (strcmp(v, "isa-debug-exit"))
-        return fail("-device %s: no such device; isa-debug-exit is the only one", v);
+        return fail("-device %s: no such device; isa-debug-exit is the only one", *v ? v : arg);
     rc = check_suboptions("device", arg, known);
     if (rc)
         return rc;
