@@ -26,7 +26,7 @@ import time
 
 SLOW = float(os.environ.get("SLOW", "1"))
 LOG_LINES = 100                 # a second
-FIXED = 150                     # MiB that an emulator may need beside guest memory and what was granted
+FIXED = 150 * SLOW              # MiB that an emulator may need beside guest memory and what was granted; sanitizers more
 GRANTED = 256                   # MiB: -accel bt,memory=
 MAP_COUNT = "/proc/sys/vm/max_map_count"
 COMMANDS = ["info status", "info pic", "info registers"]
@@ -184,7 +184,7 @@ def one(o, rom, run, engine, directory):
     if w.longest * 1000 > (o.m or 3000 * SLOW):
         return "the monitor was not answered in time", figures
     if w.peak > bound:
-        return "more than %d MiB of memory" % bound, figures
+        return "more than %d MiB of memory" % int(bound), figures
     if not w.answers and took > 5:
         return "the monitor never answered", figures
     return None, figures + ("" if ended else ", ended by quit")
