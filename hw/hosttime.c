@@ -32,6 +32,7 @@
 #define KEEP_RATE   (1000 * US)
 #define NOISE       (5 * US)    /* less than this is not stolen but measured badly */
 #define COLD        (20 * US)   /* caches and TLBs are another's after a break: the thread runs, but slowly */
+#define STEP        10          /* between two looks passes so much, in ns, or what did pass */
 #define MIN_GAIN    (HOSTTIME_UNIT / 64)
 #define GAIN        (2 * HOSTTIME_UNIT) /* 3 times as fast... */
 #define FAR_BEHIND  (1 * SEC)           /* ...but more from here on: */
@@ -159,8 +160,9 @@ static tick_t look(struct hosttime *h)
     tick_t passed = h->cpu_host - cpu_host;
     tick_t ran = h->cpu - cpu;
     tick_t stolen = h->clocks.cpu && passed > ran + NOISE ? passed - ran + COLD : 0;
-    if (stolen > h->last - last)
-        stolen = h->last - last; /* before the last look it has been seen already */
+    /* before the last look it has been seen already; and time never stands still for who looks twice */
+    if (stolen + STEP > h->last - last)
+        stolen = h->last - last > STEP ? h->last - last - STEP : 0;
     go_on(h, h->last, value_at(h, h->last - stolen));
     return h->from;
 }

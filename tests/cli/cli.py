@@ -85,6 +85,7 @@ with tempfile.TemporaryDirectory() as d:
     refused("an unknown option", ["-nonsense"], "-nonsense", "--help")
     refused("a missing argument", ["-m"], "-m")
     refused("a bad size", ["-m", "12q"], "12q")
+    refused("a device without a name", ["-device", "iobase=4"], "-device iobase=4")
     refused("too little memory", ["-m", "1K"], "1K")
     refused("too much memory", ["-m", "100000G"], "32G")
     refused("an unknown CPU", ["-cpu", "6502"], "6502", "-cpu help")

@@ -66,7 +66,7 @@ def corpus(target):
             yield w.replace(" ", "\n").encode()
         rng = random.Random(1)
         for _ in range(20):
-            yield "\n".join(w.replace(" ", "\n") for w in rng.sample(words[:30], 4)).encode()
+            yield "\n".join(w.replace(" ", "\n") for w in rng.sample(words[:30], 3)).encode()
     else:
         rng = random.Random(1)
         for n in range(40):
