@@ -114,7 +114,7 @@ START_TEST(overload_stays_bounded)
         run(&h, 4 * MS, 20 * US);
         before = hosttime_now(&h);
         steal(6 * MS);
-        ck_assert_uint_le(hosttime_now(&h) - before, 1);
+        ck_assert_uint_le(hosttime_now(&h) - before, 10);
         ck_assert_uint_lt(hosttime_behind(&h), 100 * MS);
     }
 }
@@ -155,7 +155,7 @@ START_TEST(deadlines_while_behind)
 
     start(&h, _i);
     steal(20 * MS);
-    ck_assert_uint_eq(hosttime_now(&h), 0);
+    ck_assert_uint_eq(hosttime_now(&h), 10);
     ck_assert(h.faster);
     at = hosttime_to_host(&h, 500 * US);
     ck_assert_uint_lt(at, host.now + 500 * US);
