@@ -32,16 +32,23 @@ static uint64_t pointers(const struct cpu *c)
     return h;
 }
 
+/* An address space that nothing is known of. */
+static void new_levels(const struct bt *bt, struct aspace *a)
+{
+    unsigned n;
+
+    for (n = 0; n < 2; n++)
+        a->level[n] = (struct by_level){ .need = NEED_FIRST, .direct = bt->opt.force_direct };
+}
+
 static struct aspace *find(struct bt *bt, const struct cpu *c)
 {
     struct aspace *a = &bt->aspace[(c->cr3 >> 12 ^ c->cr3 >> 5) & (ASPACE_SIZE - 1)];
-    unsigned n;
 
     if (a->used && a->cr3 == c->cr3 && a->pointers == pointers(c))
         return a;
     *a = (struct aspace){ .cr3 = c->cr3, .pointers = pointers(c), .used = true };
-    for (n = 0; n < 2; n++)
-        a->level[n] = (struct by_level){ .need = NEED_FIRST, .direct = bt->opt.force_direct };
+    new_levels(bt, a);
     return a;
 }
 
@@ -64,6 +71,10 @@ static struct window *local(struct bt *bt, enum window_kind kind)
 
     if (!l->direct || !(bt->c->cr0 & CR0_PG))
         return NULL;
+    if (l->window && window_ended(l->window)) { /* whoever has this CR3 now must earn one anew */
+        new_levels(bt, bt->as);
+        return NULL;
+    }
     if (!window_valid(bt->c, l->window, kind))
         l->window = window_open(bt->c, kind);
     return l->window;

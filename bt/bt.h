@@ -227,6 +227,7 @@ void table_destroy(struct bt *bt, struct ctx *x);
 uint32_t table_get(const struct ctx *x, uint32_t eip);
 void table_set(struct bt *bt, struct ctx *x, uint32_t eip, uint32_t code);
 void tables_empty(struct bt *bt);
+void tables_empty_largest(struct bt *bt);
 /* Translated code has looked for `eip` in a piece that is not open. Safe in a signal handler. */
 void table_missed(struct bt *bt, struct ctx *x, uint32_t eip);
 

@@ -9,7 +9,7 @@
 
 #define MEMORY_BASE (128ull << 20)
 #define WINDOWS_PART 4 /* a quarter of it may go with windows, */
-#define TABLES_PART  4 /* and so much with tables */
+#define TABLES_EIGHTHS 3 /* and so many eighths with tables */
 /* The host's page tables for a piece that stands alone. */
 #define PIECE_OVERHEAD 8192u
 
@@ -43,14 +43,19 @@ void budget_create(struct bt *bt)
 
 uint32_t budget_pieces(const struct bt *bt)
 {
-    return (uint32_t)(bt->memory_max / TABLES_PART / (TABLE_PIECE + PIECE_OVERHEAD));
+    return (uint32_t)(bt->memory_max / 8 * TABLES_EIGHTHS / (TABLE_PIECE + PIECE_OVERHEAD));
 }
 
 bool budget_exceeded(struct bt *bt)
 {
     uint64_t rest = bt->used + beside_code(bt) + bt->c->blocks->used;
 
-    if (bt->table_pieces > budget_pieces(bt))
-        tables_empty(bt);
-    return rest > bt->memory_max - bt->memory_max / WINDOWS_PART - bt->memory_max / TABLES_PART;
+    while (bt->table_pieces > budget_pieces(bt)) {
+        uint32_t before = bt->table_pieces;
+
+        tables_empty_largest(bt);
+        if (bt->table_pieces == before)
+            break; /* the host will not */
+    }
+    return rest > bt->memory_max - bt->memory_max / WINDOWS_PART - bt->memory_max / 8 * TABLES_EIGHTHS;
 }

@@ -3,8 +3,9 @@
  *
  * A table is 16 GiB of address space that may not be touched, but for the pieces in which something stands. Translated
  * code that looks into another piece faults, which means the same as finding nothing (fault.c). So what a
- * table costs is known exactly, whatever EIPs a guest jumps to; when it is too much, or the host has no mappings
- * left, all tables are emptied: they are filled again from the blocks. While there is plenty, a piece is opened
+ * table costs is known exactly, whatever EIPs a guest jumps to. When it is too much the largest table is emptied (that
+ * of user code, mostly, which is at other addresses in each process), when the host has no mappings left all are:
+ * they are filled again from the blocks. While there is plenty, a piece is opened
  * when it is first looked into, since more looks will follow.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
@@ -101,26 +102,43 @@ uint32_t table_get(const struct ctx *x, uint32_t eip)
     return is_open(x, eip / (TABLE_PIECE / sizeof(uint32_t))) ? x->table[eip] : 0;
 }
 
-void tables_empty(struct bt *bt)
+/* In place, so that nobody else gets the addresses; a host that refuses frees the memory at least. */
+static void empty(struct bt *bt, struct ctx *x)
 {
+    if (mmap(x->table, TABLE_BYTES, PROT_NONE, GUARD | MAP_FIXED, -1, 0) == MAP_FAILED) {
+        madvise(x->table, TABLE_BYTES, MADV_DONTNEED);
+        return;
+    }
+    madvise(x->table, TABLE_BYTES, MADV_NOHUGEPAGE);
+    memset(x->opened, 0, EXTRA_BYTES);
+    hostmap_add(2 - x->mappings);
+    x->mappings = 2;
+    bt->table_pieces -= x->pieces;
+    x->pieces = 0;
+}
+
+void tables_empty_largest(struct bt *bt)
+{
+    struct ctx *largest = NULL;
     unsigned n;
 
     for (n = 0; n < CTX_MAX; n++) {
         struct ctx *x = &bt->ctx[n];
 
-        if (!x->used || !x->pieces)
-            continue;
-        /* in place, so that nobody else gets the addresses; a host that refuses frees the memory at least */
-        if (mmap(x->table, TABLE_BYTES, PROT_NONE, GUARD | MAP_FIXED, -1, 0) == MAP_FAILED) {
-            madvise(x->table, TABLE_BYTES, MADV_DONTNEED);
-            continue;
-        }
-        madvise(x->table, TABLE_BYTES, MADV_NOHUGEPAGE);
-        memset(x->opened, 0, EXTRA_BYTES);
-        hostmap_add(2 - x->mappings);
-        x->mappings = 2;
-        bt->table_pieces -= x->pieces;
-        x->pieces = 0;
+        if (x->used && (!largest || x->pieces > largest->pieces))
+            largest = x;
     }
+    if (largest)
+        empty(bt, largest);
+    bt->tables_emptied++;
+}
+
+void tables_empty(struct bt *bt)
+{
+    unsigned n;
+
+    for (n = 0; n < CTX_MAX; n++)
+        if (bt->ctx[n].used && bt->ctx[n].pieces)
+            empty(bt, &bt->ctx[n]);
     bt->tables_emptied++;
 }

@@ -30,7 +30,10 @@
 #define LOOK_AGAIN  (100 * US)
 #define LOOK_BEHIND (20 * US)
 #define KEEP_RATE   (1000 * US)
-#define NOISE       (5 * US)    /* less than this is not stolen but measured badly */
+/* Less than this is not stolen but measured badly, or taken by our own waiter thread for a moment: were that
+ * hidden, a deadline that it comes for would be put off by its coming. */
+#define NOISE       (25 * US)
+#define LONG        (200 * US)
 #define COLD        (20 * US)   /* caches and TLBs are another's after a break: the thread runs, but slowly */
 #define STEP        10          /* between two looks passes so much, in ns, or what did pass */
 #define MIN_GAIN    (HOSTTIME_UNIT / 64)
@@ -159,7 +162,9 @@ static tick_t look(struct hosttime *h)
     sample(h);
     tick_t passed = h->cpu_host - cpu_host;
     tick_t ran = h->cpu - cpu;
-    tick_t stolen = h->clocks.cpu && passed > ran + NOISE ? passed - ran + COLD : 0;
+    tick_t stolen = h->clocks.cpu && passed > ran + NOISE ? passed - ran : 0;
+    if (stolen > LONG)
+        stolen += COLD;
     /* before the last look it has been seen already; and time never stands still for who looks twice */
     if (stolen + STEP > h->last - last)
         stolen = h->last - last > STEP ? h->last - last - STEP : 0;

@@ -158,6 +158,7 @@ static void idle_write(struct mmu *u, uint32_t n, unsigned entries)
         return; /* the current address space: its directory is being filled */
     window_reset(u, w);
     w->open = false;
+    w->ended = true;
 }
 
 void windows_pt_written(struct mmu *u, gpa_t gpa, size_t len)

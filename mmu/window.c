@@ -248,6 +248,7 @@ struct window *window_open(struct cpu *c, enum window_kind kind)
     if (!w->base && (!hostmap_room(2) || window_map_create(w)))
         return NULL;
     w->open = true;
+    w->ended = false;
     w->kind = kind;
     w->cr3 = c->cr3;
     w->mode = window_mode(c);
@@ -265,6 +266,11 @@ void window_close(struct cpu *c, struct window *w)
         return;
     window_reset(c->mem_opaque, w);
     w->open = false;
+}
+
+bool window_ended(const struct window *w)
+{
+    return w->ended;
 }
 
 uint64_t window_base(const struct window *w)

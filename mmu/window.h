@@ -46,6 +46,8 @@ bool window_valid(struct cpu *c, struct window *w, enum window_kind kind);
 void window_close(struct cpu *c, struct window *w);
 /* So much memory may go with all windows; beyond it the one used longest ago is emptied. */
 void windows_set_memory(struct cpu *c, uint64_t bytes);
+/* Whether it was closed because its address space has ended: the same CR3 is another's now. */
+bool window_ended(const struct window *w);
 /* Host address of linear address 0. */
 uint64_t window_base(const struct window *w);
 /* Pages mapped again since the last call: what keeping the window in step has cost. */

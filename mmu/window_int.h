@@ -46,6 +46,7 @@ struct window {
     uint32_t mode;        /* paging mode: window_mode() */
     uint64_t pdpte[4];
     bool open;
+    bool ended;           /* closed because its address space has ended */
     bool stuck;           /* the host would not change its mappings when it was emptied */
     enum window_kind kind;
     struct place *place;  /* [WINDOW_PAGES], of which only what is used has memory */

@@ -605,12 +605,7 @@ int machine_create(struct machine *m, const struct options *o)
     rc = open_drives(m, &cfg);
     if (rc)
         return rc;
-    /* nothing waits for anybody from here on, and threads come */
-    rc = signals_start(m->ev, end_now, m);
-    if (rc) {
-        fprintf(stderr, "callgate: cannot watch for signals: %s; raise ulimit -n\n", strerror(-rc));
-        return rc;
-    }
+    signals_start(end_now, m); /* nothing waits for anybody from here on */
     m->pc = pc_create(&cfg, err, sizeof err);
     if (!m->pc) {
         fprintf(stderr, "callgate: %s\n", err);
@@ -657,10 +652,9 @@ void machine_destroy(struct machine *m)
         chardev_close(m->chardev[n]);
     for (n = 0; n < m->file_count; n++)
         free(m->files[n]);
-    if (m->ev) {
-        signals_stop(m->ev);
+    signals_stop();
+    if (m->ev)
         evloop_destroy(m->ev);
-    }
     clock_destroy(&m->clock);
     mmu_destroy(m->mmu);
     memmap_destroy(m->map);

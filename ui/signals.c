@@ -1,24 +1,23 @@
 /* signals.c - see signals.h.
  *
- * A signal handler would run on the guest's stack while translated code runs, so there is none: the signals are
- * blocked everywhere and read from a descriptor. What the user has chosen to ignore (nohup) stays ignored.
+ * Handlers run on the alternate stack: while translated code runs, the stack pointer is the guest's ESP. A
+ * descriptor for signals (signalfd) would be simpler, but the kernel wakes who waits for one at every signal of
+ * the process, and each hidden fault of the translator is one. What the user has chosen to ignore (nohup) stays
+ * ignored.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "ui/signals.h"
 
+#include "cpu/base.h"
 #include "hw/char/chardev.h"
-#include "hw/evloop.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
+#include <stdatomic.h>
 
 static const int ending[] = { SIGTERM, SIGINT, SIGHUP };
 
-static int fd = -1;
-static void (*quit_fn)(void *opaque);
+static void (*_Atomic quit_fn)(void *opaque);
 static void *quit_opaque;
 
 static void at_once(int sig)
@@ -28,69 +27,47 @@ static void at_once(int sig)
     raise(sig);
 }
 
-/* The ending signals that are not ignored. */
-static sigset_t wanted(void)
+static void in_order(int sig)
 {
-    sigset_t set;
+    void (*fn)(void *opaque) = atomic_load(&quit_fn);
+    int saved = errno;
+
+    (void)sig;
+    if (fn)
+        fn(quit_opaque);
+    errno = saved;
+}
+
+static void install(void (*handler)(int sig))
+{
+    struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_ONSTACK | SA_RESTART };
     size_t n;
 
-    sigemptyset(&set);
     for (n = 0; n < ARRAY_SIZE(ending); n++) {
-        struct sigaction sa;
+        struct sigaction old;
 
-        if (!sigaction(ending[n], NULL, &sa) && sa.sa_handler != SIG_IGN)
-            sigaddset(&set, ending[n]);
+        if (!sigaction(ending[n], NULL, &old) && old.sa_handler != SIG_IGN)
+            sigaction(ending[n], &sa, NULL);
     }
-    return set;
 }
 
 void signals_early(void)
 {
-    struct sigaction sa = { .sa_handler = at_once, .sa_flags = SA_ONSTACK };
-    sigset_t set = wanted();
-    size_t n;
-
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit then fails with EFBIG, which is reported */
-    for (n = 0; n < ARRAY_SIZE(ending); n++)
-        if (sigismember(&set, ending[n]))
-            sigaction(ending[n], &sa, NULL);
+    install(at_once);
 }
 
-static void on_signal(void *opaque, int from, unsigned events)
+void signals_start(void (*quit)(void *opaque), void *opaque)
 {
-    struct signalfd_siginfo info;
-
-    (void)opaque;
-    (void)events;
-    while (read(from, &info, sizeof info) == sizeof info)
-        quit_fn(quit_opaque);
-}
-
-int signals_start(struct evloop *ev, void (*quit)(void *opaque), void *opaque)
-{
-    sigset_t set = wanted();
-    int rc;
-
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    quit_fn = quit;
     quit_opaque = opaque;
-    fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    rc = evloop_add_fd(ev, fd, true, false, on_signal, NULL);
-    if (rc)
-        signals_stop(ev);
-    return rc;
+    atomic_store(&quit_fn, quit);
+    install(in_order);
 }
 
-void signals_stop(struct evloop *ev)
+void signals_stop(void)
 {
-    if (fd < 0)
-        return;
-    evloop_remove_fd(ev, fd);
-    close(fd);
-    fd = -1;
+    atomic_store(&quit_fn, NULL);
 }
 
 void signals_move_handlers(void)
