@@ -52,9 +52,9 @@ struct evloop {
     void *kick_opaque;
     bool started;
     pthread_t thread;
-    pthread_barrier_t running; /* the thread has set itself up */
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t cond;
+    bool running; /* the thread has set itself up */
     bool armed;
     bool quit;
     struct pollfd *shared; /* copy of poll for the waiter; [0] post_fd, [1] wake_fd */
@@ -129,8 +129,9 @@ static void *waiter_main(void *opaque)
 
     pthread_setname_np(pthread_self(), "cg-waiter");
     prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
-    pthread_barrier_wait(&ev->running);
     pthread_mutex_lock(&ev->lock);
+    ev->running = true;
+    pthread_cond_broadcast(&ev->cond);
     while (!ev->quit) {
         if (!ev->armed) {
             pthread_cond_wait(&ev->cond, &ev->lock);
@@ -276,18 +277,16 @@ int evloop_start(struct evloop *ev, void (*kick)(void *opaque), void *opaque)
     ev->kick = kick;
     ev->kick_opaque = opaque;
     ev->table_changed = true;
-    int err = pthread_barrier_init(&ev->running, NULL, 2);
-    if (err)
-        return -err;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old); /* signals belong to the other threads */
-    err = pthread_create(&ev->thread, NULL, waiter_main, ev);
+    int err = pthread_create(&ev->thread, NULL, waiter_main, ev);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (!err)
-        pthread_barrier_wait(&ev->running); /* what a thread needs to start may be given up next */
-    pthread_barrier_destroy(&ev->running);
     if (err)
         return -err;
+    pthread_mutex_lock(&ev->lock); /* what a thread needs to start may be given up next */
+    while (!ev->running)
+        pthread_cond_wait(&ev->cond, &ev->lock);
+    pthread_mutex_unlock(&ev->lock);
     ev->started = true;
     arm(ev);
     return 0;
