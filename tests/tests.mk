@@ -24,7 +24,7 @@ CASES ?= 1000000
 SEQUENCES ?= 120000
 ENDS ?= 1000
 HOSTILE ?= 1
-INPUTS ?= 30000
+INPUTS ?= 100000
 
 SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               $(TEST_DIR)/unit-tests \
