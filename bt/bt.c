@@ -89,7 +89,7 @@ static void find_ctx(struct bt *bt)
                     break;
                 *x = (struct ctx){ .key = c->fetch_key, .cs = c->seg[SEG_CS].sel, .cs_base = c->seg[SEG_CS].base,
                                    .cs_limit = c->seg[SEG_CS].limit, .direct = direct };
-                if (table_create(bt, x)) {
+                if (table_create(x)) {
                     BUG_ON(!bt->ctx_count);
                     break;
                 }

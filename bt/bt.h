@@ -222,7 +222,7 @@ void *tcache_meta(struct bt *bt, size_t bytes);
 
 /* table.c: give a new context its table (0 or -ENOMEM), take it away; what it says of `eip`, 0 if nothing; change
  * that. tables_empty: forget everything; not while translated code runs. */
-int table_create(struct bt *bt, struct ctx *x);
+int table_create(struct ctx *x);
 void table_destroy(struct bt *bt, struct ctx *x);
 uint32_t table_get(const struct ctx *x, uint32_t eip);
 void table_set(struct bt *bt, struct ctx *x, uint32_t eip, uint32_t code);

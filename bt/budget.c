@@ -10,8 +10,8 @@
 #define MEMORY_BASE (128ull << 20)
 #define WINDOWS_PART 4 /* a quarter of it may go with windows, */
 #define TABLES_EIGHTHS 3 /* and so many eighths with tables */
-/* The host's page tables for a piece that stands alone. */
-#define PIECE_OVERHEAD 8192u
+/* A piece, and the host's page tables for one that stands alone. */
+#define PIECE_MEMORY (TABLE_PIECE + 8192u)
 
 static uint64_t beside_code(const struct bt *bt)
 {
@@ -25,7 +25,7 @@ struct bt_memory bt_memory(const struct bt *bt)
         .code = bt->used,
         .translations = beside_code(bt),
         .blocks = bt->c->blocks->used,
-        .tables = bt->table_pieces * (uint64_t)(TABLE_PIECE + PIECE_OVERHEAD),
+        .tables = bt->table_pieces * (uint64_t)PIECE_MEMORY,
     };
     const struct window_counters *w = window_counters(bt->c);
 
@@ -43,7 +43,7 @@ void budget_create(struct bt *bt)
 
 uint32_t budget_pieces(const struct bt *bt)
 {
-    return (uint32_t)(bt->memory_max / 8 * TABLES_EIGHTHS / (TABLE_PIECE + PIECE_OVERHEAD));
+    return (uint32_t)(bt->memory_max / 8 * TABLES_EIGHTHS / PIECE_MEMORY);
 }
 
 bool budget_exceeded(struct bt *bt)

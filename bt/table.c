@@ -20,11 +20,10 @@
 #define EXTRA_BYTES (TABLE_PIECES / 8) /* behind the table: bits, which pieces are open */
 #define GUARD       (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
-int table_create(struct bt *bt, struct ctx *x)
+int table_create(struct ctx *x)
 {
     uint8_t *p;
 
-    (void)bt;
     if (!hostmap_room(4))
         return -ENOMEM;
     p = mmap(NULL, TABLE_BYTES + EXTRA_BYTES, PROT_NONE, GUARD, -1, 0);

@@ -7,6 +7,8 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
 
+#include "mmu/hostmap.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -27,20 +29,6 @@ static void *map_low(size_t size, int prot, int flags, int fd)
     return NULL;
 }
 
-/* An array of which only what is used has memory. */
-static void *reserve(size_t bytes)
-{
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    return p == MAP_FAILED ? NULL : p;
-}
-
-static void unreserve(void *p, size_t bytes)
-{
-    if (p)
-        munmap(p, bytes);
-}
-
 int tcache_create(struct bt *bt)
 {
     bt->cache_size = bt->opt.cache_mb << 20;
@@ -52,10 +40,10 @@ int tcache_create(struct bt *bt)
     if (mremap(bt->rw, 0, bt->cache_size, MREMAP_MAYMOVE | MREMAP_FIXED, bt->rx) == MAP_FAILED ||
         mprotect(bt->rx, bt->cache_size, PROT_READ | PROT_EXEC) < 0)
         return -errno;
-    bt->tb = reserve(TB_MAX * sizeof *bt->tb);
-    bt->exit = reserve(EXIT_MAX * sizeof *bt->exit);
-    bt->meta = reserve(META_BYTES);
-    bt->vpage = reserve(VPAGE_MAX * sizeof *bt->vpage);
+    bt->tb = hostmap_reserve(TB_MAX * sizeof *bt->tb, false);
+    bt->exit = hostmap_reserve(EXIT_MAX * sizeof *bt->exit, false);
+    bt->meta = hostmap_reserve(META_BYTES, false);
+    bt->vpage = hostmap_reserve(VPAGE_MAX * sizeof *bt->vpage, false);
     if (!bt->tb || !bt->exit || !bt->meta || !bt->vpage)
         return -ENOMEM;
     bt->vpage_count = 1;          /* cookie 0 is none */
@@ -78,10 +66,10 @@ void tcache_destroy(struct bt *bt)
     if (bt->rw && bt->rw != MAP_FAILED)
         munmap(bt->rw, bt->cache_size);
     drop_tables(bt);
-    unreserve(bt->tb, TB_MAX * sizeof *bt->tb);
-    unreserve(bt->exit, EXIT_MAX * sizeof *bt->exit);
-    unreserve(bt->meta, META_BYTES);
-    unreserve(bt->vpage, VPAGE_MAX * sizeof *bt->vpage);
+    hostmap_release(bt->tb, TB_MAX * sizeof *bt->tb);
+    hostmap_release(bt->exit, EXIT_MAX * sizeof *bt->exit);
+    hostmap_release(bt->meta, META_BYTES);
+    hostmap_release(bt->vpage, VPAGE_MAX * sizeof *bt->vpage);
 }
 
 void *tcache_meta(struct bt *bt, size_t bytes)

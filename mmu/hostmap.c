@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define USUAL_LIMIT 65530 /* vm.max_map_count of a host that does not say */
@@ -74,6 +75,23 @@ void hostmap_check(void)
 
     BUG_ON(calls++ % 256 == 0 && hostmap_lines() > most_lines + used);
 #endif
+}
+
+void *hostmap_reserve(size_t bytes, bool sparse)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        return NULL;
+    if (sparse)
+        madvise(p, bytes, MADV_NOHUGEPAGE);
+    return p;
+}
+
+void hostmap_release(void *p, size_t bytes)
+{
+    if (p)
+        munmap(p, bytes);
 }
 
 void hostmap_add(int n)

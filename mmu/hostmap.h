@@ -9,10 +9,16 @@
 #define MMU_HOSTMAP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Learn the host's limit and what the process has by now. Before the sandbox closes /proc; later calls do
  * nothing. */
 void hostmap_init(void);
+/* An array of `bytes`, zero, of which only what is used has memory (`sparse`: it is used here and there). NULL: no
+ * address space. Not counted. */
+void *hostmap_reserve(size_t bytes, bool sparse);
+/* p may be NULL. */
+void hostmap_release(void *p, size_t bytes);
 /* `n` mappings more, or fewer. */
 void hostmap_add(int n);
 /* Whether `n` more may be made; a part of the limit is kept for the rest of the process. */

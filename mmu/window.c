@@ -10,21 +10,14 @@
 #include "mmu/hostmap.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #define MEMORY_MAX (256ull << 20) /* unless the engine says otherwise */
 
-static void unreserve(void *p, size_t bytes)
-{
-    if (p)
-        munmap(p, bytes);
-}
-
 static void free_arrays(struct windows *ws)
 {
-    unreserve(ws->writers, ws->ram_pages * sizeof *ws->writers);
-    unreserve(ws->trace, TRACE_MAX * sizeof *ws->trace);
-    unreserve(ws->traced, TRACE_MAX * sizeof *ws->traced);
+    hostmap_release(ws->writers, ws->ram_pages * sizeof *ws->writers);
+    hostmap_release(ws->trace, TRACE_MAX * sizeof *ws->trace);
+    hostmap_release(ws->traced, TRACE_MAX * sizeof *ws->traced);
     free(ws);
 }
 
@@ -36,9 +29,9 @@ static struct windows *windows_new(struct mmu *u)
         return NULL;
     hostmap_init();
     ws->ram_pages = u->map->ram_size >> PAGE_SHIFT;
-    ws->writers = window_reserve(ws->ram_pages * sizeof *ws->writers);
-    ws->trace = window_reserve(TRACE_MAX * sizeof *ws->trace);
-    ws->traced = window_reserve(TRACE_MAX * sizeof *ws->traced);
+    ws->writers = hostmap_reserve(ws->ram_pages * sizeof *ws->writers, true);
+    ws->trace = hostmap_reserve(TRACE_MAX * sizeof *ws->trace, true);
+    ws->traced = hostmap_reserve(TRACE_MAX * sizeof *ws->traced, true);
     if (!ws->writers || !ws->trace || !ws->traced) {
         free_arrays(ws);
         return NULL;

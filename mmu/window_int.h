@@ -120,8 +120,6 @@ static inline uint32_t window_mode(const struct cpu *c)
 
 /* --- window_map.c: the books, and the host's mappings --- */
 
-/* An array of `bytes`, zero, of which only what is used has memory. NULL: no address space. */
-void *window_reserve(size_t bytes);
 /* Give a window its address space. 0 or -ENOMEM. */
 int window_map_create(struct window *w);
 void window_map_destroy(struct window *w);

@@ -18,23 +18,13 @@
 
 #define PROT_GUARD MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
 
-void *window_reserve(size_t bytes)
-{
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    if (p == MAP_FAILED)
-        return NULL;
-    madvise(p, bytes, MADV_NOHUGEPAGE); /* it is used here and there */
-    return p;
-}
-
 int window_map_create(struct window *w)
 {
     bool had_places = w->place;
     uint8_t *p;
 
     if (!w->place)
-        w->place = window_reserve(WINDOW_PAGES * sizeof *w->place);
+        w->place = hostmap_reserve(WINDOW_PAGES * sizeof *w->place, true);
     if (!w->place)
         return -ENOMEM;
     if (!had_places)
