@@ -19,11 +19,11 @@
 #define BT_BT_H
 
 #include "bt/emit.h"
-#include "cpu/block.h"
+#include "cpu/interp/block.h"
 #include "cpu/cpu.h"
 #include "cpu/engine.h"
-#include "cpu/interp.h"
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp.h"
+#include "cpu/interp/interp_int.h"
 #include "mmu/window.h"
 
 #include <stddef.h>

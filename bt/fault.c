@@ -6,7 +6,7 @@
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
-#include "cpu/fpu_int.h"
+#include "cpu/fpu/fpu_int.h"
 
 #include <errno.h>
 #include <signal.h>

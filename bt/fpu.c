@@ -10,7 +10,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/translate.h"
 
-#include "cpu/fpu_int.h"
+#include "cpu/fpu/fpu_int.h"
 
 struct fxsave {
     uint16_t cw, sw;

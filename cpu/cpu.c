@@ -2,9 +2,9 @@
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/callout.h"
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
-#include "cpu/fpu.h"
+#include "cpu/fpu/fpu.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -105,7 +105,7 @@ enum {
 
 enum feature {
 #define FEATURE(name, leaf, reg, bit) FEAT_##name,
-#include "cpu/feature.def"
+#include "cpu/isa/feature.def"
 #undef FEATURE
     FEAT_COUNT
 };

@@ -3,7 +3,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/cpu.h"
 
-#include "cpu/insn.h"
+#include "cpu/isa/insn.h"
 
 static const char *const seg_names[] = { "ES", "CS", "SS", "DS", "FS", "GS" };
 static const char *const exc_names[] = {

@@ -4,7 +4,7 @@
  * cpu_deliver(). A fault during that comes the same way; double_fault() then decides.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 #include "cpu/exception.h"
 

@@ -2,7 +2,7 @@
  * SDM 2A/2B under the instructions, SDM 3A 5.8.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 /* Commit CS with the RPL given, and the CPL. */
 static void set_cs(struct cpu *c, uint16_t sel, struct desc d, unsigned cpl, uint32_t eip)

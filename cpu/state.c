@@ -5,12 +5,10 @@
  * buffer is a u32 length and its bytes. The form has no padding and names no host address.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/state.h"
+#include "cpu/state.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-#include "hw/clock.h"
 
 void state_buf_put(struct state_buf *b, const void *data, size_t len)
 {
@@ -65,7 +63,7 @@ static size_t fields_size(const struct state_desc *d, const void *obj)
     for (const struct state_field *f = d->fields; f->name; f++) {
         switch (f->type) {
         case STATE_BUFFER: n += 4 + buffer_len(f, obj); break;
-        case STATE_TIMER: n += 8; break;
+        case STATE_VALUE: n += 8; break;
         case STATE_STRUCT:
             for (size_t i = 0; i < f->count; i++)
                 n += fields_size(f->sub, field_at(f, obj, i));
@@ -90,8 +88,9 @@ static void save_fields(const struct state_desc *d, const void *obj, struct stat
             const void *p = field_at(f, obj, i);
             if (f->type == STATE_STRUCT) {
                 save_fields(f->sub, p, out);
-            } else if (f->type == STATE_TIMER) {
-                state_buf_put(out, &((const struct timer *)p)->when, 8);
+            } else if (f->type == STATE_VALUE) {
+                uint64_t v = f->value->get(p);
+                state_buf_put(out, &v, 8);
             } else if (f->type == STATE_BOOL) {
                 uint8_t v = *(const bool *)p;
                 state_buf_put(out, &v, 1);
@@ -136,15 +135,10 @@ static size_t load_fields(const struct state_desc *d, void *obj, const uint8_t *
                 step = load_fields(f->sub, to, p + n, store);
                 if (!step)
                     return 0;
-            } else if (f->type == STATE_TIMER) {
+            } else if (f->type == STATE_VALUE) {
                 step = 8;
-                if (store) {
-                    uint64_t when = load64(p + n);
-                    if (when == TICK_NEVER)
-                        timer_cancel(to);
-                    else
-                        timer_set(to, when);
-                }
+                if (store)
+                    f->value->set(to, load64(p + n));
             } else if (f->type == STATE_BOOL) {
                 step = 1;
                 if (store)
@@ -200,8 +194,8 @@ static uint64_t scalar(const struct state_field *f, const void *p)
 {
     if (f->type == STATE_BOOL)
         return *(const bool *)p;
-    if (f->type == STATE_TIMER)
-        return ((const struct timer *)p)->when;
+    if (f->type == STATE_VALUE)
+        return f->value->get(p);
     return load_n(p, (unsigned)f->size);
 }
 
@@ -232,7 +226,7 @@ static void print_fields(const struct state_desc *d, const void *obj, const char
             print_bytes(field_at(fd, obj, 0), fd->size, f);
         } else if (fd->type == STATE_BUFFER) {
             print_bytes(buffer_ptr(fd, obj), buffer_len(fd, obj), f);
-        } else if (fd->type == STATE_TIMER && scalar(fd, field_at(fd, obj, 0)) == TICK_NEVER) {
+        } else if (fd->type == STATE_VALUE && scalar(fd, field_at(fd, obj, 0)) == fd->value->none) {
             fprintf(f, "off\n");
         } else {
             for (size_t i = 0; i < fd->count; i++)

@@ -1,11 +1,11 @@
-/* state.h - device state described as data: one table serves `info`, snapshots and comparison.
+/* state.h - state described as data: one table serves `info`, snapshots and comparison.
  *
- * A device lists the members that make up its architectural state. Derived members are not
+ * An object lists the members that make up its architectural state. Derived members are not
  * listed: post_load recomputes them. The serialised form is little-endian and versioned.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#ifndef HW_STATE_H
-#define HW_STATE_H
+#ifndef CPU_STATE_H
+#define CPU_STATE_H
 
 #include "cpu/base.h"
 
@@ -19,8 +19,15 @@ enum state_type {
     STATE_BOOL,
     STATE_BYTES,  /* a byte array inside the object */
     STATE_BUFFER, /* a pointer member to bytes; a size_t member holds the length */
-    STATE_TIMER,  /* a struct timer: saved as its deadline, armed again on load */
+    STATE_VALUE,  /* a member that `value` reads as a number and sets from one: a timer's deadline */
     STATE_STRUCT, /* count structs of `size` bytes described by `sub` */
+};
+
+/* How a member that is more than its bytes is read and set; `none`: printed as "off". */
+struct state_value {
+    uint64_t (*get)(const void *member);
+    void (*set)(void *member, uint64_t v);
+    uint64_t none;
 };
 
 struct state_field {
@@ -31,6 +38,7 @@ struct state_field {
     size_t count; /* elements */
     const struct state_desc *sub; /* STATE_STRUCT */
     size_t len_offset;            /* STATE_BUFFER: where its size_t length is */
+    const struct state_value *value; /* STATE_VALUE */
 };
 
 struct state_desc {
@@ -71,9 +79,9 @@ struct state_desc {
     {.name = #m, .type = STATE_BUFFER, .offset = offsetof(s, m), .count = 1,                   \
      .size = STATE_CHECKED(1, STATE_SIZEOF(s, len) == sizeof(size_t)),                         \
      .len_offset = offsetof(s, len)}
-#define FIELD_TIMER(s, m)                                                                      \
-    {.name = #m, .type = STATE_TIMER, .offset = offsetof(s, m), .size = STATE_SIZEOF(s, m),    \
-     .count = 1}
+#define FIELD_VALUE(s, m, ops)                                                                 \
+    {.name = #m, .type = STATE_VALUE, .offset = offsetof(s, m), .size = STATE_SIZEOF(s, m),    \
+     .count = 1, .value = (ops)}
 /* One nested struct, or an array of them, with its own descriptor. */
 #define FIELD_STRUCT(s, m, desc)                                                               \
     {.name = #m, .type = STATE_STRUCT, .offset = offsetof(s, m), .size = STATE_SIZEOF(s, m),   \

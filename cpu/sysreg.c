@@ -2,7 +2,7 @@
  * follows from it (SDM 3A 2.5, 3B 17.2, SDM 4).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 /* --- control registers --- */
 

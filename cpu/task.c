@@ -5,7 +5,7 @@
  * or #SS and its own CS:EIP.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 /* Offsets in a TSS: SDM 3A figures 7-2 and 7-10. */
 enum { TSS16_SIZE = 44, TSS32_SIZE = 104 };

@@ -1,7 +1,7 @@
 /* disas.c - the disassembler people see (Capstone).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "ui/disas.h"
+#include "debug/disas.h"
 
 #include <capstone/capstone.h>
 #include <stdio.h>

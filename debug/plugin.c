@@ -1,10 +1,10 @@
 /* plugin.c - loading plug-ins and what they may ask.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "ui/plugin.h"
+#include "debug/plugin.h"
 
 #include "cpu/callout.h"
-#include "ui/callgate-plugin.h"
+#include "debug/callgate-plugin.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -9,7 +9,7 @@
 
 #include "hw/clock.h"
 #include "hw/irq.h"
-#include "hw/state.h"
+#include "cpu/state.h"
 
 struct bus;
 struct device;

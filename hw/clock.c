@@ -267,3 +267,18 @@ void timer_destroy(struct timer *t)
     t->clock->timers--;
     t->clock = NULL;
 }
+
+static uint64_t timer_get(const void *member)
+{
+    return ((const struct timer *)member)->when;
+}
+
+static void timer_put(void *member, uint64_t when)
+{
+    if (when == TICK_NEVER)
+        timer_cancel(member);
+    else
+        timer_set(member, when);
+}
+
+const struct state_value timer_state_value = { timer_get, timer_put, TICK_NEVER };

@@ -10,6 +10,7 @@
 #ifndef HW_CLOCK_H
 #define HW_CLOCK_H
 
+#include "cpu/state.h"
 #include "hw/hosttime.h"
 
 #define TICKS_PER_SEC 1000000000ull
@@ -97,6 +98,10 @@ static inline bool timer_pending(const struct timer *t)
 {
     return t->index != 0;
 }
+
+/* A timer as a member of described state: saved as its deadline, armed again on load. */
+extern const struct state_value timer_state_value;
+#define FIELD_TIMER(s, m) FIELD_VALUE(s, m, &timer_state_value)
 
 /* a * b / c without overflow in between: ticks to device clocks and back. */
 static inline uint64_t muldiv64(uint64_t a, uint64_t b, uint64_t c)

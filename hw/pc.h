@@ -110,7 +110,7 @@ int pc_key_event(struct pc *pc, const char *name, bool down);
  * left, 1 right, 2 middle. */
 void pc_mouse_event(struct pc *pc, int dx, int dy, int dz, unsigned buttons);
 
-/* The graphics card (hw/vga.h), or NULL. */
+/* The graphics card (hw/display/vga.h), or NULL. */
 struct vga *pc_vga(struct pc *pc);
 /* The text screen as lines of UTF-8. -1 in a graphics mode, or without a graphics card. */
 int pc_screen_text(struct pc *pc, FILE *f);

@@ -10,7 +10,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "lockstep/lockstep_int.h"
 
-#include "cpu/fpu.h"
+#include "cpu/fpu/fpu.h"
 
 #include <stdarg.h>
 

@@ -1,13 +1,13 @@
 /* mmu.c - the slow path of every memory access, and the upkeep of the software TLB.
  *
- * The fast path is in cpu/interp_int.h: a TLB entry whose tag matches. An access comes here when no
+ * The fast path is in cpu/interp/interp_int.h: a TLB entry whose tag matches. An access comes here when no
  * entry allows it. An entry is filled only with what needs no further care: plain memory, no code on
  * the page for writes, dirty bit already set for writes, no data breakpoint in the page.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "mmu/mmu_int.h"
 
-#include "cpu/block.h"
+#include "cpu/interp/block.h"
 #include "cpu/callout.h"
 #include "cpu/sys.h"
 #include "mmu/hostmap.h"

@@ -3,7 +3,7 @@
  * fw_cfg holds a work block (boot information, list of the kernel's pieces, wanted video mode) with
  * its address, and the pieces one behind the other. The BIOS is asked first, for the memory map and
  * a video mode, then the kernel is loaded, perhaps over the BIOS's data; the CPU goes to protected
- * mode and to the entry (Multiboot specification 0.6.96, 3.2 and 3.3). hw/multiboot.h describes the
+ * mode and to the entry (Multiboot specification 0.6.96, 3.2 and 3.3). hw/boot/multiboot.h describes the
  * block.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */

@@ -20,10 +20,11 @@ arrow cpu 'cpu/'
 arrow mmu 'mmu/|cpu/'
 arrow bt 'bt/|mmu/|cpu/'
 arrow lockstep 'lockstep/|mmu/|cpu/'
-arrow hw 'hw/|cpu/(base|log)\.(h|def)"'
-arrow ui 'ui/|bt/|lockstep/|hw/|mmu/|cpu/'
+arrow hw 'hw/|cpu/(base|log|state)\.(h|def)"'
+arrow debug 'debug/|hw/|lockstep/|bt/|mmu/|cpu/'
+arrow ui 'ui/|debug/|bt/|lockstep/|hw/|mmu/|cpu/'
 
-for h in $(find cpu mmu bt lockstep hw ui -name '*.h'); do
+for h in $(find cpu mmu bt lockstep hw debug ui -name '*.h'); do
     if out=$(${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -I. -Wall -Wextra -Werror -x c -fsyntax-only "$h" 2>&1); then
         :
     else
@@ -36,7 +37,7 @@ done
 # the other compiler: no warning, and no error
 if command -v clang >/dev/null; then
     sdl=$(pkg-config --cflags sdl2 capstone libseccomp libffi check)
-    out=$(find cpu mmu bt lockstep hw ui tests/unit -name '*.c' | xargs -P 2 -n 8 clang -std=gnu11 -D_GNU_SOURCE -I. $sdl \
+    out=$(find cpu mmu bt lockstep hw debug ui tests/unit -name '*.c' | xargs -P 2 -n 8 clang -std=gnu11 -D_GNU_SOURCE -I. $sdl \
         -DCALLGATE_VERSION='"x"' -DDATADIR='"x"' -DROM_DIR='"x"' -Wall -Wextra -Werror -fsyntax-only 2>&1 |
         grep -E 'error|warning' | head -n 3)
     if [ -z "$out" ]; then
@@ -49,7 +50,7 @@ else
     echo "skip - clang has nothing to say: clang is not installed"
 fi
 
-long=$(find cpu mmu bt lockstep hw ui roms tests -name '*.[chS]' -o -name '*.py' -o -name '*.def' | xargs wc -l |
+long=$(find cpu mmu bt lockstep hw debug ui roms tests -name '*.[chS]' -o -name '*.py' -o -name '*.def' | xargs wc -l |
     awk '$1 > 1000 && $2 != "total" { print $2 " (" $1 ")" }')
 if [ -z "$long" ]; then
     echo "ok - no file is longer than 1000 lines"

@@ -6,14 +6,14 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "ui/machine.h"
 
-#include "cpu/fpu.h"
-#include "hw/multiboot.h"
+#include "cpu/fpu/fpu.h"
+#include "hw/boot/multiboot.h"
 #include "lockstep/lockstep.h"
 #include "ui/confine.h"
-#include "ui/disas.h"
+#include "debug/disas.h"
 #include "ui/files.h"
 #include "ui/roms.h"
-#include "ui/plugin.h"
+#include "debug/plugin.h"
 #include "ui/sdl.h"
 #include "ui/signals.h"
 

@@ -4,11 +4,11 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "ui/machine.h"
 
-#include "cpu/insn.h"
+#include "cpu/isa/insn.h"
 #include "hw/hostfile.h"
-#include "hw/vga.h"
+#include "hw/display/vga.h"
 #include "ui/confine.h"
-#include "ui/disas.h"
+#include "debug/disas.h"
 #include "ui/keys.h"
 
 #include <errno.h>

@@ -10,7 +10,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "ui/sdl.h"
 
-#include "hw/vga.h"
+#include "hw/display/vga.h"
 
 #include <SDL.h>
 #include <errno.h>

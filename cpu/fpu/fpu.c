@@ -2,7 +2,7 @@
  * operand pointers.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/fpu_int.h"
+#include "cpu/fpu/fpu_int.h"
 
 void x87_init(struct cpu *c)
 {

@@ -4,9 +4,9 @@
 #ifndef CPU_FPU_INT_H
 #define CPU_FPU_INT_H
 
-#include "cpu/fpu.h"
-#include "cpu/interp_int.h"
-#include "cpu/softfloat.h"
+#include "cpu/fpu/fpu.h"
+#include "cpu/interp/interp_int.h"
+#include "cpu/fpu/softfloat.h"
 
 /* Execute some things with the host's own floating-point instructions, where the result is that of
  * our arithmetic or, for the transcendentals, better. -DPORTABLE_FPU turns it off. */

@@ -7,7 +7,7 @@
 #ifndef CPU_FPU_SIMD_H
 #define CPU_FPU_SIMD_H
 
-#include "cpu/fpu_int.h"
+#include "cpu/fpu/fpu_int.h"
 
 #define XMM(n) (c->fpu.xmm[n])
 #define MM(n)  (c->fpu.r[n].m)

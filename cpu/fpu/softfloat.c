@@ -7,7 +7,7 @@
  * whenever the result is tiny.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/softfloat.h"
+#include "cpu/fpu/softfloat.h"
 
 typedef unsigned __int128 u128;
 

@@ -2,7 +2,7 @@
  * control, partial remainders, scaling, packed BCD.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/softfloat.h"
+#include "cpu/fpu/softfloat.h"
 
 typedef unsigned __int128 u128;
 

@@ -7,7 +7,7 @@
  * (real FPUs are within one); the exceptions and special cases are those of the SDM.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/fpu_int.h"
+#include "cpu/fpu/fpu_int.h"
 
 enum { F2XM1 = 0xf0, FYL2X, FPTAN, FPATAN, FYL2XP1 = 0xf9, FSINCOS = 0xfb, FSIN = 0xfe, FCOS };
 

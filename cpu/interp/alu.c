@@ -1,7 +1,7 @@
 /* interp_alu.c - ADD OR ADC SBB AND SUB XOR CMP TEST INC DEC NOT NEG, every size and form.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 /* Each operation as an expression on (a, b), flags set on the way. */
 #define DEF_OPS(bits)                                                                        \

@@ -1,7 +1,7 @@
 /* block.c - building, finding and dropping blocks of decoded instructions (see block.h).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/block.h"
+#include "cpu/interp/block.h"
 
 #include "cpu/callout.h"
 

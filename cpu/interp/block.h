@@ -12,7 +12,7 @@
 #ifndef CPU_BLOCK_H
 #define CPU_BLOCK_H
 
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 #define BLOCK_MAX   32u
 #define BLOCK_HASH_BITS 15

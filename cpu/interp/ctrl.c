@@ -2,7 +2,7 @@
  * branch itself (SDM 2A, JMP). A conditional branch that is not taken does not end the block.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 #define CHECK_TARGET(t)                                                                      \
     do {                                                                                     \

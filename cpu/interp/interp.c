@@ -2,9 +2,9 @@
  * reference for every other engine, which may use its parts (interp.h).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/interp.h"
+#include "cpu/interp/interp.h"
 
-#include "cpu/block.h"
+#include "cpu/interp/block.h"
 #include "cpu/exception.h"
 
 #include <errno.h>

@@ -15,7 +15,7 @@
 
 #include "cpu/cpu.h"
 #include "cpu/flags.h"
-#include "cpu/insn.h"
+#include "cpu/isa/insn.h"
 #include "cpu/sys.h"
 
 /* Stands for "no instruction": c->cur between instructions. */

@@ -4,7 +4,7 @@
  * registers it writes (SDM 1 9.5); neither before its memory operand has been read or written.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/fpu_simd.h"
+#include "cpu/fpu/simd.h"
 
 #define APPLY(name, v)                                 \
     do {                                               \

@@ -2,7 +2,7 @@
  * exchanges CMPXCHG XADD CMPXCHG8B, and the one-byte flag instructions.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 #define SET3(name, r, m)                                                                     \
     HSET(name) = { .fn = { { r##8, r##16, r##32 }, { m##8, m##16, m##32 } } };

@@ -4,7 +4,7 @@
  * set SF and PF from the low half of the product and clear ZF and AF; DIV leaves all unchanged.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 /* Operand fetch for one-operand forms. */
 #define GET_R(bits) REG##bits(i->rm)

@@ -4,7 +4,7 @@
  * today's Intel CPUs: OF is what a count of 1 gives, whatever the count is; AF is cleared by shifts.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 #define DEF_SHIFT_OPS(bits)                                                                  \
     /* the top bit of v, and whether it is not the next */                                   \

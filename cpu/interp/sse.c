@@ -2,7 +2,7 @@
  * integers, MXCSR, cache hints. Floating-point arithmetic is in interp_sse_fp.c.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/fpu_simd.h"
+#include "cpu/fpu/simd.h"
 
 static void check_alignment(struct cpu *c, const struct insn *i, bool aligned)
 {

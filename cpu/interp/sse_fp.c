@@ -6,7 +6,7 @@
  * MXCSR, which takes the flags up by itself.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/fpu_simd.h"
+#include "cpu/fpu/simd.h"
 
 #if HOST_FPU
 typedef float hostv __attribute__((vector_size(16), may_alias));

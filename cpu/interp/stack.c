@@ -1,7 +1,7 @@
 /* interp_stack.c - PUSH POP PUSHA POPA ENTER LEAVE, and PUSHF POPF with their mode rules.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 /* PUSH and POP of registers with a flat 32-bit stack; anything else is the general handler's. */
 #define FLAT_PUSH(name, value)                                                               \

@@ -5,7 +5,7 @@
  * at once. Between runs it can be interrupted: it then leaves the block with EIP on itself.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 static inline uint32_t count_get(const struct cpu *c, const struct insn *i)
 {

@@ -2,7 +2,7 @@
  * instructions a translator calls out for. Each handler checks privilege, then calls sys.h.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 #define NEED_CPL0                                                                            \
     do {                                                                                     \

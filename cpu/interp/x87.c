@@ -7,7 +7,7 @@
  * memory (SDM 1 8.5).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/fpu_int.h"
+#include "cpu/fpu/fpu_int.h"
 
 enum { X_ADD, X_MUL, X_COM, X_COMP, X_SUB, X_SUBR, X_DIV, X_DIVR };
 

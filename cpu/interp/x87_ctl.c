@@ -2,7 +2,7 @@
  * (FSAVE, FXSAVE), stack bookkeeping, WAIT.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/fpu_int.h"
+#include "cpu/fpu/fpu_int.h"
 
 /* Bits of the control word that exist; bit 6 reads as one. */
 #define CW_MASK 0x1f7fu

@@ -4,25 +4,25 @@
  * Everything but the choice of row follows from the row's operand letters.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/insn.h"
+#include "cpu/isa/insn.h"
 
 #define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs) \
     extern const struct hset h_##hs;
-#include "cpu/insn.def"
+#include "cpu/isa/insn.def"
 #undef INSN
 
 #define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs)            \
     { MAP_##map, op, PFX_##pfx, mrm, mn, { OP_##o1, OP_##o2, OP_##o3 }, FEAT_##ft,          \
       MODES_##md, PRIV_##pv, u, d, n, CLS_##cls, at, &h_##hs, #hs },
 const struct insn_row insn_rows[] = {
-#include "cpu/insn.def"
+#include "cpu/isa/insn.def"
 };
 #undef INSN
 const unsigned insn_row_count = ARRAY_SIZE(insn_rows);
 
 const struct opnd_info opnd_info[OP_COUNT] = {
 #define OPND(name, where, rsize, msize) { #name, W_##where, rsize, msize },
-#include "cpu/opnd.def"
+#include "cpu/isa/opnd.def"
 #undef OPND
 };
 

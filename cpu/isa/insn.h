@@ -143,7 +143,7 @@ enum insn_class {
 
 enum opnd_kind {
 #define OPND(name, where, rsize, msize) OP_##name,
-#include "cpu/opnd.def"
+#include "cpu/isa/opnd.def"
 #undef OPND
     OP_COUNT
 };

@@ -53,7 +53,7 @@ static const struct {
     uint8_t reg, bit;
 } feature_bits[] = {
 #define FEATURE(name, leaf, reg, bit) { leaf, REG_##reg, bit },
-#include "cpu/feature.def"
+#include "cpu/isa/feature.def"
 #undef FEATURE
 };
 

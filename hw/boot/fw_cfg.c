@@ -5,7 +5,7 @@
  * (QEMU docs/specs/fw_cfg). NOT modelled: writes through the data port (dropped, as there).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/fw_cfg.h"
+#include "hw/boot/fw_cfg.h"
 
 #include <stdlib.h>
 

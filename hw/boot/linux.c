@@ -2,7 +2,7 @@
  * where guest code must run. See linux.h. Works for bzImage and for old zImage kernels.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/linux.h"
+#include "hw/boot/linux.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -13,7 +13,7 @@
 #ifndef HW_LINUX_H
 #define HW_LINUX_H
 
-#include "hw/fw_cfg.h"
+#include "hw/boot/fw_cfg.h"
 
 struct linux_boot {
     const void *kernel; /* the buffers must live as long as the machine */

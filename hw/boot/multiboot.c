@@ -6,7 +6,7 @@
  * NOT modelled: symbol tables, drives, APM, the protected mode interface of VBE.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/multiboot.h"
+#include "hw/boot/multiboot.h"
 
 #include "hw/hostread.h"
 

@@ -23,7 +23,7 @@
 #ifndef HW_MULTIBOOT_H
 #define HW_MULTIBOOT_H
 
-#include "hw/fw_cfg.h"
+#include "hw/boot/fw_cfg.h"
 
 struct multiboot_boot {
     const void *kernel;

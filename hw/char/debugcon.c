@@ -3,7 +3,7 @@
  * Bytes written go to a chardev; reads give E9h, which says that it is there.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/debugcon.h"
+#include "hw/char/debugcon.h"
 
 #include "hw/char/chardev.h"
 

@@ -8,7 +8,7 @@
  * waits outside until the guest looks for it (listens). DMA mode (RXRDY, TXRDY) only stores.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/i16550.h"
+#include "hw/char/i16550.h"
 
 #include "hw/char/chardev.h"
 

@@ -3,7 +3,7 @@
  * Ports 501h-504h unless told otherwise. Reads give 0.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/debugexit.h"
+#include "hw/core/debugexit.h"
 
 static uint32_t debugexit_read(void *opaque, uint16_t port, unsigned size)
 {

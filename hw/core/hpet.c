@@ -10,9 +10,9 @@
  * date when it is looked at. Periodic ticks that come late are made up for (ticks.h).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/hpet.h"
+#include "hw/core/hpet.h"
 
-#include "hw/ticks.h"
+#include "hw/core/ticks.h"
 
 #define REG_CAP     0x000
 #define REG_CONFIG  0x010

@@ -6,7 +6,7 @@
  * much it moves at once. Memory to memory works on controller 0 by software request.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/i8237.h"
+#include "hw/core/i8237.h"
 
 #define CMD_MEM_TO_MEM 0x01
 #define CMD_HOLD_ADDR  0x02

@@ -9,9 +9,9 @@
  * Those of modes 2 and 3 that come late or not at all are made up for (ticks.h).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/i8254.h"
+#include "hw/core/i8254.h"
 
-#include "hw/ticks.h"
+#include "hw/core/ticks.h"
 
 #define RW_LATCH 0
 #define RW_LSB   1

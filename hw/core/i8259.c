@@ -7,7 +7,7 @@
  * cascade input follows the slave's output; a slave that withdraws gives no spurious IRQ.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/i8259.h"
+#include "hw/core/i8259.h"
 
 #define ICW1_IC4  0x01
 #define ICW1_SNGL 0x02

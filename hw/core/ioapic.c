@@ -5,7 +5,7 @@
  * entries. An edge on a masked pin is lost, as in the chip.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/ioapic.h"
+#include "hw/core/ioapic.h"
 
 #define IOREGSEL 0x00
 #define IOWIN    0x10

@@ -4,7 +4,7 @@
 #ifndef HW_IOAPIC_H
 #define HW_IOAPIC_H
 
-#include "hw/lapic.h"
+#include "hw/core/lapic.h"
 
 #define IOAPIC_BASE 0xfec00000u
 #define IOAPIC_PINS 24

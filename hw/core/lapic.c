@@ -7,9 +7,9 @@
  * TSC deadline, thermal and performance events (their vectors only store), arbitration.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/lapic.h"
+#include "hw/core/lapic.h"
 
-#include "hw/ticks.h"
+#include "hw/core/ticks.h"
 
 #define REG_ID    0x02
 #define REG_VER   0x03

@@ -12,11 +12,11 @@
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE 1
-#include "hw/mc146818.h"
+#include "hw/core/mc146818.h"
 
 #include <time.h>
 
-#include "hw/ticks.h"
+#include "hw/core/ticks.h"
 
 enum {
     RTC_SECONDS, RTC_SECONDS_ALARM, RTC_MINUTES, RTC_MINUTES_ALARM, RTC_HOURS, RTC_HOURS_ALARM,

@@ -3,7 +3,7 @@
  * NOT modelled: the security lock, the watchdog and the disk lamp (bits read back as written).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/port92.h"
+#include "hw/core/port92.h"
 
 #define P92_RESET 0x01
 #define P92_A20   0x02

@@ -1,7 +1,7 @@
 /* ticks.c - ticks owed to the guest. See ticks.h.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/ticks.h"
+#include "hw/core/ticks.h"
 
 #define FASTER      4
 #define MIN_SPACING 200000ull                /* ns: a fast timer is caught up with no faster */

@@ -13,7 +13,7 @@
 
 #include "hw/clock.h"
 #include "hw/irq.h"
-#include "hw/state.h"
+#include "cpu/state.h"
 
 /* Part of a device's state: FIELD_STRUCT(..., &ticks_state). */
 struct ticks {

@@ -7,7 +7,7 @@
  * session and track, the ECC of raw sectors (zeroes), mechanical times.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/ide_int.h"
+#include "hw/disk/ide_int.h"
 
 #define SENSE_NONE            0
 #define SENSE_NOT_READY       2

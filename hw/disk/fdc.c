@@ -10,7 +10,7 @@
  * threshold, implied CRC errors. FORMAT TRACK fills the sectors; it cannot change the geometry.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/fdc.h"
+#include "hw/disk/fdc.h"
 
 #define DOR_NRESET  0x04
 #define DOR_DMAGATE 0x08

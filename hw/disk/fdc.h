@@ -5,7 +5,7 @@
 #define HW_FDC_H
 
 #include "hw/block/block.h"
-#include "hw/i8237.h"
+#include "hw/core/i8237.h"
 
 struct fdc;
 

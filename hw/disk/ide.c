@@ -9,7 +9,7 @@
  * do on behalf of an absent partner; an empty channel reads as 0 too.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/ide_int.h"
+#include "hw/disk/ide_int.h"
 
 #define CTL_NIEN 0x02
 #define CTL_SRST 0x04

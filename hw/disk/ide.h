@@ -5,7 +5,7 @@
 #define HW_IDE_H
 
 #include "hw/block/block.h"
-#include "hw/pci.h"
+#include "hw/pci/pci.h"
 
 struct ide;
 

@@ -6,7 +6,7 @@
  * legacy ports (they are always there). A region may cross 64 KiB.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/ide_int.h"
+#include "hw/disk/ide_int.h"
 
 #define BM_START 0x01
 #define BM_READ  0x08 /* device to memory */

@@ -9,7 +9,7 @@
 #ifndef HW_IDE_INT_H
 #define HW_IDE_INT_H
 
-#include "hw/ide.h"
+#include "hw/disk/ide.h"
 
 #define ST_ERR  0x01
 #define ST_DRQ  0x08

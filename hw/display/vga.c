@@ -8,7 +8,7 @@
  * data can tell).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/vga_int.h"
+#include "hw/display/vga_int.h"
 
 #define SR_MAP_MASK   2
 #define SR_MEM_MODE   4

@@ -4,7 +4,7 @@
 #ifndef HW_VGA_H
 #define HW_VGA_H
 
-#include "hw/pci.h"
+#include "hw/pci/pci.h"
 
 struct vga;
 

@@ -5,7 +5,7 @@
  * drawn once, so mode 13h is 320 x 200.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/vga_int.h"
+#include "hw/display/vga_int.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #ifndef HW_VGA_INT_H
 #define HW_VGA_INT_H
 
-#include "hw/vga.h"
+#include "hw/display/vga.h"
 
 #define VRAM_SIZE (16u << 20)
 #define PLANE_MASK (VRAM_SIZE / 4 - 1)

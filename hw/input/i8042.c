@@ -8,7 +8,7 @@
  * handlers that read port 60h twice for one interrupt must get the same byte twice.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/i8042.h"
+#include "hw/input/i8042.h"
 
 #define ST_OBF 0x01
 #define ST_SYS 0x04

@@ -4,7 +4,7 @@
 #ifndef HW_I8042_H
 #define HW_I8042_H
 
-#include "hw/ps2.h"
+#include "hw/input/ps2.h"
 
 struct i8042;
 

@@ -7,7 +7,7 @@
  * default (all keys are typematic with make and break until the guest changes them).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/ps2.h"
+#include "hw/input/ps2.h"
 
 #include <errno.h>
 

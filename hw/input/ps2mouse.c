@@ -6,7 +6,7 @@
  * reads them, motion in between accumulates), the resolution as a scale.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/ps2.h"
+#include "hw/input/ps2.h"
 
 #define ACK    0xfa
 #define RESEND 0xfe

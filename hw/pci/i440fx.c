@@ -5,7 +5,7 @@
  * arbiter (bytes that store), SMRAM visible only in SMM.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/i440fx.h"
+#include "hw/pci/i440fx.h"
 
 #define PAM0  0x59
 #define SMRAM 0x72

@@ -4,7 +4,7 @@
 #ifndef HW_I440FX_H
 #define HW_I440FX_H
 
-#include "hw/pci.h"
+#include "hw/pci/pci.h"
 
 struct i440fx;
 

@@ -4,7 +4,7 @@
  * NOT modelled: other buses, special cycles, 64-bit BARs, parity and abort status bits, MSI.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/pci.h"
+#include "hw/pci/pci.h"
 
 #define CONFIG_ENABLE 0x80000000u
 

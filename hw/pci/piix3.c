@@ -6,7 +6,7 @@
  * NOT modelled: X-bus chip selects, DMA type F, APM trap registers (bytes that store).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/piix3.h"
+#include "hw/pci/piix3.h"
 
 #define PIRQRC 0x60
 #define PIRQ_OFF 0x80

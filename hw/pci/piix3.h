@@ -4,7 +4,7 @@
 #ifndef HW_PIIX3_H
 #define HW_PIIX3_H
 
-#include "hw/pci.h"
+#include "hw/pci/pci.h"
 
 struct piix3;
 

@@ -8,7 +8,7 @@
  * NOT modelled: SMM itself, S3 and S4 (the guest goes on at once), device monitors, throttling.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/piix4pm.h"
+#include "hw/pci/piix4pm.h"
 
 #define PM_TIMER_HZ 3579545u
 #define PM1_STS 0x00

@@ -4,7 +4,7 @@
 #ifndef HW_PIIX4PM_H
 #define HW_PIIX4PM_H
 
-#include "hw/pci.h"
+#include "hw/pci/pci.h"
 
 struct piix4pm;
 

@@ -8,7 +8,7 @@
 #include "hw/block/block.h"
 #include "hw/char/chardev.h"
 #include "hw/pc.h"
-#include "hw/vga.h"
+#include "hw/display/vga.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -4,8 +4,8 @@
  * Input: a byte of settings, a byte of length of the command line, the command line, the file.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/linux.h"
-#include "hw/multiboot.h"
+#include "hw/boot/linux.h"
+#include "hw/boot/multiboot.h"
 
 #include <stdlib.h>
 

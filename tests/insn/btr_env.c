@@ -3,7 +3,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "btr.h"
 
-#include "cpu/fpu_int.h"
+#include "cpu/fpu/fpu_int.h"
 #include "cpu/sys.h"
 
 #include <stdlib.h>

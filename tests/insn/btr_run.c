@@ -11,8 +11,8 @@
 
 #include "cpu/exception.h"
 #include "cpu/flags.h"
-#include "cpu/fpu_int.h"
-#include "cpu/interp.h"
+#include "cpu/fpu/fpu_int.h"
+#include "cpu/interp/interp.h"
 #include "cpu/sys.h"
 
 #include <signal.h>

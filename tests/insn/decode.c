@@ -10,7 +10,7 @@
  * Also prints which rows of the instruction table were reached; one that never is fails the test.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "cpu/insn.h"
+#include "cpu/isa/insn.h"
 
 #include <capstone/capstone.h>
 #include <stdio.h>

@@ -14,7 +14,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "guest.h"
 
-#include "cpu/fpu_int.h"
+#include "cpu/fpu/fpu_int.h"
 
 #include <cpuid.h>
 #include <setjmp.h>

@@ -3,7 +3,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "guest.h"
 
-#include "cpu/interp_int.h"
+#include "cpu/interp/interp_int.h"
 
 #include <cpuid.h>
 

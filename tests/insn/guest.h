@@ -5,7 +5,7 @@
 #ifndef TESTS_INSN_GUEST_H
 #define TESTS_INSN_GUEST_H
 
-#include "cpu/insn.h"
+#include "cpu/isa/insn.h"
 
 /* Descriptor tables and TSS, readable by the system only. */
 #define GUEST_SYS_LA   0xff000000u

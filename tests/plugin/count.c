@@ -2,7 +2,7 @@
  * by its argument. COUNT_WHAT: the events, by initial.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "ui/callgate-plugin.h"
+#include "debug/callgate-plugin.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE 1
 #include "hw/hostfile.h"
-#include "ui/callgate-plugin.h"
+#include "debug/callgate-plugin.h"
 
 #include <errno.h>
 #include <fcntl.h>

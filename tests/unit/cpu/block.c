@@ -3,8 +3,8 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "tests/unit/unit.h"
 
-#include "cpu/block.h"
-#include "cpu/interp.h"
+#include "cpu/interp/block.h"
+#include "cpu/interp/interp.h"
 #include "mmu/mmu.h"
 
 #include <check.h>

@@ -3,8 +3,8 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "tests/unit/unit.h"
 
-#include "hw/hpet.h"
-#include "hw/ioapic.h"
+#include "hw/core/hpet.h"
+#include "hw/core/ioapic.h"
 
 #define US 1000ull
 #define MS 1000000ull
