@@ -11,13 +11,13 @@
 
 #include <time.h>
 
-#define NEED_FIRST  2
-#define NEED_MAX    128
-#define NEED_SUPER  20000u /* callouts (TLB misses, mostly) before supervisor code gets its window */
-#define COST_MAX    120u /* mappings taken away or mapped again per tick: about 0.5 ms of 4 */
-#define SITE_LIMIT  24u
-#define SWEEP_MS    4u
-#define LEVEL_MAX   8    /* 1024 ticks: some seconds */
+#define NEED_FIRST 2
+#define NEED_MAX   128
+#define NEED_SUPER 20000u /* callouts (TLB misses, mostly) before supervisor code gets its window */
+#define COST_MAX   120u   /* mappings taken away or mapped again per tick: about 0.5 ms of 4 */
+#define SITE_LIMIT 24u
+#define SWEEP_MS   4u
+#define LEVEL_MAX  8 /* 1024 ticks: some seconds */
 
 static void retry_sites(struct bt *bt);
 
@@ -53,16 +53,10 @@ static struct aspace *find(struct bt *bt, const struct cpu *c)
 }
 
 /* Whether supervisor code may use the global window at all. */
-static bool global_possible(const struct cpu *c)
-{
-    return !(c->cr0 & CR0_PG) || (c->cr4 & CR4_PGE);
-}
+static bool global_possible(const struct cpu *c) { return !(c->cr0 & CR0_PG) || (c->cr4 & CR4_PGE); }
 
 /* The paging mode, never 0: a kernel without global pages is left alone until it changes. */
-static uint32_t mode(const struct cpu *c)
-{
-    return (c->cr0 & CR0_PG) | (c->cr4 & (CR4_PAE | CR4_PGE)) | 1;
-}
+static uint32_t mode(const struct cpu *c) { return (c->cr0 & CR0_PG) | (c->cr4 & (CR4_PAE | CR4_PGE)) | 1; }
 
 /* The window of this address space for user or supervisor code, if that has earned one. */
 static struct window *local(struct bt *bt, enum window_kind kind)
@@ -162,10 +156,7 @@ static struct site *site(const struct bt *bt, gpa_t pa)
     return (struct site *)&bt->site[(pa * 0x9e3779b97f4a7c15ull) >> 48];
 }
 
-bool adapt_is_checked(const struct bt *bt, gpa_t pa)
-{
-    return site(bt, pa)->count >= SITE_LIMIT;
-}
+bool adapt_is_checked(const struct bt *bt, gpa_t pa) { return site(bt, pa)->count >= SITE_LIMIT; }
 
 void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight)
 {
@@ -186,10 +177,7 @@ void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight)
     tcache_kill(bt->c, tb->block);
 }
 
-bool adapt_is_wrapping(const struct bt *bt, gpa_t pa)
-{
-    return site(bt, pa)->wraps;
-}
+bool adapt_is_wrapping(const struct bt *bt, gpa_t pa) { return site(bt, pa)->wraps; }
 
 void adapt_wraps(struct bt *bt, struct tb *tb, unsigned k)
 {

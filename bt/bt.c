@@ -19,10 +19,7 @@
 #include <unistd.h>
 
 /* Another thread, or a device, wants the CPU to stop at the next block. */
-static void kick(struct cpu *c)
-{
-    atomic_store_explicit(&c->native.safepoint, NULL, memory_order_release);
-}
+static void kick(struct cpu *c) { atomic_store_explicit(&c->native.safepoint, NULL, memory_order_release); }
 
 /* What translated code of the current context finds in registers: R12, R13, GS.base. */
 static void set_context(struct bt *bt)
@@ -51,8 +48,8 @@ static void set_context(struct bt *bt)
 
 static bool ctx_matches(const struct ctx *x, const struct cpu *c, bool direct)
 {
-    return x->key == c->fetch_key && x->cs_base == c->seg[SEG_CS].base &&
-           x->cs_limit == c->seg[SEG_CS].limit && x->direct == direct;
+    return x->key == c->fetch_key && x->cs_base == c->seg[SEG_CS].base && x->cs_limit == c->seg[SEG_CS].limit &&
+           x->direct == direct;
 }
 
 /* Another selector for the same segment: an x87 instruction before had the old one. */
@@ -69,8 +66,8 @@ static void note_cs(struct bt *bt, struct ctx *x)
 static void find_ctx(struct bt *bt)
 {
     struct cpu *c = bt->c;
-    bool direct = c->fetch_key & FETCH_USER ? bt->user_window && c->tlb == &c->tlbs[TLB_USER]
-                                            : bt->super_window != NULL;
+    bool direct =
+        c->fetch_key & FETCH_USER ? bt->user_window && c->tlb == &c->tlbs[TLB_USER] : bt->super_window != NULL;
     unsigned h;
     unsigned n;
 
@@ -79,16 +76,18 @@ static void find_ctx(struct bt *bt)
         return;
     }
     for (;;) {
-        h = (c->seg[SEG_CS].base >> 4 ^ c->seg[SEG_CS].limit >> 8 ^ c->fetch_key * 7 ^ direct * 3) %
-            CTX_MAX;
+        h = (c->seg[SEG_CS].base >> 4 ^ c->seg[SEG_CS].limit >> 8 ^ c->fetch_key * 7 ^ direct * 3) % CTX_MAX;
         for (n = 0; n < CTX_MAX; n++) {
             struct ctx *x = &bt->ctx[(h + n) % CTX_MAX];
 
             if (!x->used) {
                 if (bt->ctx_count >= CTX_MAX * 3 / 4)
                     break;
-                *x = (struct ctx){ .key = c->fetch_key, .cs = c->seg[SEG_CS].sel, .cs_base = c->seg[SEG_CS].base,
-                                   .cs_limit = c->seg[SEG_CS].limit, .direct = direct };
+                *x = (struct ctx){ .key = c->fetch_key,
+                                   .cs = c->seg[SEG_CS].sel,
+                                   .cs_base = c->seg[SEG_CS].base,
+                                   .cs_limit = c->seg[SEG_CS].limit,
+                                   .direct = direct };
                 if (table_create(x)) {
                     BUG_ON(!bt->ctx_count);
                     break;
@@ -399,16 +398,10 @@ static enum exit_reason run(struct cpu *c)
 
 /* --- the engine --- */
 
-static void on_blocks_flushed(struct cpu *c)
-{
-    tcache_flush(bt_of(c));
-}
+static void on_blocks_flushed(struct cpu *c) { tcache_flush(bt_of(c)); }
 
 /* Flags are left alone with BMI2's PEXT, PDEP, SHRX and RORX, and saved with LAHF. */
-static bool available(void)
-{
-    return __builtin_cpu_supports("bmi2");
-}
+static bool available(void) { return __builtin_cpu_supports("bmi2"); }
 
 static int create(struct cpu *c, const char *options)
 {
@@ -434,8 +427,10 @@ static int create(struct cpu *c, const char *options)
     if (!rc) {
         rc = tcache_create(bt);
         if (rc)
-            fprintf(stderr, "callgate: no memory or address space for the translator: %s; give it more (ulimit -v), "
-                    "or use -accel interp\n", strerror(-rc));
+            fprintf(stderr,
+                    "callgate: no memory or address space for the translator: %s; give it more (ulimit -v), "
+                    "or use -accel interp\n",
+                    strerror(-rc));
     }
     budget_create(bt);
     if (!rc && bt->opt.perfmap)

@@ -29,26 +29,26 @@
 #include <stddef.h>
 
 /* Values in R11 on leaving the cache: why. */
-#define LEAVE_PLAIN  0u          /* c->eip is set */
-#define LEAVE_STEP   1u          /* c->eip is set; interpret one instruction first */
-#define LEAVE_CALLOUT 2u         /* the same, and the flags are in their lazy form already */
-#define LEAVE_EXIT   0x80000000u /* | exit number: a branch that is not linked */
-#define LEAVE_PAGE   0x40000000u /* | tb number: its page is not known to be there */
+#define LEAVE_PLAIN   0u          /* c->eip is set */
+#define LEAVE_STEP    1u          /* c->eip is set; interpret one instruction first */
+#define LEAVE_CALLOUT 2u          /* the same, and the flags are in their lazy form already */
+#define LEAVE_EXIT    0x80000000u /* | exit number: a branch that is not linked */
+#define LEAVE_PAGE    0x40000000u /* | tb number: its page is not known to be there */
 
 /* Everything a translation depends on besides its code's bytes. */
 struct ctx {
-    uint32_t key;       /* FETCH_* */
+    uint32_t key; /* FETCH_* */
     uint32_t cs_base;
     uint32_t cs_limit;
-    uint16_t cs;        /* the selector when this was entered last */
-    bool direct;        /* memory operands go through the window */
+    uint16_t cs; /* the selector when this was entered last */
+    bool direct; /* memory operands go through the window */
     bool used;
-    uint32_t *table;    /* by EIP: offset of a translation's `check`, 0: none (table.c) */
-    uint8_t *opened;    /* bits: pieces of the table that may be touched */
+    uint32_t *table; /* by EIP: offset of a translation's `check`, 0: none (table.c) */
+    uint8_t *opened; /* bits: pieces of the table that may be touched */
     uint32_t pieces;
-    int mappings;       /* of the host, at most */
+    int mappings; /* of the host, at most */
 };
-#define CTX_MAX 512
+#define CTX_MAX      512
 #define TB_HASH_BITS 16
 
 struct exit_link {
@@ -59,7 +59,7 @@ struct exit_link {
     uint32_t linked_to; /* tb number or NO_TB */
     uint32_t next;      /* in the list of the tb it is linked to */
 };
-#define NO_TB 0xffffffffu
+#define NO_TB   0xffffffffu
 #define NO_EXIT 0xffffffffu
 
 /* What must be put right when the host faults inside an instruction. */
@@ -67,21 +67,21 @@ enum { FIX_NONE, FIX_RSI, FIX_MMX, FIX_STRING, FIX_REP, FIX_REP_FLAGS };
 
 struct tb {
     struct block *block;
-    struct tb *next; /* of the same block */
-    uint32_t hash_next;   /* tb number + 1 */
+    struct tb *next;    /* of the same block */
+    uint32_t hash_next; /* tb number + 1 */
     struct ctx *ctx;
-    struct insn *insns;   /* copies with fn = op_stop, one more at the end */
+    struct insn *insns; /* copies with fn = op_stop, one more at the end */
     insn_fn *fns;
-    uint16_t *start;      /* [n + 1]: offset of each instruction's code; the last: of the cold part */
-    uint8_t *fix;         /* [n]: FIX_* */
-    uint32_t *hits;       /* [n]: callouts and faults, for the report */
+    uint16_t *start; /* [n + 1]: offset of each instruction's code; the last: of the cold part */
+    uint8_t *fix;    /* [n]: FIX_* */
+    uint32_t *hits;  /* [n]: callouts and faults, for the report */
     uint32_t eip;
-    uint32_t code;        /* offset of `check` in the cache */
-    uint32_t entry;       /* offset of `entry` */
-    uint32_t loop;        /* the same for jumps from itself */
+    uint32_t code;  /* offset of `check` in the cache */
+    uint32_t entry; /* offset of `entry` */
+    uint32_t loop;  /* the same for jumps from itself */
     uint32_t size;
-    uint32_t cookie[2];   /* of its page, and of the second page of a straddling one (or 0) */
-    uint32_t incoming;    /* first exit linked to it */
+    uint32_t cookie[2]; /* of its page, and of the second page of a straddling one (or 0) */
+    uint32_t incoming;  /* first exit linked to it */
     uint32_t first_exit;
     uint16_t exits;
     uint8_t n;
@@ -106,18 +106,18 @@ struct aspace {
         uint16_t need; /* so many make it worth a window */
         bool direct;
         struct window *window;
-    } level[2];        /* of user code, and of supervisor code if there is no global window */
+    } level[2]; /* of user code, and of supervisor code if there is no global window */
 };
 #define ASPACE_SIZE 256u
-#define SITE_SIZE 65536u
+#define SITE_SIZE   65536u
 #define CHECKED_MAX 4096u
 
 /* An instruction (by hash of its physical address) whose memory operand was trouble. */
 struct site {
     uint8_t count;
-    uint8_t level;   /* how often it was made checked: it stays so for 4 << level ticks */
-    uint16_t until;  /* tick at which it is tried the direct way again */
-    bool wraps;      /* base and displacement add up to more than 32 bits */
+    uint8_t level;  /* how often it was made checked: it stays so for 4 << level ticks */
+    uint16_t until; /* tick at which it is tried the direct way again */
+    bool wraps;     /* base and displacement add up to more than 32 bits */
 };
 
 struct bt_options {
@@ -151,26 +151,28 @@ struct bt {
     struct vpage *vpage;
     uint32_t vpage_count;
     uint32_t vpage_hash[4096];
-    uint32_t fetch_gen;    /* the itlb is for these generations */
+    uint32_t fetch_gen; /* the itlb is for these generations */
     uint32_t flush_gen, global_gen, invlpg_count;
-    bool super_local;      /* itlb_super knows pages that do not survive a CR3 load */
-    uint8_t *meta;         /* per-tb arrays */
+    bool super_local; /* itlb_super knows pages that do not survive a CR3 load */
+    uint8_t *meta;    /* per-tb arrays */
     size_t meta_used;
-    bool fell;             /* op_stop was reached */
-    bool flags_native;     /* during a callout: the flags are in native.flags only */
+    bool fell;         /* op_stop was reached */
+    bool flags_native; /* during a callout: the flags are in native.flags only */
     /* adaptation (adapt.c) */
     struct aspace aspace[ASPACE_SIZE];
-    struct aspace *as;     /* of the current CR3; NULL: look it up */
+    struct aspace *as;            /* of the current CR3; NULL: look it up */
     struct window *user_window;   /* of the current CR3; NULL: user code takes the checked way too */
     struct window *super_window;  /* the same for supervisor code: the global one, or that of CR3 */
     struct window *global_window; /* NULL: none, or it would be of no use */
-    uint64_t swept;        /* ms: when code pages were last looked through */
-    uint32_t no_global;    /* paging mode in which the global window was of no use */
+    uint64_t swept;               /* ms: when code pages were last looked through */
+    uint32_t no_global;           /* paging mode in which the global window was of no use */
     uint64_t gs_base;
-    bool fsgsbase;         /* WRGSBASE may be used */
+    bool fsgsbase; /* WRGSBASE may be used */
     struct site site[SITE_SIZE];
     uint32_t tick;
-    struct { uint32_t tb, due; } checked_tb[CHECKED_MAX]; /* translations with such instructions */
+    struct {
+        uint32_t tb, due;
+    } checked_tb[CHECKED_MAX]; /* translations with such instructions */
     unsigned checked_count;
     uint64_t promotions, demotions, sites_checked, window_faults;
     uint32_t recent[RECENT]; /* EIP of the last entries into the cache */
@@ -182,10 +184,10 @@ struct bt {
     uint64_t callouts_by_row[1024];
 };
 
-#define META_BYTES (256ull << 20)
-#define TB_MAX (1u << 20)
-#define EXIT_MAX (1u << 21)
-#define VPAGE_MAX (1u << 20)
+#define META_BYTES  (256ull << 20)
+#define TB_MAX      (1u << 20)
+#define EXIT_MAX    (1u << 21)
+#define VPAGE_MAX   (1u << 20)
 #define TABLE_BYTES (1ull << 34)
 #define TABLE_PIECE (64u << 10)
 

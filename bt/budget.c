@@ -7,11 +7,11 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
 
-#define MEMORY_BASE (128ull << 20)
-#define WINDOWS_PART 4 /* a quarter of it may go with windows, */
+#define MEMORY_BASE    (128ull << 20)
+#define WINDOWS_PART   4 /* a quarter of it may go with windows, */
 #define TABLES_EIGHTHS 3 /* and so many eighths with tables */
 /* A piece, and the host's page tables for one that stands alone. */
-#define PIECE_MEMORY (TABLE_PIECE + 8192u)
+#define PIECE_MEMORY   (TABLE_PIECE + 8192u)
 
 static uint64_t beside_code(const struct bt *bt)
 {
@@ -36,15 +36,11 @@ struct bt_memory bt_memory(const struct bt *bt)
 
 void budget_create(struct bt *bt)
 {
-    bt->memory_max = bt->opt.memory_mb ? (uint64_t)bt->opt.memory_mb << 20
-                                       : mmu_ram_size(bt->c) / 4 + MEMORY_BASE;
+    bt->memory_max = bt->opt.memory_mb ? (uint64_t)bt->opt.memory_mb << 20 : mmu_ram_size(bt->c) / 4 + MEMORY_BASE;
     windows_set_memory(bt->c, bt->memory_max / WINDOWS_PART);
 }
 
-uint32_t budget_pieces(const struct bt *bt)
-{
-    return (uint32_t)(bt->memory_max / 8 * TABLES_EIGHTHS / PIECE_MEMORY);
-}
+uint32_t budget_pieces(const struct bt *bt) { return (uint32_t)(bt->memory_max / 8 * TABLES_EIGHTHS / PIECE_MEMORY); }
 
 bool budget_exceeded(struct bt *bt)
 {

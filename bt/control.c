@@ -17,7 +17,9 @@ static void emit_indirect(struct tr *t)
         emit_count(t, t->k + 1);
     e_load64(e, R9, R15, CPU_OFF(native.table));
     e_load_sib(e, 0, R9, R9, R8, 2, 0);
-    e8(e, 0x45); e8(e, 0x8d); e8(e, 0x89);              /* lea r9d, [r9 + cache] */
+    e8(e, 0x45);
+    e8(e, 0x8d);
+    e8(e, 0x89); /* lea r9d, [r9 + cache] */
     e32(e, (uint32_t)(uintptr_t)bt->rx);
     e_jmp_reg(e, R9);
     t->ended = true;
@@ -39,10 +41,7 @@ static void add_sp(struct tr *t, int32_t n, unsigned scratch)
 void stack_add(struct tr *t, int32_t n) { add_sp(t, n, R8); }
 void stack_add_keep_r8(struct tr *t, int32_t n) { add_sp(t, n, R9); }
 
-static unsigned osize(const struct tr *t)
-{
-    return t->i->flags & IF_O32 ? 4 : 2;
-}
+static unsigned osize(const struct tr *t) { return t->i->flags & IF_O32 ? 4 : 2; }
 
 static void push_reg(struct tr *t, unsigned reg)
 {
@@ -203,9 +202,7 @@ bool trans_stack(struct tr *t)
     }
     switch (op) {
     case 0x68:
-    case 0x6a:
-        push_imm(t, t->i->imm);
-        return true;
+    case 0x6a: push_imm(t, t->i->imm); return true;
     case 0xff:
         if (!(t->i->flags & IF_MEM)) {
             push_reg(t, t->i->rm);
@@ -230,4 +227,3 @@ bool trans_stack(struct tr *t)
     }
     return false;
 }
-

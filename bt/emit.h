@@ -16,8 +16,16 @@ struct emit {
 };
 
 static inline void e8(struct emit *e, unsigned v) { *e->p++ = (uint8_t)v; }
-static inline void e16(struct emit *e, unsigned v) { store16(e->p, (uint16_t)v); e->p += 2; }
-static inline void e32(struct emit *e, uint32_t v) { store32(e->p, v); e->p += 4; }
+static inline void e16(struct emit *e, unsigned v)
+{
+    store16(e->p, (uint16_t)v);
+    e->p += 2;
+}
+static inline void e32(struct emit *e, uint32_t v)
+{
+    store32(e->p, v);
+    e->p += 4;
+}
 static inline void e_bytes(struct emit *e, const void *p, unsigned n)
 {
     memcpy(e->p, p, n);
@@ -53,8 +61,8 @@ static inline void e_modrm_disp(struct emit *e, unsigned reg, unsigned base, int
 }
 
 /* ModRM and SIB for [base + index << scale + disp]. */
-static inline void e_modrm_sib(struct emit *e, unsigned reg, unsigned base, unsigned index,
-                               unsigned scale, int32_t disp)
+static inline void e_modrm_sib(struct emit *e, unsigned reg, unsigned base, unsigned index, unsigned scale,
+                               int32_t disp)
 {
     unsigned mod = disp == 0 && (base & 7) != 5 ? 0 : disp == (int8_t)disp ? 1 : 2;
 
@@ -67,8 +75,7 @@ static inline void e_modrm_sib(struct emit *e, unsigned reg, unsigned base, unsi
 }
 
 /* op reg, [base + disp], one opcode byte. */
-static inline void e_op_mem(struct emit *e, unsigned w, unsigned op, unsigned reg, unsigned base,
-                            int32_t disp)
+static inline void e_op_mem(struct emit *e, unsigned w, unsigned op, unsigned reg, unsigned base, int32_t disp)
 {
     e_rex(e, w, reg, 0, base);
     e8(e, op);
@@ -82,16 +89,16 @@ static inline void e_op_mem(struct emit *e, unsigned w, unsigned op, unsigned re
 #define e_lea64(e, reg, base, disp)   e_op_mem(e, REX_W, 0x8d, reg, base, disp)
 
 /* reg = base + index << scale + disp, 32 or (w) 64 bits. */
-static inline void e_lea_sib(struct emit *e, unsigned w, unsigned reg, unsigned base,
-                             unsigned index, unsigned scale, int32_t disp)
+static inline void e_lea_sib(struct emit *e, unsigned w, unsigned reg, unsigned base, unsigned index, unsigned scale,
+                             int32_t disp)
 {
     e_rex(e, w, reg, index, base);
     e8(e, 0x8d);
     e_modrm_sib(e, reg, base, index, scale, disp);
 }
 
-static inline void e_load_sib(struct emit *e, unsigned w, unsigned reg, unsigned base,
-                              unsigned index, unsigned scale, int32_t disp)
+static inline void e_load_sib(struct emit *e, unsigned w, unsigned reg, unsigned base, unsigned index, unsigned scale,
+                              int32_t disp)
 {
     e_rex(e, w, reg, index, base);
     e8(e, 0x8b);
@@ -137,8 +144,8 @@ static inline void e_movzx16(struct emit *e, unsigned dst, unsigned src)
 }
 
 /* Three-operand VEX instructions of map 2 and 3 on general registers. pp: 0 none, 1 66, 2 F3, 3 F2. */
-static inline void e_vex(struct emit *e, unsigned map, unsigned pp, unsigned w, unsigned op,
-                         unsigned reg, unsigned vvvv, unsigned rm)
+static inline void e_vex(struct emit *e, unsigned map, unsigned pp, unsigned w, unsigned op, unsigned reg,
+                         unsigned vvvv, unsigned rm)
 {
     e8(e, 0xc4);
     e8(e, (reg < 8) << 7 | 1 << 6 | (rm < 8) << 5 | map);
@@ -147,9 +154,9 @@ static inline void e_vex(struct emit *e, unsigned map, unsigned pp, unsigned w, 
     e8(e, 0xc0 | (reg & 7) << 3 | (rm & 7));
 }
 /* dst = bits of src that mask selects, packed */
-#define e_pext32(e, dst, src, mask) e_vex(e, 2, 2, 0, 0xf5, dst, src, mask)
+#define e_pext32(e, dst, src, mask)   e_vex(e, 2, 2, 0, 0xf5, dst, src, mask)
 /* dst = low bits of src deposited where mask selects */
-#define e_pdep32(e, dst, src, mask) e_vex(e, 2, 3, 0, 0xf5, dst, src, mask)
+#define e_pdep32(e, dst, src, mask)   e_vex(e, 2, 3, 0, 0xf5, dst, src, mask)
 /* dst = src >> count */
 #define e_shrx(e, w, dst, src, count) e_vex(e, 2, 3, w, 0xf7, dst, count, src)
 static inline void e_rorx32(struct emit *e, unsigned dst, unsigned src, unsigned n)
@@ -172,10 +179,7 @@ static inline uint8_t *e_jcc32(struct emit *e, unsigned cc)
     e32(e, 0);
     return e->p - 4;
 }
-static inline void e_patch32(uint8_t *at, const uint8_t *target)
-{
-    store32(at, (uint32_t)(target - (at + 4)));
-}
+static inline void e_patch32(uint8_t *at, const uint8_t *target) { store32(at, (uint32_t)(target - (at + 4))); }
 static inline uint8_t *e_jrcxz8(struct emit *e)
 {
     e8(e, 0xe3);

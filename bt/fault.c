@@ -20,8 +20,7 @@ static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };
 
 static void save_registers(struct cpu *c, const greg_t *g)
 {
-    static const int order[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX,
-                                  REG_RSP, REG_RBP, REG_RSI, REG_RDI };
+    static const int order[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI };
     uint32_t f = (uint32_t)g[REG_EFL];
     unsigned n;
 
@@ -48,17 +47,10 @@ static bool fill(struct bt *bt, struct tb *tb, unsigned k, const siginfo_t *info
     bt->window_faults++;
     tb->hits[k] += 40; /* a signal costs as much as so many callouts */
     switch (window_fill(bt->c, w, (gla_t)(at - base), g[REG_ERR] & 2)) {
-    case WINDOW_OK:
-        return true;
-    case WINDOW_AGAIN:
-        adapt_site(bt, tb, k, TROUBLE_AGAIN);
-        return true;
-    case WINDOW_FAULT:
-        adapt_site(bt, tb, k, TROUBLE_FAULT);
-        return false;
-    default:
-        adapt_site(bt, tb, k, TROUBLE_SLOW);
-        return false;
+    case WINDOW_OK: return true;
+    case WINDOW_AGAIN: adapt_site(bt, tb, k, TROUBLE_AGAIN); return true;
+    case WINDOW_FAULT: adapt_site(bt, tb, k, TROUBLE_FAULT); return false;
+    default: adapt_site(bt, tb, k, TROUBLE_SLOW); return false;
     }
 }
 
@@ -95,8 +87,7 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, mcontext_t *m)
     if (!tb)
         return false;
     off = (uint32_t)(pc - (uintptr_t)bt->rx) - tb->code;
-    if (sig == SIGSEGV && g[REG_TRAPNO] == 14 &&
-        (uintptr_t)info->si_addr - (uintptr_t)tb->ctx->table < TABLE_BYTES) {
+    if (sig == SIGSEGV && g[REG_TRAPNO] == 14 && (uintptr_t)info->si_addr - (uintptr_t)tb->ctx->table < TABLE_BYTES) {
         g[REG_RIP] = (greg_t)(uintptr_t)bt->rx; /* a piece in which nothing stands: not found (table.c) */
         table_missed(bt, tb->ctx, (uint32_t)g[REG_R8]);
         return true;

@@ -212,14 +212,10 @@ static int treatment(const struct tr *t)
 
 bool fpu_comes_first(const struct tr *t)
 {
-    return (t->row->cls == CLS_FPU || t->row->cls == CLS_SIMD) && t->bt->opt.native_fpu &&
-           treatment(t) == FPU_COPY;
+    return (t->row->cls == CLS_FPU || t->row->cls == CLS_SIMD) && t->bt->opt.native_fpu && treatment(t) == FPU_COPY;
 }
 
-void fpu_gate_here(struct tr *t)
-{
-    gate(t, uses_xmm(t));
-}
+void fpu_gate_here(struct tr *t) { gate(t, uses_xmm(t)); }
 
 static bool uses_mmx(const struct tr *t)
 {
@@ -246,11 +242,8 @@ static void keep_top(struct tr *t)
 bool trans_fpu(struct tr *t)
 {
     switch (treatment(t)) {
-    case FPU_CALL:
-        t->mmx_ran = false;
-        return false;
-    case FPU_HINT:
-        return true;
+    case FPU_CALL: t->mmx_ran = false; return false;
+    case FPU_HINT: return true;
     case FPU_FENCE:
         /* Fences run whatever the state is, so they say nothing about it. ModRM.rm means nothing;
          * in its usual form everybody can read them. */

@@ -61,8 +61,7 @@ static void seg_check(struct tr *t, unsigned seg, bool write)
     /* limit - 1 - offset is negative if outside */
     e_mov(e, REX_W, R9, R8);
     e_not(e, REX_W, R9);
-    e_load64(e, R10, R15,
-             at + (int32_t)(write ? offsetof(struct seg, wlim) : offsetof(struct seg, rlim)));
+    e_load64(e, R10, R15, at + (int32_t)(write ? offsetof(struct seg, wlim) : offsetof(struct seg, rlim)));
     e_lea_sib(e, REX_W, R9, R9, R10, 0, 0);
     e_mov_imm32(e, R10, 63);
     e_mov(e, REX_W, R11, RCX);
@@ -84,8 +83,7 @@ static void probe(struct tr *t, bool write, unsigned size)
 
     e_pext32(e, R9, R8, R13);
     e_lea_sib(e, 0, R9, R9, R9, 0, 0);
-    e_load_sib(e, 0, R10, R14, R9, 3,
-               set + (int32_t)offsetof(struct tlb_entry, tag));
+    e_load_sib(e, 0, R10, R14, R9, 3, set + (int32_t)offsetof(struct tlb_entry, tag));
     e_not(e, 0, R10);
     e_mov(e, REX_W, R11, RCX);
     e_lea_sib(e, 0, RCX, R8, R10, 0, (int32_t)size); /* last byte - tag */
@@ -145,8 +143,7 @@ enum mem_kind mem_prepare_r8(struct tr *t, unsigned seg, bool write, unsigned si
     return MEM_HOST;
 }
 
-enum mem_kind mem_prepare_stack(struct tr *t, unsigned reg, int32_t disp, bool write,
-                                unsigned size)
+enum mem_kind mem_prepare_stack(struct tr *t, unsigned reg, int32_t disp, bool write, unsigned size)
 {
     if (t->x->direct && !t->checked_now && (t->x->key & FETCH_FLAT)) {
         t->wbase = reg;
@@ -193,8 +190,7 @@ static void raw_modrm(struct tr *t, unsigned reg)
     }
 }
 
-void mem_op(struct tr *t, enum mem_kind m, unsigned p66, unsigned pmand, bool map2, unsigned op,
-            unsigned reg)
+void mem_op(struct tr *t, enum mem_kind m, unsigned p66, unsigned pmand, bool map2, unsigned op, unsigned reg)
 {
     struct emit *e = &t->e;
 

@@ -26,8 +26,8 @@ static int fail(const char *item, size_t len)
 {
     unsigned n;
 
-    fprintf(stderr, "callgate: -accel bt: '%.*s' is unknown; use cache=MIB (4..1024), memory=MIB (32..65536), heat=N", (int)len,
-            item);
+    fprintf(stderr, "callgate: -accel bt: '%.*s' is unknown; use cache=MIB (4..1024), memory=MIB (32..65536), heat=N",
+            (int)len, item);
     for (n = 0; n < ARRAY_SIZE(switches); n++)
         fprintf(stderr, ", %s=on|off", switches[n].name);
     fprintf(stderr, "\n");

@@ -6,10 +6,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-static void line(FILE *f, const char *what, uint64_t v)
-{
-    fprintf(f, "%-28s %llu\n", what, (unsigned long long)v);
-}
+static void line(FILE *f, const char *what, uint64_t v) { fprintf(f, "%-28s %llu\n", what, (unsigned long long)v); }
 
 static void memory(const struct bt *bt, FILE *f)
 {
@@ -76,7 +73,10 @@ static void windows(struct cpu *c, FILE *f)
 static void why_slow(const struct bt *bt, FILE *f)
 {
     enum { TOP = 12 };
-    struct { const struct tb *tb; unsigned k; } top[TOP] = { { NULL, 0 } };
+    struct {
+        const struct tb *tb;
+        unsigned k;
+    } top[TOP] = { { NULL, 0 } };
     uint32_t n;
     unsigned k;
     unsigned m;
@@ -96,8 +96,7 @@ static void why_slow(const struct bt *bt, FILE *f)
     fprintf(f, "why slow: instructions called out for or faulting most, in callouts\n");
     for (m = 0; m < TOP && top[m].tb; m++)
         fprintf(f, "  %08x %-10s %-7s %-7s %12u\n", top[m].tb->eip + top[m].tb->insns[top[m].k].off,
-                insn_rows[top[m].tb->insns[top[m].k].row].mnemonic,
-                top[m].tb->ctx->key & FETCH_USER ? "user" : "super",
+                insn_rows[top[m].tb->insns[top[m].k].row].mnemonic, top[m].tb->ctx->key & FETCH_USER ? "user" : "super",
                 top[m].tb->ctx->direct ? "direct" : "checked", top[m].tb->hits[top[m].k]);
 }
 
@@ -147,8 +146,8 @@ int perfmap_open(struct bt *bt)
 void perfmap_add(struct bt *bt, const struct tb *tb)
 {
     if (bt->perfmap)
-        fprintf(bt->perfmap, "%lx %x guest_%08x_%s\n", (unsigned long)(uintptr_t)(bt->rx + tb->code),
-                tb->size, tb->eip, tb->ctx->key & FETCH_USER ? "user" : "super");
+        fprintf(bt->perfmap, "%lx %x guest_%08x_%s\n", (unsigned long)(uintptr_t)(bt->rx + tb->code), tb->size, tb->eip,
+                tb->ctx->key & FETCH_USER ? "user" : "super");
 }
 
 void bt_stats(struct cpu *c, FILE *f)
@@ -161,8 +160,7 @@ void bt_stats(struct cpu *c, FILE *f)
     line(f, "blocks translated", bt->translated);
     line(f, "  guest instructions", bt->translated_insns);
     line(f, "  bytes of host code", bt->translated_bytes);
-    line(f, "  ns per guest instruction",
-         bt->translated_insns ? bt->translate_ns / bt->translated_insns : 0);
+    line(f, "  ns per guest instruction", bt->translated_insns ? bt->translate_ns / bt->translated_insns : 0);
     line(f, "blocks verified", bt->verified);
     line(f, "translations dropped", bt->killed);
     line(f, "cache flushes", bt->flushes);

@@ -75,8 +75,10 @@ static void emit_keep_flags(struct tr *t)
     struct emit *e = &t->e;
 
     e_mov(e, REX_W, R11, EAX);
-    e8(e, 0x9f);                                   /* lahf */
-    e8(e, 0x0f); e8(e, 0x90); e8(e, 0xc0);         /* seto al */
+    e8(e, 0x9f); /* lahf */
+    e8(e, 0x0f);
+    e8(e, 0x90);
+    e8(e, 0xc0); /* seto al */
     e_store32(e, EAX, R15, CPU_OFF(native.tmp));
     e_mov(e, REX_W, EAX, R11);
 }

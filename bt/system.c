@@ -8,8 +8,9 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/translate.h"
 
-#define FIXED_BITS (EFLAGS_TF | EFLAGS_DF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM | EFLAGS_AC | \
-                    EFLAGS_VIF | EFLAGS_VIP | EFLAGS_ID)
+#define FIXED_BITS                                                                                                   \
+    (EFLAGS_TF | EFLAGS_DF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM | EFLAGS_AC | EFLAGS_VIF | EFLAGS_VIP | \
+     EFLAGS_ID)
 
 /* Leave unless ECX is 0; the guest's ECX is in R11 and comes back. */
 static void need_zero(struct tr *t)
@@ -61,12 +62,20 @@ static bool trans_pushf(struct tr *t)
     if (((t->x->key & FETCH_USER) && !(t->x->key & FETCH_FLAT)) || !(t->i->flags & IF_O32))
         return false;
     e_mov(e, REX_W, R11, EAX);
-    e8(e, 0x9f);                                   /* lahf */
-    e8(e, 0x0f); e8(e, 0x90); e8(e, 0xc0);         /* seto al */
+    e8(e, 0x9f); /* lahf */
+    e8(e, 0x0f);
+    e8(e, 0x90);
+    e8(e, 0xc0); /* seto al */
     e_rorx32(e, R9, EAX, 8);
-    e8(e, 0x45); e8(e, 0x0f); e8(e, 0xb6); e8(e, 0xc9); /* movzx r9d, r9b: SF..CF and bit 1 */
-    e8(e, 0x44); e8(e, 0x0f); e8(e, 0xb6); e8(e, 0xd0); /* movzx r10d, al: OF */
-    e_rorx32(e, R10, R10, 21);                     /* bit 11 */
+    e8(e, 0x45);
+    e8(e, 0x0f);
+    e8(e, 0xb6);
+    e8(e, 0xc9); /* movzx r9d, r9b: SF..CF and bit 1 */
+    e8(e, 0x44);
+    e8(e, 0x0f);
+    e8(e, 0xb6);
+    e8(e, 0xd0);               /* movzx r10d, al: OF */
+    e_rorx32(e, R10, R10, 21); /* bit 11 */
     e_lea_sib(e, 0, R9, R9, R10, 0, -2);
     e_mov(e, REX_W, EAX, R11);
     e_load32(e, R10, R15, CPU_OFF(eflags));
@@ -105,13 +114,17 @@ static bool trans_popf(struct tr *t)
     stack_add_keep_r8(t, 4);
     /* AH = SF..CF, AL = OF */
     e_mov(e, REX_W, R11, EAX);
-    e8(e, 0x45); e8(e, 0x0f); e8(e, 0xb6); e8(e, 0xc8); /* movzx r9d, r8b */
+    e8(e, 0x45);
+    e8(e, 0x0f);
+    e8(e, 0xb6);
+    e8(e, 0xc8); /* movzx r9d, r8b */
     e_rorx32(e, EAX, R9, 24);
     e_mov_imm32(e, R10, EFLAGS_OF);
     e_pext32(e, R10, R8, R10);
     e_lea_sib(e, 0, EAX, EAX, R10, 0, 0);
-    e8(e, 0x04); e8(e, 0x7f);                      /* add al, 7fh */
-    e8(e, 0x9e);                                   /* sahf */
+    e8(e, 0x04);
+    e8(e, 0x7f); /* add al, 7fh */
+    e8(e, 0x9e); /* sahf */
     e_mov(e, REX_W, EAX, R11);
     return true;
 }
@@ -161,7 +174,7 @@ static bool trans_sti(struct tr *t)
     struct emit *e = &t->e;
 
     if ((t->x->key & FETCH_USER) || t->bt->opt.icount)
-        return false; /* exact runs keep the interrupt shadow */
+        return false;   /* exact runs keep the interrupt shadow */
     need_cpl0(t, true); /* with nothing waiting, the instruction after needs no protection */
     eflags_without(t, EFLAGS_IF);
     e_lea32(e, R9, R9, EFLAGS_IF);
@@ -179,28 +192,21 @@ bool trans_system(struct tr *t)
         return false;
     }
     switch (op) {
-    case 0xfc:
-        clear_bit(t, EFLAGS_DF);
-        return true;
+    case 0xfc: clear_bit(t, EFLAGS_DF); return true;
     case 0xfa:
         if (t->x->key & FETCH_USER)
             return false;
         need_cpl0(t, false);
         clear_bit(t, EFLAGS_IF);
         return true;
-    case 0xfb:
-        return trans_sti(t);
-    case 0x9c:
-        return trans_pushf(t);
-    case 0x9d:
-        return trans_popf(t);
-    case 0x8c:
-        return trans_mov_from_seg(t);
+    case 0xfb: return trans_sti(t);
+    case 0x9c: return trans_pushf(t);
+    case 0x9d: return trans_popf(t);
+    case 0x8c: return trans_mov_from_seg(t);
     case 0x06:
     case 0x0e:
     case 0x16:
-    case 0x1e:
-        return trans_push_seg(t, op >> 3);
+    case 0x1e: return trans_push_seg(t, op >> 3);
     }
     return false;
 }

@@ -16,9 +16,9 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#define TABLE_PIECES      (TABLE_BYTES / TABLE_PIECE)
-#define EXTRA_BYTES (TABLE_PIECES / 8) /* behind the table: bits, which pieces are open */
-#define GUARD       (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+#define TABLE_PIECES (TABLE_BYTES / TABLE_PIECE)
+#define EXTRA_BYTES  (TABLE_PIECES / 8) /* behind the table: bits, which pieces are open */
+#define GUARD        (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
 int table_create(struct ctx *x)
 {

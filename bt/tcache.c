@@ -46,7 +46,7 @@ int tcache_create(struct bt *bt)
     bt->vpage = hostmap_reserve(VPAGE_MAX * sizeof *bt->vpage, false);
     if (!bt->tb || !bt->exit || !bt->meta || !bt->vpage)
         return -ENOMEM;
-    bt->vpage_count = 1;          /* cookie 0 is none */
+    bt->vpage_count = 1; /* cookie 0 is none */
     return 0;
 }
 
@@ -163,10 +163,7 @@ uint32_t tcache_cookie(struct bt *bt, gpa_t page, gla_t la)
     return n;
 }
 
-static void patch(struct bt *bt, uint32_t at, uint32_t target)
-{
-    e_patch32(bt->rw + at, bt->rw + target);
-}
+static void patch(struct bt *bt, uint32_t at, uint32_t target) { e_patch32(bt->rw + at, bt->rw + target); }
 
 static void unlink_exit(struct bt *bt, uint32_t n)
 {

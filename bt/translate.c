@@ -27,8 +27,8 @@ static void parse_raw(struct tr *t, const uint8_t *p)
     const uint8_t *end = p + i->len;
     unsigned kind = t->row->modrm >> 8;
 
-    while (*p == 0x66 || *p == 0x67 || *p == 0xf0 || *p == 0xf2 || *p == 0xf3 || *p == 0x26 ||
-           *p == 0x2e || *p == 0x36 || *p == 0x3e || *p == 0x64 || *p == 0x65)
+    while (*p == 0x66 || *p == 0x67 || *p == 0xf0 || *p == 0xf2 || *p == 0xf3 || *p == 0x26 || *p == 0x2e ||
+           *p == 0x36 || *p == 0x3e || *p == 0x64 || *p == 0x65)
         p++;
     if (*p == 0x0f)
         p++;
@@ -60,10 +60,7 @@ static void parse_raw(struct tr *t, const uint8_t *p)
     t->raw.imm_len = end - p;
 }
 
-static uint32_t offset_of(const struct tr *t, const uint8_t *rw)
-{
-    return rw - t->bt->rw;
-}
+static uint32_t offset_of(const struct tr *t, const uint8_t *rw) { return rw - t->bt->rw; }
 
 void emit_callout(struct tr *t)
 {
@@ -113,8 +110,7 @@ static void emit_head(struct tr *t)
         gla_t page = ((t->x->cs_base + t->eip) & PAGE_MASK) + n * PAGE_SIZE;
 
         e_mov(e, REX_W, R11, RCX);
-        e_load32(e, RCX, R15,
-                 (int32_t)((char *)itlb_slot(t->bt->c, t->x->key, page) - (char *)t->bt->c));
+        e_load32(e, RCX, R15, (int32_t)((char *)itlb_slot(t->bt->c, t->x->key, page) - (char *)t->bt->c));
         e_lea32(e, RCX, RCX, -(int32_t)tb->cookie[n]);
         ok = e_jrcxz8(e);
         e_mov(e, REX_W, RCX, R11);
@@ -161,9 +157,9 @@ static bool trans_ident(struct tr *t)
         if (op >= 0xc8 && op <= 0xcf && !(i->flags & IF_O32))
             return false; /* undefined */
         if (op >= 0x18 && op <= 0x1f)
-            return true;  /* NOP with an operand */
+            return true; /* NOP with an operand */
     } else if (t->checked_now && (op == 0xf6 || op == 0xf7) && (*t->raw.modrm >> 3 & 7) >= 6) {
-        return false;     /* a division that has raised #DE often: a signal each time */
+        return false; /* a division that has raised #DE often: a signal each time */
     } else if (op == 0x8d) {
         mem_ea_r8(t);
         if (i->flags & IF_O32) {
@@ -183,9 +179,10 @@ static bool trans_ident(struct tr *t)
  * instructions every CPU clears AF. */
 static bool flags_vary(const struct tr *t)
 {
-    return t->row->undef && t->row->undef != FL_A ? true
-           : t->row->undef && strcmp(t->row->mnemonic, "and") && strcmp(t->row->mnemonic, "or") &&
-                 strcmp(t->row->mnemonic, "xor") && strcmp(t->row->mnemonic, "test");
+    return t->row->undef && t->row->undef != FL_A
+               ? true
+               : t->row->undef && strcmp(t->row->mnemonic, "and") && strcmp(t->row->mnemonic, "or") &&
+                     strcmp(t->row->mnemonic, "xor") && strcmp(t->row->mnemonic, "test");
 }
 
 static bool trans_one(struct tr *t)
@@ -195,12 +192,25 @@ static bool trans_one(struct tr *t)
     if (callout_wanted(t->bt->c, CALLOUT_INSN) || (!t->k && callout_wanted(t->bt->c, CALLOUT_BLOCK)))
         return false; /* the interpreter's handler makes the call */
     switch (t->row->cls) {
-    case CLS_IDENT:
-        return trans_ident(t);
+    case CLS_IDENT: return trans_ident(t);
     case CLS_NO64:
         switch (*t->raw.opcode) {
-        case 0x40: case 0x41: case 0x42: case 0x43: case 0x44: case 0x45: case 0x46: case 0x47:
-        case 0x48: case 0x49: case 0x4a: case 0x4b: case 0x4c: case 0x4d: case 0x4e: case 0x4f:
+        case 0x40:
+        case 0x41:
+        case 0x42:
+        case 0x43:
+        case 0x44:
+        case 0x45:
+        case 0x46:
+        case 0x47:
+        case 0x48:
+        case 0x49:
+        case 0x4a:
+        case 0x4b:
+        case 0x4c:
+        case 0x4d:
+        case 0x4e:
+        case 0x4f:
         case 0x82:
             if (t->row->map != MAP_P1)
                 return false;
@@ -209,19 +219,13 @@ static bool trans_one(struct tr *t)
         }
         return false;
     case CLS_PCREL:
-    case CLS_CTRL:
-        return trans_control(t);
-    case CLS_STACK:
-        return trans_stack(t);
+    case CLS_CTRL: return trans_control(t);
+    case CLS_STACK: return trans_stack(t);
     case CLS_FPU:
-    case CLS_SIMD:
-        return t->bt->opt.native_fpu && trans_fpu(t);
-    case CLS_STRING:
-        return trans_string(t);
-    case CLS_UD:
-        return false; /* its opcode may be another row's: 0F 0E, LOCK CLI */
-    default:
-        return t->bt->opt.inline_sys && trans_system(t);
+    case CLS_SIMD: return t->bt->opt.native_fpu && trans_fpu(t);
+    case CLS_STRING: return trans_string(t);
+    case CLS_UD: return false; /* its opcode may be another row's: 0F 0E, LOCK CLI */
+    default: return t->bt->opt.inline_sys && trans_system(t);
     }
 }
 
@@ -304,8 +308,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
     bool has_checked = false;
     unsigned n;
 
-    if (bt->tb_count == TB_MAX || bt->exit_count + BLOCK_MAX + 2 > EXIT_MAX ||
-        bt->cache_size - bt->used < 16384)
+    if (bt->tb_count == TB_MAX || bt->exit_count + BLOCK_MAX + 2 > EXIT_MAX || bt->cache_size - bt->used < 16384)
         return NULL;
     tb = &bt->tb[bt->tb_count];
     memset(tb, 0, sizeof *tb);

@@ -8,26 +8,26 @@
 
 /* An instruction's bytes, taken apart. */
 struct raw {
-    const uint8_t *opcode;  /* first opcode byte after prefixes and 0F */
-    const uint8_t *modrm;   /* or NULL */
-    const uint8_t *imm;     /* what follows opcode, ModRM, SIB and displacement */
+    const uint8_t *opcode; /* first opcode byte after prefixes and 0F */
+    const uint8_t *modrm;  /* or NULL */
+    const uint8_t *imm;    /* what follows opcode, ModRM, SIB and displacement */
     unsigned imm_len;
-    unsigned mem_len;       /* SIB and displacement bytes */
+    unsigned mem_len; /* SIB and displacement bytes */
 };
 
 /* How a memory operand is reached, after mem_prepare(). */
 enum mem_kind {
-    MEM_WINDOW_RAW, /* the instruction's own ModRM with addr32 gs: */
-    MEM_WINDOW_REG, /* [wbase + r12 + wdisp], with the window's base in r12 */
+    MEM_WINDOW_RAW,   /* the instruction's own ModRM with addr32 gs: */
+    MEM_WINDOW_REG,   /* [wbase + r12 + wdisp], with the window's base in r12 */
     MEM_WINDOW_INDEX, /* [r12 + the instruction's index << scale + disp] */
-    MEM_WINDOW,     /* addr32 gs:[wbase + wdisp], R8D as a rule */
-    MEM_HOST,       /* [r9 + r8] */
+    MEM_WINDOW,       /* addr32 gs:[wbase + wdisp], R8D as a rule */
+    MEM_HOST,         /* [r9 + r8] */
 };
 
 struct miss {
     uint8_t *patch; /* rel32 */
     unsigned k;
-    uint8_t *hit;   /* of a probe for writing: where a hit goes on, else NULL */
+    uint8_t *hit; /* of a probe for writing: where a hit goes on, else NULL */
     unsigned size;
 };
 
@@ -37,23 +37,23 @@ struct tr {
     struct tb *tb;
     struct block *b;
     const struct ctx *x;
-    const struct insn *i;      /* the current instruction, as decoded */
+    const struct insn *i; /* the current instruction, as decoded */
     const struct insn_row *row;
     struct raw raw;
-    unsigned k;                /* its number */
-    uint32_t eip;              /* of the block */
+    unsigned k;   /* its number */
+    uint32_t eip; /* of the block */
     struct miss miss[4 * BLOCK_MAX];
     unsigned misses;
     struct exit_link exits[BLOCK_MAX + 2];
     unsigned exit_k[BLOCK_MAX + 2]; /* instructions done when the exit is taken */
     unsigned exit_count;
     bool fpu_checked, sse_checked;
-    bool mmx_ran;              /* TOP is 0: an MMX instruction ran, and none of the x87 since */
-    int x87_at;                /* the last x87 instruction, if the code does not name it yet; or -1 */
-    bool checked_now;          /* this instruction takes the checked way even in a direct context */
+    bool mmx_ran;     /* TOP is 0: an MMX instruction ran, and none of the x87 since */
+    int x87_at;       /* the last x87 instruction, if the code does not name it yet; or -1 */
+    bool checked_now; /* this instruction takes the checked way even in a direct context */
     bool ended;
-    bool wraps;                /* its address wraps at 4 GiB: [base + r12] misses the window */
-    unsigned wbase;            /* base and displacement of a MEM_WINDOW operand */
+    bool wraps;     /* its address wraps at 4 GiB: [base + r12] misses the window */
+    unsigned wbase; /* base and displacement of a MEM_WINDOW operand */
     int32_t wdisp;
 };
 
@@ -63,11 +63,9 @@ enum mem_kind mem_prepare(struct tr *t, bool write, unsigned size);
 enum mem_kind mem_prepare_r8(struct tr *t, unsigned seg, bool write, unsigned size);
 void mem_ea_r8(struct tr *t);
 /* `size` bytes of the stack at ESP (or EBP, `reg`) + disp. */
-enum mem_kind mem_prepare_stack(struct tr *t, unsigned reg, int32_t disp, bool write,
-                                unsigned size);
+enum mem_kind mem_prepare_stack(struct tr *t, unsigned reg, int32_t disp, bool write, unsigned size);
 /* op with a register and the prepared operand: prefixes (0: none), map 0F or not, opcode. */
-void mem_op(struct tr *t, enum mem_kind m, unsigned p66, unsigned pmand, bool map2, unsigned op,
-            unsigned reg);
+void mem_op(struct tr *t, enum mem_kind m, unsigned p66, unsigned pmand, bool map2, unsigned op, unsigned reg);
 /* jmp to this instruction's callout; the guest's ECX is in R11. */
 void mem_miss(struct tr *t);
 bool mem_is_write(const struct tr *t, unsigned *size);

@@ -35,14 +35,29 @@ struct field {
     size_t at, size;
     bool write;
 };
-#define FIELD(f, w) { offsetof(struct cpu, f), sizeof ((struct cpu *)0)->f, w }
+#define FIELD(f, w)                                            \
+    {                                                          \
+        offsetof(struct cpu, f), sizeof((struct cpu *)0)->f, w \
+    }
 
 static const struct field fields[] = {
-    FIELD(eip, true), FIELD(icount, true), FIELD(eflags, true), FIELD(native.tmp, true),
-    FIELD(native.x87_last, true), FIELD(native.mmx_sw, true),
-    FIELD(cpl, false), FIELD(events, false), FIELD(seg, false), FIELD(native.fpu_off, false),
-    FIELD(native.sse_off, false), FIELD(native.safepoint, false), FIELD(native.icount_stop, false),
-    FIELD(native.window, false), FIELD(native.table, false), FIELD(native.itlb_super, false), FIELD(native.itlb_user, false),
+    FIELD(eip, true),
+    FIELD(icount, true),
+    FIELD(eflags, true),
+    FIELD(native.tmp, true),
+    FIELD(native.x87_last, true),
+    FIELD(native.mmx_sw, true),
+    FIELD(cpl, false),
+    FIELD(events, false),
+    FIELD(seg, false),
+    FIELD(native.fpu_off, false),
+    FIELD(native.sse_off, false),
+    FIELD(native.safepoint, false),
+    FIELD(native.icount_stop, false),
+    FIELD(native.window, false),
+    FIELD(native.table, false),
+    FIELD(native.itlb_super, false),
+    FIELD(native.itlb_user, false),
 };
 
 static bool listed_field(int64_t disp, unsigned size, bool write)
@@ -50,8 +65,8 @@ static bool listed_field(int64_t disp, unsigned size, bool write)
     unsigned n;
 
     for (n = 0; n < ARRAY_SIZE(fields); n++)
-        if (disp >= (int64_t)fields[n].at &&
-            disp + size <= (int64_t)(fields[n].at + fields[n].size) && (!write || fields[n].write))
+        if (disp >= (int64_t)fields[n].at && disp + size <= (int64_t)(fields[n].at + fields[n].size) &&
+            (!write || fields[n].write))
             return true;
     return false;
 }
@@ -59,16 +74,24 @@ static bool listed_field(int64_t disp, unsigned size, bool write)
 static bool string_registers(unsigned id, bool *si, bool *di)
 {
     switch (id) {
-    case X86_INS_MOVSB: case X86_INS_MOVSW: case X86_INS_MOVSD:
-    case X86_INS_CMPSB: case X86_INS_CMPSW: case X86_INS_CMPSD:
-        *si = *di = true;
-        return true;
-    case X86_INS_STOSB: case X86_INS_STOSW: case X86_INS_STOSD:
-    case X86_INS_SCASB: case X86_INS_SCASW: case X86_INS_SCASD:
+    case X86_INS_MOVSB:
+    case X86_INS_MOVSW:
+    case X86_INS_MOVSD:
+    case X86_INS_CMPSB:
+    case X86_INS_CMPSW:
+    case X86_INS_CMPSD: *si = *di = true; return true;
+    case X86_INS_STOSB:
+    case X86_INS_STOSW:
+    case X86_INS_STOSD:
+    case X86_INS_SCASB:
+    case X86_INS_SCASW:
+    case X86_INS_SCASD:
         *si = false;
         *di = true;
         return true;
-    case X86_INS_LODSB: case X86_INS_LODSW: case X86_INS_LODSD:
+    case X86_INS_LODSB:
+    case X86_INS_LODSW:
+    case X86_INS_LODSD:
         *si = true;
         *di = false;
         return true;
@@ -91,18 +114,16 @@ static unsigned operand_size(const struct checker *v, size_t n, const cs_x86_op 
     unsigned id = v->in[n].id;
     unsigned reg = x86_of(v, n)->operands[0].reg;
 
-    if ((id == X86_INS_PUNPCKLBW || id == X86_INS_PUNPCKLWD || id == X86_INS_PUNPCKLDQ) &&
-        reg >= X86_REG_MM0 && reg <= X86_REG_MM7)
+    if ((id == X86_INS_PUNPCKLBW || id == X86_INS_PUNPCKLWD || id == X86_INS_PUNPCKLDQ) && reg >= X86_REG_MM0 &&
+        reg <= X86_REG_MM7)
         return 4;
     switch (id) {
-    case X86_INS_FNSTSW:
-        return 2;
-    case X86_INS_COMISS: case X86_INS_UCOMISS:
-        return 4;
-    case X86_INS_COMISD: case X86_INS_UCOMISD:
-        return 8;
-    default:
-        return op->size;
+    case X86_INS_FNSTSW: return 2;
+    case X86_INS_COMISS:
+    case X86_INS_UCOMISS: return 4;
+    case X86_INS_COMISD:
+    case X86_INS_UCOMISD: return 8;
+    default: return op->size;
     }
 }
 
@@ -112,9 +133,8 @@ static bool window_operand(const struct checker *v, x86_reg reg)
 {
     if (!v->tb->ctx->direct)
         return false;
-    return reg == X86_REG_RAX || reg == X86_REG_RCX || reg == X86_REG_RDX ||
-           reg == X86_REG_RBX || reg == X86_REG_RSP || reg == X86_REG_RBP ||
-           reg == X86_REG_RSI || reg == X86_REG_RDI || reg == X86_REG_R8;
+    return reg == X86_REG_RAX || reg == X86_REG_RCX || reg == X86_REG_RDX || reg == X86_REG_RBX || reg == X86_REG_RSP ||
+           reg == X86_REG_RBP || reg == X86_REG_RSI || reg == X86_REG_RDI || reg == X86_REG_R8;
 }
 
 static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
@@ -127,20 +147,23 @@ static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
     if (v->in[n].id == X86_INS_LEA)
         return true; /* no access */
     if (m->segment == X86_REG_GS)
-        return v->tb->ctx->direct && x->addr_size == 4 ? true
-                                                       : fail(v, n, "gs: without a 32-bit address");
+        return v->tb->ctx->direct && x->addr_size == 4 ? true : fail(v, n, "gs: without a 32-bit address");
     if (m->segment != X86_REG_INVALID)
         return fail(v, n, "segment override");
     if (x->addr_size != 8)
         return fail(v, n, "address size");
     if (m->base == X86_REG_R15 && m->index == X86_REG_INVALID)
         return listed_field(m->disp, operand_size(v, n, op), writes(v, n, op))
-                   ? true : fail(v, n, "field of struct cpu that is not listed");
+                   ? true
+                   : fail(v, n, "field of struct cpu that is not listed");
     if ((m->index == X86_REG_R12 && m->scale == 1) || m->base == X86_REG_R12)
-        return window_operand(v, m->base == X86_REG_R12 ? m->index : m->base) ? true : fail(v, n, "[r12] that may miss the window");
+        return window_operand(v, m->base == X86_REG_R12 ? m->index : m->base)
+                   ? true
+                   : fail(v, n, "[r12] that may miss the window");
     if (m->base == X86_REG_R14)
         return seq_tlb_load(v, n) || seq_in_code_probe(v, n, 0) || seq_in_code_probe(v, n, 9)
-                   ? true : fail(v, n, "TLB access outside a probe");
+                   ? true
+                   : fail(v, n, "TLB access outside a probe");
     if (m->base == X86_REG_R10 && m->index == X86_REG_RCX && seq_in_code_probe(v, n, 10))
         return true;
     if (m->base == X86_REG_R9 && m->index == X86_REG_R8 && m->scale == 1 && m->disp == 0) {
@@ -164,13 +187,12 @@ static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
     if (m->base == X86_REG_RSI && m->index == X86_REG_INVALID && m->disp == 0) {
         /* ESI lent as the base for AH..BH */
         if (n < 2 || !is(v, n - 1, "lea", "rsi, [r9 + r8]") || !is(v, n - 2, "mov", "r11, rsi") ||
-            !is(v, n + 1, "mov", "rsi, r11") || !seq_probe_before(v, n - 2, &size, &write) ||
-            op->size > size || (writes(v, n, op) && !write))
+            !is(v, n + 1, "mov", "rsi, r11") || !seq_probe_before(v, n - 2, &size, &write) || op->size > size ||
+            (writes(v, n, op) && !write))
             return fail(v, n, "[rsi] that was not lent");
         return true;
     }
-    if ((m->base == X86_REG_R11 || m->base == X86_REG_R10) && m->index == X86_REG_INVALID &&
-        m->disp == 0) {
+    if ((m->base == X86_REG_R11 || m->base == X86_REG_R10) && m->index == X86_REG_INVALID && m->disp == 0) {
         if (n && seq_loads_field(v, n - 1, m->base, offsetof(struct cpu, native.safepoint)) &&
             v->in[n].id == X86_INS_MOV && !writes(v, n, op) && op->size == 4)
             return true;
@@ -196,20 +218,40 @@ static bool check_registers(struct checker *v, size_t n)
         return fail(v, n, "unknown effect on registers");
     for (k = 0; k < nw; k++) {
         switch (written[k]) {
-        case X86_REG_R12: case X86_REG_R12D: case X86_REG_R12W: case X86_REG_R12B:
-        case X86_REG_R13: case X86_REG_R13D: case X86_REG_R13W: case X86_REG_R13B:
-        case X86_REG_R14: case X86_REG_R14D: case X86_REG_R14W: case X86_REG_R14B:
-        case X86_REG_R15: case X86_REG_R15D: case X86_REG_R15W: case X86_REG_R15B:
-        case X86_REG_GS: case X86_REG_FS: case X86_REG_DS: case X86_REG_ES: case X86_REG_SS:
-            return fail(v, n, "writes a register of the monitor");
+        case X86_REG_R12:
+        case X86_REG_R12D:
+        case X86_REG_R12W:
+        case X86_REG_R12B:
+        case X86_REG_R13:
+        case X86_REG_R13D:
+        case X86_REG_R13W:
+        case X86_REG_R13B:
+        case X86_REG_R14:
+        case X86_REG_R14D:
+        case X86_REG_R14W:
+        case X86_REG_R14B:
+        case X86_REG_R15:
+        case X86_REG_R15D:
+        case X86_REG_R15W:
+        case X86_REG_R15B:
+        case X86_REG_GS:
+        case X86_REG_FS:
+        case X86_REG_DS:
+        case X86_REG_ES:
+        case X86_REG_SS: return fail(v, n, "writes a register of the monitor");
         case X86_REG_R8:
             if (v->in[n].address - v->start >= v->tb->start[0])
                 return fail(v, n, "64-bit value in R8");
             break;
-        case X86_REG_RAX: case X86_REG_RDX: case X86_REG_RBX: case X86_REG_RSP: case X86_REG_RBP:
-        case X86_REG_RSI: case X86_REG_RDI: case X86_REG_RCX:
-            if (x->op_count < 1 || x->operands[0].type != X86_OP_REG ||
-                x->operands[0].reg != written[k])
+        case X86_REG_RAX:
+        case X86_REG_RDX:
+        case X86_REG_RBX:
+        case X86_REG_RSP:
+        case X86_REG_RBP:
+        case X86_REG_RSI:
+        case X86_REG_RDI:
+        case X86_REG_RCX:
+            if (x->op_count < 1 || x->operands[0].type != X86_OP_REG || x->operands[0].reg != written[k])
                 break; /* implied (CDQ, MUL, string instructions): their 32-bit forms clear the top */
             if (v->in[n].id == X86_INS_MOV && x->operands[1].type == X86_OP_REG &&
                 (x->operands[1].reg == X86_REG_R11 || x->operands[1].reg == X86_REG_R10))
@@ -229,24 +271,24 @@ static bool check_registers(struct checker *v, size_t n)
 static bool harmless_integer(unsigned id)
 {
     static const uint16_t ids[] = {
-        X86_INS_ADD, X86_INS_OR, X86_INS_ADC, X86_INS_SBB, X86_INS_AND, X86_INS_SUB, X86_INS_XOR,
-        X86_INS_CMP, X86_INS_TEST, X86_INS_XCHG, X86_INS_MOV, X86_INS_LEA, X86_INS_NOP,
-        X86_INS_PAUSE, X86_INS_INC, X86_INS_DEC, X86_INS_NOT, X86_INS_NEG, X86_INS_MUL, X86_INS_IMUL,
-        X86_INS_DIV, X86_INS_IDIV, X86_INS_ROL, X86_INS_ROR, X86_INS_RCL, X86_INS_RCR, X86_INS_SHL,
-        X86_INS_SAL, X86_INS_SHR, X86_INS_SAR, X86_INS_SHLD, X86_INS_SHRD, X86_INS_BT, X86_INS_BTS,
-        X86_INS_BTR, X86_INS_BTC, X86_INS_BSF, X86_INS_BSR, X86_INS_BSWAP, X86_INS_MOVZX,
-        X86_INS_MOVSX, X86_INS_CMPXCHG, X86_INS_CMPXCHG8B, X86_INS_XADD, X86_INS_CBW, X86_INS_CWDE,
-        X86_INS_CWD, X86_INS_CDQ, X86_INS_CLC, X86_INS_STC, X86_INS_CMC, X86_INS_LAHF, X86_INS_SAHF,
-        X86_INS_PEXT, X86_INS_PDEP, X86_INS_SHRX, X86_INS_RORX, X86_INS_MOVNTI, X86_INS_WAIT,
-        X86_INS_LFENCE, X86_INS_MFENCE, X86_INS_SFENCE, X86_INS_EMMS, X86_INS_FNSTSW,
+        X86_INS_ADD,       X86_INS_OR,     X86_INS_ADC,   X86_INS_SBB,    X86_INS_AND,   X86_INS_SUB,
+        X86_INS_XOR,       X86_INS_CMP,    X86_INS_TEST,  X86_INS_XCHG,   X86_INS_MOV,   X86_INS_LEA,
+        X86_INS_NOP,       X86_INS_PAUSE,  X86_INS_INC,   X86_INS_DEC,    X86_INS_NOT,   X86_INS_NEG,
+        X86_INS_MUL,       X86_INS_IMUL,   X86_INS_DIV,   X86_INS_IDIV,   X86_INS_ROL,   X86_INS_ROR,
+        X86_INS_RCL,       X86_INS_RCR,    X86_INS_SHL,   X86_INS_SAL,    X86_INS_SHR,   X86_INS_SAR,
+        X86_INS_SHLD,      X86_INS_SHRD,   X86_INS_BT,    X86_INS_BTS,    X86_INS_BTR,   X86_INS_BTC,
+        X86_INS_BSF,       X86_INS_BSR,    X86_INS_BSWAP, X86_INS_MOVZX,  X86_INS_MOVSX, X86_INS_CMPXCHG,
+        X86_INS_CMPXCHG8B, X86_INS_XADD,   X86_INS_CBW,   X86_INS_CWDE,   X86_INS_CWD,   X86_INS_CDQ,
+        X86_INS_CLC,       X86_INS_STC,    X86_INS_CMC,   X86_INS_LAHF,   X86_INS_SAHF,  X86_INS_PEXT,
+        X86_INS_PDEP,      X86_INS_SHRX,   X86_INS_RORX,  X86_INS_MOVNTI, X86_INS_WAIT,  X86_INS_LFENCE,
+        X86_INS_MFENCE,    X86_INS_SFENCE, X86_INS_EMMS,  X86_INS_FNSTSW,
     };
     unsigned n;
 
     for (n = 0; n < ARRAY_SIZE(ids); n++)
         if (ids[n] == id)
             return true;
-    return (id >= X86_INS_SETAE && id <= X86_INS_SETS) ||
-           (id >= X86_INS_CMOVA && id <= X86_INS_CMOVS);
+    return (id >= X86_INS_SETAE && id <= X86_INS_SETS) || (id >= X86_INS_CMOVA && id <= X86_INS_CMOVS);
 }
 
 /* x87, MMX, SSE, SSE2: opcode bytes decide, not the disassembler's groups. */
@@ -266,10 +308,9 @@ static bool harmless_fpu(const cs_insn *i)
         return false;
     op = x->opcode[1];
     if (op == 0xae) /* LDMXCSR, STMXCSR and fences only */
-        return (x->modrm < 0xc0 && ((x->modrm >> 3 & 7) == 2 || (x->modrm >> 3 & 7) == 3)) ||
-               x->modrm >= 0xe8;
-    return (op >= 0x10 && op <= 0x17) || (op >= 0x28 && op <= 0x2f) || (op >= 0x50 && op <= 0x7f) ||
-           op == 0xc2 || op == 0xc3 || (op >= 0xc4 && op <= 0xc6) || (op >= 0xd0 && op != 0xf7);
+        return (x->modrm < 0xc0 && ((x->modrm >> 3 & 7) == 2 || (x->modrm >> 3 & 7) == 3)) || x->modrm >= 0xe8;
+    return (op >= 0x10 && op <= 0x17) || (op >= 0x28 && op <= 0x2f) || (op >= 0x50 && op <= 0x7f) || op == 0xc2 ||
+           op == 0xc3 || (op >= 0xc4 && op <= 0xc6) || (op >= 0xd0 && op != 0xf7);
 }
 
 /* --- the whole --- */

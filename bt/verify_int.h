@@ -22,10 +22,7 @@ struct checker {
                               code page; 0: none */
 };
 
-static inline const cs_x86 *x86_of(const struct checker *v, size_t n)
-{
-    return &v->in[n].detail->x86;
-}
+static inline const cs_x86 *x86_of(const struct checker *v, size_t n) { return &v->in[n].detail->x86; }
 
 /* The text of instruction n is exactly this: the clearest way to ask for one known instruction. */
 static inline bool is(const struct checker *v, size_t n, const char *mnemonic, const char *operands)

@@ -34,9 +34,9 @@ static bool loads_tlb(const struct checker *v, size_t n, unsigned reg, int scale
     const cs_x86 *x = x86_of(v, n);
 
     return v->in[n].id == X86_INS_MOV && x->op_count == 2 && x->operands[0].type == X86_OP_REG &&
-           x->operands[0].reg == reg && x->operands[1].type == X86_OP_MEM &&
-           x->operands[1].mem.base == X86_REG_R14 && x->operands[1].mem.index == X86_REG_R9 &&
-           x->operands[1].mem.scale == scale && x->operands[1].mem.disp == (int64_t)at;
+           x->operands[0].reg == reg && x->operands[1].type == X86_OP_MEM && x->operands[1].mem.base == X86_REG_R14 &&
+           x->operands[1].mem.index == X86_REG_R9 && x->operands[1].mem.scale == scale &&
+           x->operands[1].mem.disp == (int64_t)at;
 }
 
 /* After a miss (the JMP at `miss`): whether the page is one with code that may be written here. Only then
@@ -50,24 +50,26 @@ static bool code_probe_at(const struct checker *v, size_t n, size_t miss, size_t
     if (!n || n + 13 >= v->count || v->in[n - 1].id != X86_INS_JMP)
         return false;
     snprintf(last_byte, sizeof last_byte, size < 10 ? "ecx, [r8 + r10 + %u]" : "ecx, [r8 + r10 + 0x%x]", size);
-    if (!loads_tlb(v, n, X86_REG_R10D, 2, offsetof(struct tlb, code_tag)) ||
-        !is(v, n + 1, "not", "r10d") || !is(v, n + 2, "lea", last_byte) ||
-        !is(v, n + 3, "mov", "r10d, 0xc") || !is(v, n + 4, "shrx", "ecx, ecx, r10d") ||
-        v->in[n + 5].id != X86_INS_JRCXZ || !goes_to(v, n + 5, &to) || to != v->in[n + 7].address ||
-        v->in[n + 6].id != X86_INS_JMP || !is(v, n + 7, "mov", "r10d, 0xffc") ||
+    if (!loads_tlb(v, n, X86_REG_R10D, 2, offsetof(struct tlb, code_tag)) || !is(v, n + 1, "not", "r10d") ||
+        !is(v, n + 2, "lea", last_byte) || !is(v, n + 3, "mov", "r10d, 0xc") ||
+        !is(v, n + 4, "shrx", "ecx, ecx, r10d") || v->in[n + 5].id != X86_INS_JRCXZ || !goes_to(v, n + 5, &to) ||
+        to != v->in[n + 7].address || v->in[n + 6].id != X86_INS_JMP || !is(v, n + 7, "mov", "r10d, 0xffc") ||
         !is(v, n + 8, "pext", "ecx, r8d, r10d") ||
         !loads_tlb(v, n + 9, X86_REG_R10, 4, offsetof(struct tlb, code_cover)) ||
         !is(v, n + 10, size > 5 ? "mov" : "movzx",
-            size == 1  ? "ecx, byte ptr [r10 + rcx]"
-            : size <= 5 ? "ecx, word ptr [r10 + rcx]" : "ecx, dword ptr [r10 + rcx]") ||
-        size > 13 || v->in[n + 11].id != X86_INS_JRCXZ ||
-        !goes_to(v, n + 11, &to) || to != v->in[n + 13].address || v->in[n + 12].id != X86_INS_JMP ||
-        !goes_to(v, n + 12, &to) || to != v->in[n + 6].address || v->in[n + 13].id != X86_INS_JMP ||
-        !goes_to(v, n + 13, &to) || to != v->in[hit].address)
+            size == 1   ? "ecx, byte ptr [r10 + rcx]"
+            : size <= 5 ? "ecx, word ptr [r10 + rcx]"
+                        : "ecx, dword ptr [r10 + rcx]") ||
+        size > 13 || v->in[n + 11].id != X86_INS_JRCXZ || !goes_to(v, n + 11, &to) || to != v->in[n + 13].address ||
+        v->in[n + 12].id != X86_INS_JMP || !goes_to(v, n + 12, &to) || to != v->in[n + 6].address ||
+        v->in[n + 13].id != X86_INS_JMP || !goes_to(v, n + 13, &to) || to != v->in[hit].address)
         return false;
     for (k = 1; k <= 13; k++)
-        if (v->target[v->in[n + k].address - v->start] &&
-            !only_from(v, n + k, k == 7 ? n + 5 : k == 6 ? n + 12 : n + 11, miss))
+        if (v->target[v->in[n + k].address - v->start] && !only_from(v, n + k,
+                                                                     k == 7   ? n + 5
+                                                                     : k == 6 ? n + 12
+                                                                              : n + 11,
+                                                                     miss))
             return false;
     return only_from(v, n, miss, miss);
 }
@@ -108,17 +110,16 @@ bool seq_probe_before(struct checker *v, size_t n, unsigned *size, bool *write)
     s = first + 6;
     if (direct && !is(v, s++, "mov", "r10d, 0xc"))
         return false;
-    if (!is(v, s, "shrx", direct ? "ecx, ecx, r10d" : "ecx, ecx, r12d") ||
-        v->in[s + 1].id != X86_INS_JRCXZ || v->in[s + 2].id != X86_INS_JMP ||
-        !is(v, s + 3, "mov", "rcx, r11"))
+    if (!is(v, s, "shrx", direct ? "ecx, ecx, r10d" : "ecx, ecx, r12d") || v->in[s + 1].id != X86_INS_JRCXZ ||
+        v->in[s + 2].id != X86_INS_JMP || !is(v, s + 3, "mov", "rcx, r11"))
         return false;
     snprintf(want, sizeof want, "0x%llx", (unsigned long long)v->in[s + 3].address);
     if (strcmp(v->in[s + 1].op_str, want))
         return false;
     x = x86_of(v, s + 4);
-    if (v->in[s + 4].id != X86_INS_MOV || x->operands[0].reg != X86_REG_R9 ||
-        x->operands[1].type != X86_OP_MEM || x->operands[1].mem.base != X86_REG_R14 ||
-        x->operands[1].mem.index != X86_REG_R9 || x->operands[1].mem.scale != 8)
+    if (v->in[s + 4].id != X86_INS_MOV || x->operands[0].reg != X86_REG_R9 || x->operands[1].type != X86_OP_MEM ||
+        x->operands[1].mem.base != X86_REG_R14 || x->operands[1].mem.index != X86_REG_R9 ||
+        x->operands[1].mem.scale != 8)
         return false;
     addend = x->operands[1].mem.disp;
     if (tag == (int64_t)(offsetof(struct tlb, w) + offsetof(struct tlb_entry, tag)) &&
@@ -173,8 +174,7 @@ bool seq_lookup_at(struct checker *v, size_t n)
 
     snprintf(cache, sizeof cache, "r9d, [r9 + 0x%x]", (unsigned)(uintptr_t)v->bt->rx);
     if (!n || !seq_loads_field(v, n - 1, X86_REG_R9, offsetof(struct cpu, native.table)) ||
-        !is(v, n, "mov", "r9d, dword ptr [r9 + r8*4]") || !is(v, n + 1, "lea", cache) ||
-        !is(v, n + 2, "jmp", "r9"))
+        !is(v, n, "mov", "r9d, dword ptr [r9 + r8*4]") || !is(v, n + 1, "lea", cache) || !is(v, n + 2, "jmp", "r9"))
         return false;
     for (k = n; k <= n + 2; k++)
         if (v->target[v->in[k].address - v->start])

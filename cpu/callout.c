@@ -7,7 +7,7 @@
 #include <ffi.h>
 #include <stdlib.h>
 
-#define ARGS_MAX 6
+#define ARGS_MAX      6
 #define FUNCTIONS_MAX 16
 
 static const struct {
@@ -37,8 +37,9 @@ static int prepare(struct callouts *k, unsigned what)
     for (a = table[what].args; *a; a++)
         k->event[what].type[n++] = *a == 'q' ? &ffi_type_uint64 : &ffi_type_uint32;
     k->event[what].type[n++] = &ffi_type_pointer;
-    return ffi_prep_cif(&k->event[what].cif, FFI_DEFAULT_ABI, n, &ffi_type_void,
-                        k->event[what].type) == FFI_OK ? 0 : -EINVAL;
+    return ffi_prep_cif(&k->event[what].cif, FFI_DEFAULT_ABI, n, &ffi_type_void, k->event[what].type) == FFI_OK
+               ? 0
+               : -EINVAL;
 }
 
 int callout_register(struct cpu *c, const char *event, void *function, void *opaque)

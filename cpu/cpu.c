@@ -107,21 +107,17 @@ void cpu_init(struct cpu *c)
     c->cr0 = (c->cr0 & ~(CR0_CD | CR0_NW)) | keep;
 }
 
-static bool flat(const struct seg *s)
-{
-    return s->base == 0 && s->rlim >> 32 && s->wlim >> 32;
-}
+static bool flat(const struct seg *s) { return s->base == 0 && s->rlim >> 32 && s->wlim >> 32; }
 
 void cpu_update_mode(struct cpu *c)
 {
-    bool single = (c->eflags & (EFLAGS_TF | EFLAGS_RF)) || c->db_bp_active || c->db_pending ||
-                  c->halted || c->shut_down;
+    bool single =
+        (c->eflags & (EFLAGS_TF | EFLAGS_RF)) || c->db_bp_active || c->db_pending || c->halted || c->shut_down;
 
     c->sp_mask = c->seg[SEG_SS].attr & AR_DB ? 0xffffffff : 0xffff;
     c->fetch_key = (c->seg[SEG_CS].attr & AR_DB ? FETCH_D : 0) | (c->cpl == 3 ? FETCH_USER : 0) |
                    (c->seg[SEG_SS].attr & AR_DB ? FETCH_SS32 : 0);
-    if (c->sp_mask == 0xffffffff && flat(&c->seg[SEG_SS]) && flat(&c->seg[SEG_DS]) &&
-        flat(&c->seg[SEG_ES]))
+    if (c->sp_mask == 0xffffffff && flat(&c->seg[SEG_SS]) && flat(&c->seg[SEG_DS]) && flat(&c->seg[SEG_ES]))
         c->fetch_key |= FETCH_FLAT;
     if (c->cpl != 3)
         c->tlb = &c->tlbs[TLB_SUPER];
@@ -154,10 +150,7 @@ void cpu_update_derived(struct cpu *c)
     cpu_update_mode(c);
 }
 
-uint32_t cpu_get_eflags(const struct cpu *c)
-{
-    return c->eflags | lf_get_all(c);
-}
+uint32_t cpu_get_eflags(const struct cpu *c) { return c->eflags | lf_get_all(c); }
 
 void cpu_set_eflags(struct cpu *c, uint32_t v)
 {
@@ -177,10 +170,7 @@ void cpu_clear_event(struct cpu *c, uint32_t event)
     atomic_fetch_and_explicit(&c->events, ~event, memory_order_release);
 }
 
-uint64_t cpu_icount(const struct cpu *c)
-{
-    return c->icount + c->cur->n;
-}
+uint64_t cpu_icount(const struct cpu *c) { return c->icount + c->cur->n; }
 
 /* Out-of-line memory paths of the accessors in interp_int.h. */
 
@@ -220,8 +210,7 @@ void mem_rmw_commit(struct cpu *c, const struct insn *i, unsigned size)
     c->mem->write(c, c->rmw_buf[1], c->rmw_buf[0], size, c->cpl == 3);
 }
 
-static gla_t bytes_linear(struct cpu *c, const struct insn *i, unsigned size, unsigned align,
-                          bool write)
+static gla_t bytes_linear(struct cpu *c, const struct insn *i, unsigned size, unsigned align, bool write)
 {
     uint32_t off = ea(c, i);
     const struct seg *s = &c->seg[i->seg];
@@ -236,10 +225,7 @@ static gla_t bytes_linear(struct cpu *c, const struct insn *i, unsigned size, un
     return la;
 }
 
-static unsigned piece(unsigned left)
-{
-    return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-}
+static unsigned piece(unsigned left) { return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1; }
 
 void mem_read_bytes(struct cpu *c, const struct insn *i, void *buf, unsigned size, unsigned align)
 {
@@ -262,8 +248,7 @@ void mem_read_bytes(struct cpu *c, const struct insn *i, void *buf, unsigned siz
     }
 }
 
-void mem_write_bytes(struct cpu *c, const struct insn *i, const void *buf, unsigned size,
-                     unsigned align)
+void mem_write_bytes(struct cpu *c, const struct insn *i, const void *buf, unsigned size, unsigned align)
 {
     gla_t la = bytes_linear(c, i, size, align, true);
     const struct tlb_entry *e = TLB_W(la);

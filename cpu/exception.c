@@ -40,10 +40,7 @@ void cpu_raise_pf(struct cpu *c, gla_t la, uint32_t error)
     __builtin_unreachable();
 }
 
-static bool contributory(int v)
-{
-    return v == EXC_DE || (v >= EXC_TS && v <= EXC_GP);
-}
+static bool contributory(int v) { return v == EXC_DE || (v >= EXC_TS && v <= EXC_GP); }
 
 /* SDM 3A table 6-5. */
 int exception_combine(int first, int second)
@@ -126,8 +123,7 @@ bool cpu_v86_redirect(struct cpu *c, unsigned vector, uint32_t ret)
 }
 
 /* Through an interrupt or trap gate. */
-static void deliver_gate(struct cpu *c, struct desc gate, bool has_error, uint32_t error,
-                         uint32_t ret, uint32_t image)
+static void deliver_gate(struct cpu *c, struct desc gate, bool has_error, uint32_t error, uint32_t ret, uint32_t image)
 {
     unsigned size = desc_type(gate) >= DT_INT32 ? 4 : 2;
     uint32_t off = size == 2 ? gate.lo & 0xffff : gate_off(gate);
@@ -205,8 +201,7 @@ static void deliver_gate(struct cpu *c, struct desc gate, bool has_error, uint32
     cpu_set_cpl(c, cpl);
 }
 
-void cpu_deliver(struct cpu *c, int vector, enum event_kind kind, bool has_error, uint32_t error,
-                 uint32_t ret)
+void cpu_deliver(struct cpu *c, int vector, enum event_kind kind, bool has_error, uint32_t error, uint32_t ret)
 {
     bool software = kind == EV_SOFT_INT || kind == EV_SOFT_EXC;
     uint32_t index = (uint32_t)vector * 8;
@@ -218,9 +213,10 @@ void cpu_deliver(struct cpu *c, int vector, enum event_kind kind, bool has_error
     record(c, vector, kind, error);
     if (callout_wanted(c, CALLOUT_EVENT))
         callout_call(c, CALLOUT_EVENT, (const uint64_t[]){ (uint64_t)vector, has_error ? error : 0, ret });
-    LOG(int, "vector %02x kind %d error %04x cpl %u at %04x:%08x esp %08x eflags %08x cr2 %08x "
-        "eax %08x", vector, kind, error, c->cpl, c->seg[SEG_CS].sel, c->eip + c->cur->off,
-        c->r[ESP], image, c->cr2, c->r[EAX]);
+    LOG(int,
+        "vector %02x kind %d error %04x cpl %u at %04x:%08x esp %08x eflags %08x cr2 %08x "
+        "eax %08x",
+        vector, kind, error, c->cpl, c->seg[SEG_CS].sel, c->eip + c->cur->off, c->r[ESP], image, c->cr2, c->r[EAX]);
     c->exc.ext = software ? 0 : 1;
     if (!cpu_pe(c)) {
         deliver_real(c, vector, ret);
@@ -231,8 +227,7 @@ void cpu_deliver(struct cpu *c, int vector, enum event_kind kind, bool has_error
         cpu_raise_err(c, EXC_GP, idt_err);
     g.lo = sys_read32(c, c->idtr.base + index);
     g.hi = sys_read32(c, c->idtr.base + index + 4);
-    if (desc_s(g) || (desc_type(g) != DT_TASK && (desc_type(g) & 7) != DT_INT16 &&
-                      (desc_type(g) & 7) != DT_TRAP16))
+    if (desc_s(g) || (desc_type(g) != DT_TASK && (desc_type(g) & 7) != DT_INT16 && (desc_type(g) & 7) != DT_TRAP16))
         cpu_raise_err(c, EXC_GP, idt_err);
     if (software && desc_dpl(g) < c->cpl)
         cpu_raise_err(c, EXC_GP, idt_err);

@@ -25,8 +25,7 @@ static void check_code_limit(struct cpu *c, struct desc d, uint32_t eip)
 /* Code segment rights for a direct JMP or CALL (no privilege change). */
 static void check_direct(struct cpu *c, uint16_t sel, struct desc d)
 {
-    if (desc_conforming(d) ? desc_dpl(d) > c->cpl
-                           : SEL_RPL(sel) > c->cpl || desc_dpl(d) != c->cpl)
+    if (desc_conforming(d) ? desc_dpl(d) > c->cpl : SEL_RPL(sel) > c->cpl || desc_dpl(d) != c->cpl)
         cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
     if (!desc_p(d))
         cpu_raise_err(c, EXC_NP, SEL_ERR(sel));
@@ -57,8 +56,7 @@ static struct desc gate_target(struct cpu *c, uint16_t sel)
 }
 
 /* Through a task gate or TSS descriptor. */
-static void far_task(struct cpu *c, uint16_t sel, struct desc d, enum task_source src,
-                     uint32_t ret)
+static void far_task(struct cpu *c, uint16_t sel, struct desc d, enum task_source src, uint32_t ret)
 {
     check_gate(c, sel, d);
     if (desc_type(d) == DT_TASK) {
@@ -116,11 +114,8 @@ void far_jump(struct cpu *c, uint16_t sel, uint32_t off, uint32_t ret)
         return;
     case DT_TASK:
     case DT_TSS16:
-    case DT_TSS32:
-        far_task(c, sel, d, TASK_JMP, ret);
-        return;
-    default:
-        cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
+    case DT_TSS32: far_task(c, sel, d, TASK_JMP, ret); return;
+    default: cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
     }
 }
 
@@ -204,16 +199,11 @@ void far_call(struct cpu *c, uint16_t sel, uint32_t off, unsigned size, uint32_t
     }
     switch (desc_type(d)) {
     case DT_CALL16:
-    case DT_CALL32:
-        call_gate(c, sel, d, ret);
-        return;
+    case DT_CALL32: call_gate(c, sel, d, ret); return;
     case DT_TASK:
     case DT_TSS16:
-    case DT_TSS32:
-        far_task(c, sel, d, TASK_CALL, ret);
-        return;
-    default:
-        cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
+    case DT_TSS32: far_task(c, sel, d, TASK_CALL, ret); return;
+    default: cpu_raise_err(c, EXC_GP, SEL_ERR(sel));
     }
 }
 
@@ -235,8 +225,8 @@ static struct desc return_target(struct cpu *c, uint16_t sel)
 }
 
 /* Load the outer stack popped by RET or IRET and move to privilege `rpl`. */
-static void commit_outer(struct cpu *c, uint16_t cs, struct desc d, uint32_t eip, struct seg ss,
-                         uint32_t esp, unsigned extra)
+static void commit_outer(struct cpu *c, uint16_t cs, struct desc d, uint32_t eip, struct seg ss, uint32_t esp,
+                         unsigned extra)
 {
     unsigned rpl = SEL_RPL(cs);
     uint32_t mask = ss.attr & AR_DB ? 0xffffffff : 0xffff;

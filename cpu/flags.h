@@ -22,36 +22,29 @@
 static inline uint32_t lf_cf(const struct cpu *c) { return c->lf_aux >> 31; }
 static inline uint32_t lf_zf(const struct cpu *c) { return c->lf_res == 0; }
 static inline uint32_t lf_sf(const struct cpu *c) { return (c->lf_res >> 31) ^ (c->lf_aux & 1); }
-static inline uint32_t lf_of(const struct cpu *c)
-{
-    return (c->lf_aux ^ c->lf_aux << 1) >> 31;
-}
+static inline uint32_t lf_of(const struct cpu *c) { return (c->lf_aux ^ c->lf_aux << 1) >> 31; }
 static inline uint32_t lf_af(const struct cpu *c) { return c->lf_aux >> 3 & 1; }
-static inline uint32_t lf_pf(const struct cpu *c)
-{
-    return !__builtin_parity((c->lf_res ^ c->lf_aux >> 8) & 0xff);
-}
+static inline uint32_t lf_pf(const struct cpu *c) { return !__builtin_parity((c->lf_res ^ c->lf_aux >> 8) & 0xff); }
 
-#define LF_DEFINE(bits, stype)                                                            \
-    static inline uint32_t lf_aux##bits(uint32_t v)                                       \
-    {                                                                                     \
-        return bits == 32 ? v & (LF_CF | LF_PO | LF_AF)                                   \
-                          : (v & LF_AF) | (v >> (bits - 2) & 3) << 30;                    \
-    }                                                                                     \
-    static inline void lf_add##bits(struct cpu *c, uint32_t a, uint32_t b, uint32_t r)    \
-    {                                                                                     \
-        c->lf_res = (uint32_t)(int32_t)(stype)r;                                          \
-        c->lf_aux = lf_aux##bits((a & b) | ((a | b) & ~r));                               \
-    }                                                                                     \
-    static inline void lf_sub##bits(struct cpu *c, uint32_t a, uint32_t b, uint32_t r)    \
-    {                                                                                     \
-        c->lf_res = (uint32_t)(int32_t)(stype)r;                                          \
-        c->lf_aux = lf_aux##bits((~a & b) | ((~a | b) & r));                              \
-    }                                                                                     \
-    static inline void lf_logic##bits(struct cpu *c, uint32_t r)                          \
-    {                                                                                     \
-        c->lf_res = (uint32_t)(int32_t)(stype)r;                                          \
-        c->lf_aux = 0;                                                                    \
+#define LF_DEFINE(bits, stype)                                                                       \
+    static inline uint32_t lf_aux##bits(uint32_t v)                                                  \
+    {                                                                                                \
+        return bits == 32 ? v & (LF_CF | LF_PO | LF_AF) : (v & LF_AF) | (v >> (bits - 2) & 3) << 30; \
+    }                                                                                                \
+    static inline void lf_add##bits(struct cpu *c, uint32_t a, uint32_t b, uint32_t r)               \
+    {                                                                                                \
+        c->lf_res = (uint32_t)(int32_t)(stype)r;                                                     \
+        c->lf_aux = lf_aux##bits((a & b) | ((a | b) & ~r));                                          \
+    }                                                                                                \
+    static inline void lf_sub##bits(struct cpu *c, uint32_t a, uint32_t b, uint32_t r)               \
+    {                                                                                                \
+        c->lf_res = (uint32_t)(int32_t)(stype)r;                                                     \
+        c->lf_aux = lf_aux##bits((~a & b) | ((~a | b) & r));                                         \
+    }                                                                                                \
+    static inline void lf_logic##bits(struct cpu *c, uint32_t r)                                     \
+    {                                                                                                \
+        c->lf_res = (uint32_t)(int32_t)(stype)r;                                                     \
+        c->lf_aux = 0;                                                                               \
     }
 LF_DEFINE(8, int8_t)
 LF_DEFINE(16, int16_t)
@@ -87,8 +80,7 @@ static inline void lf_set_all(struct cpu *c, uint32_t f)
 
 static inline uint32_t lf_get_all(const struct cpu *c)
 {
-    return lf_cf(c) | lf_pf(c) << 2 | lf_af(c) << 4 | lf_zf(c) << 6 | lf_sf(c) << 7 |
-           lf_of(c) << 11;
+    return lf_cf(c) | lf_pf(c) << 2 | lf_af(c) << 4 | lf_zf(c) << 6 | lf_sf(c) << 7 | lf_of(c) << 11;
 }
 
 /* Condition code cc (0..15) of Jcc, SETcc, CMOVcc. */

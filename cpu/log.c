@@ -23,10 +23,7 @@ static const struct {
 #undef LOG_CHANNEL
 };
 
-FILE *log_stream(void)
-{
-    return log_file ? log_file : stderr;
-}
+FILE *log_stream(void) { return log_file ? log_file : stderr; }
 
 static void vline(enum log_channel ch, const char *fmt, va_list ap)
 {
@@ -58,8 +55,7 @@ void log_guest_warn(enum log_channel ch, const char *fmt, ...)
 
     if (rate[ch].second != now) {
         if (rate[ch].lines > LINES_PER_SECOND)
-            fprintf(log_stream(), "%s: %u more lines left out\n", channels[ch].name,
-                    rate[ch].lines - LINES_PER_SECOND);
+            fprintf(log_stream(), "%s: %u more lines left out\n", channels[ch].name, rate[ch].lines - LINES_PER_SECOND);
         rate[ch].second = now;
         rate[ch].lines = 0;
     }

@@ -16,24 +16,22 @@ enum log_channel {
 extern uint32_t log_mask; /* bit n: channel n is on */
 
 /* Log one line (the newline is added) on channel `ch` if -d names it: LOG(pit, "ch%u", n). */
-#define LOG(ch, ...)                                                      \
-    do {                                                                  \
-        if (__builtin_expect(log_mask & (1u << LOG_CH_##ch), 0))          \
-            log_line(LOG_CH_##ch, __VA_ARGS__);                           \
+#define LOG(ch, ...)                                             \
+    do {                                                         \
+        if (__builtin_expect(log_mask & (1u << LOG_CH_##ch), 0)) \
+            log_line(LOG_CH_##ch, __VA_ARGS__);                  \
     } while (0)
 
 /* Guest trouble: logged on guest_errors or unimp (or any channel), at most 100 lines a second a
  * channel; it never stops the emulator. */
-#define GUEST_WARN(ch, ...)                                               \
-    do {                                                                  \
-        if (__builtin_expect(log_mask & (1u << LOG_CH_##ch), 0))          \
-            log_guest_warn(LOG_CH_##ch, __VA_ARGS__);                     \
+#define GUEST_WARN(ch, ...)                                      \
+    do {                                                         \
+        if (__builtin_expect(log_mask & (1u << LOG_CH_##ch), 0)) \
+            log_guest_warn(LOG_CH_##ch, __VA_ARGS__);            \
     } while (0)
 
-void log_line(enum log_channel ch, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3), cold));
-void log_guest_warn(enum log_channel ch, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3), cold));
+void log_line(enum log_channel ch, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
+void log_guest_warn(enum log_channel ch, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
 
 /* Turn channels on from a comma list ("int,pic", "all"). Returns 0, or -1 with *bad at the first
  * unknown name. */
@@ -51,10 +49,10 @@ FILE *log_stream(void);
 /* Our own bug: print where, run the post-mortem hook (registers, last exceptions), abort. */
 extern void (*log_post_mortem)(FILE *f);
 void log_bug(const char *file, int line, const char *what) __attribute__((noreturn, cold));
-#define BUG_ON(x)                                                         \
-    do {                                                                  \
-        if (__builtin_expect(!!(x), 0))                                   \
-            log_bug(__FILE__, __LINE__, #x);                              \
+#define BUG_ON(x)                            \
+    do {                                     \
+        if (__builtin_expect(!!(x), 0))      \
+            log_bug(__FILE__, __LINE__, #x); \
     } while (0)
 
 #endif

@@ -7,21 +7,21 @@
 
 /* --- implicit supervisor accesses --- */
 
-#define DEF_SYS(bits)                                                                        \
-    uint##bits##_t sys_read##bits(struct cpu *c, gla_t la)                                   \
-    {                                                                                        \
-        const struct tlb_entry *e = &c->tlbs[TLB_SUPER].r[TLB_INDEX(la)];                    \
-        if (TLB_HIT(e->tag, la, bits / 8))                                                   \
-            return load_n((const void *)(e->addend + la), bits / 8);                         \
-        return c->mem->read(c, la, bits / 8, false);                                         \
-    }                                                                                        \
-    void sys_write##bits(struct cpu *c, gla_t la, uint##bits##_t v)                          \
-    {                                                                                        \
-        const struct tlb_entry *e = &c->tlbs[TLB_SUPER].w[TLB_INDEX(la)];                    \
-        if (TLB_HIT(e->tag, la, bits / 8))                                                   \
-            store_n((void *)(e->addend + la), v, bits / 8);                                  \
-        else                                                                                 \
-            c->mem->write(c, la, v, bits / 8, false);                                        \
+#define DEF_SYS(bits)                                                     \
+    uint##bits##_t sys_read##bits(struct cpu *c, gla_t la)                \
+    {                                                                     \
+        const struct tlb_entry *e = &c->tlbs[TLB_SUPER].r[TLB_INDEX(la)]; \
+        if (TLB_HIT(e->tag, la, bits / 8))                                \
+            return load_n((const void *)(e->addend + la), bits / 8);      \
+        return c->mem->read(c, la, bits / 8, false);                      \
+    }                                                                     \
+    void sys_write##bits(struct cpu *c, gla_t la, uint##bits##_t v)       \
+    {                                                                     \
+        const struct tlb_entry *e = &c->tlbs[TLB_SUPER].w[TLB_INDEX(la)]; \
+        if (TLB_HIT(e->tag, la, bits / 8))                                \
+            store_n((void *)(e->addend + la), v, bits / 8);               \
+        else                                                              \
+            c->mem->write(c, la, v, bits / 8, false);                     \
     }
 DEF_SYS(8)
 DEF_SYS(16)
@@ -226,8 +226,9 @@ void seg_drop_inner(struct cpu *c)
 
 struct stk stk_current(struct cpu *c, unsigned size)
 {
-    struct stk s = { .ss = c->seg[SEG_SS], .sp = c->r[ESP], .mask = c->sp_mask,
-                     .user = c->cpl == 3, .err = 0, .size = size };
+    struct stk s = {
+        .ss = c->seg[SEG_SS], .sp = c->r[ESP], .mask = c->sp_mask, .user = c->cpl == 3, .err = 0, .size = size
+    };
     return s;
 }
 
@@ -238,10 +239,7 @@ static gla_t stk_linear(struct cpu *c, const struct stk *s, uint32_t off, unsign
     return s->ss.base + off;
 }
 
-static bool align_checked(const struct cpu *c, const struct stk *s)
-{
-    return s->user && c->tlb == &c->tlbs[TLB_CHECK];
-}
+static bool align_checked(const struct cpu *c, const struct stk *s) { return s->user && c->tlb == &c->tlbs[TLB_CHECK]; }
 
 void stk_push(struct cpu *c, struct stk *s, uint32_t v)
 {

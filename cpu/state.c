@@ -34,7 +34,7 @@ void state_buf_put(struct state_buf *b, const void *data, size_t len)
 void state_buf_free(struct state_buf *b)
 {
     free(b->data);
-    *b = (struct state_buf){0};
+    *b = (struct state_buf){ 0 };
 }
 
 static const void *field_at(const struct state_field *f, const void *obj, size_t i)
@@ -162,8 +162,7 @@ static void post_load(const struct state_desc *d, void *obj)
         d->post_load(obj);
 }
 
-int state_load(const struct state_desc *d, void *obj, const uint8_t *data, size_t len,
-               size_t *used, const char **err)
+int state_load(const struct state_desc *d, void *obj, const uint8_t *data, size_t len, size_t *used, const char **err)
 {
     size_t nlen = strnlen(d->name, 255);
     if (len < 1 || data[0] != nlen || len < 1 + nlen + 8 || memcmp(data + 1, d->name, nlen)) {
@@ -230,17 +229,13 @@ static void print_fields(const struct state_desc *d, const void *obj, const char
             fprintf(f, "off\n");
         } else {
             for (size_t i = 0; i < fd->count; i++)
-                fprintf(f, "%s0x%llx", i ? " " : "",
-                        (unsigned long long)scalar(fd, field_at(fd, obj, i)));
+                fprintf(f, "%s0x%llx", i ? " " : "", (unsigned long long)scalar(fd, field_at(fd, obj, i)));
             fprintf(f, "\n");
         }
     }
 }
 
-void state_print(const struct state_desc *d, const void *obj, FILE *f)
-{
-    print_fields(d, obj, "", f);
-}
+void state_print(const struct state_desc *d, const void *obj, FILE *f) { print_fields(d, obj, "", f); }
 
 int state_compare(const struct state_desc *d, const void *a, const void *b, FILE *out)
 {

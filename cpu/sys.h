@@ -26,16 +26,13 @@ static inline unsigned desc_dpl(struct desc d) { return d.hi >> 13 & 3; }
 static inline bool desc_p(struct desc d) { return d.hi >> 15 & 1; }
 static inline bool desc_code(struct desc d) { return desc_s(d) && (desc_type(d) & 8); }
 static inline bool desc_conforming(struct desc d) { return desc_code(d) && (desc_type(d) & 4); }
-static inline bool desc_writable_data(struct desc d)
-{
-    return desc_s(d) && (desc_type(d) & 10) == 2;
-}
+static inline bool desc_writable_data(struct desc d) { return desc_s(d) && (desc_type(d) & 10) == 2; }
 static inline uint16_t gate_sel(struct desc d) { return d.lo >> 16; }
 static inline uint32_t gate_off(struct desc d) { return (d.hi & 0xffff0000) | (d.lo & 0xffff); }
 
-#define SEL_RPL(sel) ((sel) & 3u)
-#define SEL_ERR(sel) ((sel) & 0xfffcu)
-#define SEL_IS_NULL(sel) (((sel) & 0xfffc) == 0)
+#define SEL_RPL(sel)     ((sel)&3u)
+#define SEL_ERR(sel)     ((sel)&0xfffcu)
+#define SEL_IS_NULL(sel) (((sel)&0xfffc) == 0)
 
 /* Read the descriptor of `sel`. Returns false if it lies outside its table (or there is no LDT). */
 bool desc_read(struct cpu *c, uint16_t sel, struct desc *d);
@@ -64,8 +61,8 @@ struct stk {
     uint32_t sp;
     uint32_t mask;
     bool user;
-    uint32_t err;      /* error code of #SS on a limit violation */
-    unsigned size;     /* 2 or 4 */
+    uint32_t err;  /* error code of #SS on a limit violation */
+    unsigned size; /* 2 or 4 */
 };
 struct stk stk_current(struct cpu *c, unsigned size);
 void stk_push(struct cpu *c, struct stk *s, uint32_t v);
@@ -84,18 +81,16 @@ uint32_t cpu_in(struct cpu *c, uint16_t port, unsigned size);
 void cpu_out(struct cpu *c, uint16_t port, uint32_t v, unsigned size);
 
 /* How an event came. */
-enum event_kind { EV_EXCEPTION, EV_EXTERNAL, EV_SOFT_INT /* INT n */, EV_SOFT_EXC /* INT3 INTO */,
-                  EV_ICEBP };
+enum event_kind { EV_EXCEPTION, EV_EXTERNAL, EV_SOFT_INT /* INT n */, EV_SOFT_EXC /* INT3 INTO */, EV_ICEBP };
 
 /* Deliver an event through the IDT or IVT; `ret` is the EIP to push. Raises on failure. */
-void cpu_deliver(struct cpu *c, int vector, enum event_kind kind, bool has_error, uint32_t error,
-                 uint32_t ret);
+void cpu_deliver(struct cpu *c, int vector, enum event_kind kind, bool has_error, uint32_t error, uint32_t ret);
 /* INT n in virtual-8086 mode under VME: true if it was redirected to the 8086 handler. */
 bool cpu_v86_redirect(struct cpu *c, unsigned vector, uint32_t ret);
 
 enum task_source { TASK_JMP, TASK_CALL, TASK_INT, TASK_IRET };
-void task_switch(struct cpu *c, uint16_t sel, struct desc d, enum task_source src, uint32_t ret,
-                 bool has_error, uint32_t error);
+void task_switch(struct cpu *c, uint16_t sel, struct desc d, enum task_source src, uint32_t ret, bool has_error,
+                 uint32_t error);
 
 void far_jump(struct cpu *c, uint16_t sel, uint32_t off, uint32_t ret);
 void far_call(struct cpu *c, uint16_t sel, uint32_t off, unsigned size, uint32_t ret);

@@ -48,8 +48,7 @@ void cpu_write_cr0(struct cpu *c, uint32_t v)
 
     if (cpu_has(c, FEAT_I486))
         mask |= CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD;
-    if (((v & CR0_PG) && !(v & CR0_PE)) ||
-        (cpu_has(c, FEAT_I486) && (v & CR0_NW) && !(v & CR0_CD)))
+    if (((v & CR0_PG) && !(v & CR0_PE)) || (cpu_has(c, FEAT_I486) && (v & CR0_NW) && !(v & CR0_CD)))
         cpu_raise_err(c, EXC_GP, 0);
     v = (v & mask) | CR0_ET;
     changed = old ^ v;
@@ -117,10 +116,7 @@ static unsigned dr_number(struct cpu *c, unsigned n)
     return n;
 }
 
-uint32_t cpu_read_dr(struct cpu *c, unsigned n)
-{
-    return c->dr[dr_number(c, n)];
-}
+uint32_t cpu_read_dr(struct cpu *c, unsigned n) { return c->dr[dr_number(c, n)]; }
 
 void cpu_write_dr(struct cpu *c, unsigned n, uint32_t v)
 {
@@ -144,10 +140,7 @@ static unsigned dr_len(const struct cpu *c, unsigned n)
     return len[c->dr[7] >> (18 + n * 4) & 3];
 }
 
-static unsigned dr_rw(const struct cpu *c, unsigned n)
-{
-    return c->dr[7] >> (16 + n * 4) & 3;
-}
+static unsigned dr_rw(const struct cpu *c, unsigned n) { return c->dr[7] >> (16 + n * 4) & 3; }
 
 void cpu_check_watch(struct cpu *c, gla_t la, unsigned size, bool write)
 {
@@ -173,8 +166,7 @@ void cpu_check_io_watch(struct cpu *c, uint16_t port, unsigned size)
     for (n = 0; n < 4; n++) {
         uint32_t at = c->dr[n] & ~(dr_len(c, n) - 1); /* aligned as for data (SDM 3B 17.2.5) */
 
-        if ((c->dr[7] >> (n * 2) & 3) && dr_rw(c, n) == 2 && port + size > at &&
-            port < at + dr_len(c, n))
+        if ((c->dr[7] >> (n * 2) & 3) && dr_rw(c, n) == 2 && port + size > at && port < at + dr_len(c, n))
             c->db_pending |= 1u << n;
     }
 }
@@ -182,14 +174,32 @@ void cpu_check_io_watch(struct cpu *c, uint16_t port, unsigned size)
 /* --- MSRs --- */
 
 enum {
-    MSR_P5_MC_ADDR = 0, MSR_P5_MC_TYPE = 1, MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17,
-    MSR_APIC_BASE = 0x1b, MSR_EBL_CR_POWERON = 0x2a, MSR_BIOS_UPDT_TRIG = 0x79,
-    MSR_BIOS_SIGN_ID = 0x8b, MSR_PERFCTR0 = 0xc1, MSR_PERFCTR1 = 0xc2,
-    MSR_BBL_CR_CTL3 = 0x11e, MSR_MTRRCAP = 0xfe,
-    MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176,
-    MSR_MCG_CAP = 0x179, MSR_MCG_STATUS = 0x17a, MSR_EVNTSEL0 = 0x186, MSR_EVNTSEL1 = 0x187,
-    MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9, MSR_MTRR_VAR = 0x200,
-    MSR_MTRR_FIX64K = 0x250, MSR_MTRR_FIX16K = 0x258, MSR_MTRR_FIX4K = 0x268, MSR_PAT = 0x277,
+    MSR_P5_MC_ADDR = 0,
+    MSR_P5_MC_TYPE = 1,
+    MSR_TSC = 0x10,
+    MSR_PLATFORM_ID = 0x17,
+    MSR_APIC_BASE = 0x1b,
+    MSR_EBL_CR_POWERON = 0x2a,
+    MSR_BIOS_UPDT_TRIG = 0x79,
+    MSR_BIOS_SIGN_ID = 0x8b,
+    MSR_PERFCTR0 = 0xc1,
+    MSR_PERFCTR1 = 0xc2,
+    MSR_BBL_CR_CTL3 = 0x11e,
+    MSR_MTRRCAP = 0xfe,
+    MSR_SYSENTER_CS = 0x174,
+    MSR_SYSENTER_ESP = 0x175,
+    MSR_SYSENTER_EIP = 0x176,
+    MSR_MCG_CAP = 0x179,
+    MSR_MCG_STATUS = 0x17a,
+    MSR_EVNTSEL0 = 0x186,
+    MSR_EVNTSEL1 = 0x187,
+    MSR_MISC_ENABLE = 0x1a0,
+    MSR_DEBUGCTL = 0x1d9,
+    MSR_MTRR_VAR = 0x200,
+    MSR_MTRR_FIX64K = 0x250,
+    MSR_MTRR_FIX16K = 0x258,
+    MSR_MTRR_FIX4K = 0x268,
+    MSR_PAT = 0x277,
     MSR_MTRR_DEF = 0x2ff,
 };
 #define MSR_EFER 0xc0000080u
@@ -227,10 +237,8 @@ uint64_t cpu_rdmsr(struct cpu *c, uint32_t n)
         return *p;
     switch (n) {
     case MSR_P5_MC_ADDR:
-    case MSR_P5_MC_TYPE:
-        return 0;
-    case MSR_TSC:
-        return cpu_read_tsc(c);
+    case MSR_P5_MC_TYPE: return 0;
+    case MSR_TSC: return cpu_read_tsc(c);
     case MSR_APIC_BASE:
         if (cpu_has(c, FEAT_APIC))
             return c->bus->apic_base_read(c->bus_opaque);
@@ -244,8 +252,9 @@ uint64_t cpu_rdmsr(struct cpu *c, uint32_t n)
     case MSR_SYSENTER_EIP:
         if (!cpu_has(c, FEAT_SEP))
             break;
-        return n == MSR_SYSENTER_CS ? c->msr_sysenter_cs
-               : n == MSR_SYSENTER_ESP ? c->msr_sysenter_esp : c->msr_sysenter_eip;
+        return n == MSR_SYSENTER_CS    ? c->msr_sysenter_cs
+               : n == MSR_SYSENTER_ESP ? c->msr_sysenter_esp
+                                       : c->msr_sysenter_eip;
     case MSR_PAT:
         if (cpu_has(c, FEAT_PAT))
             return c->msr_pat;
@@ -310,11 +319,8 @@ void cpu_wrmsr(struct cpu *c, uint32_t n, uint64_t v)
     }
     switch (n) {
     case MSR_P5_MC_ADDR:
-    case MSR_P5_MC_TYPE:
-        return;
-    case MSR_TSC:
-        c->tsc_offset += v - cpu_read_tsc(c);
-        return;
+    case MSR_P5_MC_TYPE: return;
+    case MSR_TSC: c->tsc_offset += v - cpu_read_tsc(c); return;
     case MSR_APIC_BASE:
         if (!cpu_has(c, FEAT_APIC))
             break;

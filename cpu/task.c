@@ -92,8 +92,7 @@ static void load_ldt(struct cpu *c, uint16_t sel)
     c->ldtr.sel = sel;
     if (SEL_IS_NULL(sel))
         return;
-    if ((sel & 4) || !desc_read(c, sel, &d) || desc_s(d) || desc_type(d) != DT_LDT ||
-        !desc_p(d))
+    if ((sel & 4) || !desc_read(c, sel, &d) || desc_s(d) || desc_type(d) != DT_LDT || !desc_p(d))
         cpu_raise_err(c, EXC_TS, SEL_ERR(sel));
     seg_from_desc(&c->ldtr, sel, d);
 }
@@ -148,8 +147,8 @@ static void load_segments(struct cpu *c, const struct image *m)
     cpu_update_mode(c);
 }
 
-void task_switch(struct cpu *c, uint16_t sel, struct desc d, enum task_source src, uint32_t ret,
-                 bool has_error, uint32_t error)
+void task_switch(struct cpu *c, uint16_t sel, struct desc d, enum task_source src, uint32_t ret, bool has_error,
+                 uint32_t error)
 {
     bool wide = desc_type(d) >= DT_TSS32;
     bool old_wide = (c->tr.attr & AR_TYPE) >= DT_TSS32;

@@ -19,8 +19,19 @@
 struct callgate_guest;
 
 enum callgate_register { /* EAX..EDI are 0..7 */
-    CALLGATE_EIP = 8, CALLGATE_EFLAGS, CALLGATE_ES, CALLGATE_CS, CALLGATE_SS, CALLGATE_DS,
-    CALLGATE_FS, CALLGATE_GS, CALLGATE_CR0, CALLGATE_CR2, CALLGATE_CR3, CALLGATE_CR4, CALLGATE_CPL,
+                         CALLGATE_EIP = 8,
+                         CALLGATE_EFLAGS,
+                         CALLGATE_ES,
+                         CALLGATE_CS,
+                         CALLGATE_SS,
+                         CALLGATE_DS,
+                         CALLGATE_FS,
+                         CALLGATE_GS,
+                         CALLGATE_CR0,
+                         CALLGATE_CR2,
+                         CALLGATE_CR3,
+                         CALLGATE_CR4,
+                         CALLGATE_CPL,
 };
 
 struct callgate_plugin_api {

@@ -6,8 +6,7 @@
 #include <capstone/capstone.h>
 #include <stdio.h>
 
-unsigned disas(const uint8_t *code, unsigned have, uint32_t addr, unsigned bits, char *text,
-               size_t size)
+unsigned disas(const uint8_t *code, unsigned have, uint32_t addr, unsigned bits, char *text, size_t size)
 {
     char bytes[48] = "";
     unsigned len = 1;
@@ -23,8 +22,8 @@ unsigned disas(const uint8_t *code, unsigned have, uint32_t addr, unsigned bits,
     }
     for (n = 0; n < len; n++)
         snprintf(bytes + n * 3, sizeof bytes - n * 3, "%02x ", code[n]);
-    snprintf(text, size, "%-30s %s%s%s", bytes, got ? in->mnemonic : "(bad)",
-             got && in->op_str[0] ? " " : "", got ? in->op_str : "");
+    snprintf(text, size, "%-30s %s%s%s", bytes, got ? in->mnemonic : "(bad)", got && in->op_str[0] ? " " : "",
+             got ? in->op_str : "");
     if (got)
         cs_free(in, got);
     cs_close(&h);

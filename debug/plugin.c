@@ -46,8 +46,7 @@ static int set(struct callgate_guest *g, unsigned reg, uint32_t value)
     return 0;
 }
 
-static size_t copy(struct callgate_guest *g, uint32_t la, uint8_t *to, const uint8_t *from,
-                   size_t bytes)
+static size_t copy(struct callgate_guest *g, uint32_t la, uint8_t *to, const uint8_t *from, size_t bytes)
 {
     struct cpu *c = cpu_of(g);
     size_t done = 0;
@@ -79,10 +78,7 @@ static size_t write_memory(struct callgate_guest *g, uint32_t la, const void *fr
     return copy(g, la, NULL, from, bytes);
 }
 
-static uint64_t instructions(struct callgate_guest *g)
-{
-    return cpu_icount(cpu_of(g));
-}
+static uint64_t instructions(struct callgate_guest *g) { return cpu_icount(cpu_of(g)); }
 
 static const struct callgate_plugin_api api = {
     .version = CALLGATE_PLUGIN_VERSION,
@@ -113,8 +109,7 @@ int plugin_load(struct cpu *c, const char *spec)
     /* look first: opening a FIFO would wait */
     rc = stat(path, &st);
     if (rc || !S_ISREG(st.st_mode)) {
-        fprintf(stderr, "callgate: -plugin %s: %s\n", path,
-                rc ? strerror(errno) : "not a regular file");
+        fprintf(stderr, "callgate: -plugin %s: %s\n", path, rc ? strerror(errno) : "not a regular file");
         return -EINVAL;
     }
     lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);

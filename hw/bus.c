@@ -122,8 +122,8 @@ static void remap_ports(struct bus *bus, unsigned base, unsigned len)
     }
 }
 
-static struct port_range *new_port_range(struct bus *bus, unsigned len, const struct port_ops *ops,
-                                         void *opaque, const char *name)
+static struct port_range *new_port_range(struct bus *bus, unsigned len, const struct port_ops *ops, void *opaque,
+                                         const char *name)
 {
     struct port_range *r = NULL;
     size_t i;
@@ -145,13 +145,12 @@ static struct port_range *new_port_range(struct bus *bus, unsigned len, const st
         bus->ports = p;
         bus->ports[bus->port_count++] = r;
     }
-    *r = (struct port_range){
-        .name = name, .ops = ops, .opaque = opaque, .base = -1, .len = len, .live = true};
+    *r = (struct port_range){ .name = name, .ops = ops, .opaque = opaque, .base = -1, .len = len, .live = true };
     return r;
 }
 
-struct port_range *bus_port_add(struct bus *bus, uint16_t base, unsigned len,
-                                const struct port_ops *ops, void *opaque, const char *name)
+struct port_range *bus_port_add(struct bus *bus, uint16_t base, unsigned len, const struct port_ops *ops, void *opaque,
+                                const char *name)
 {
     if (!len || base + len > PORTS) {
         bus_error(bus, "%s: bad port range %x+%u", name, base, len);
@@ -172,8 +171,8 @@ struct port_range *bus_port_add(struct bus *bus, uint16_t base, unsigned len,
     return r;
 }
 
-struct port_range *bus_port_add_movable(struct bus *bus, unsigned len, const struct port_ops *ops,
-                                        void *opaque, const char *name)
+struct port_range *bus_port_add_movable(struct bus *bus, unsigned len, const struct port_ops *ops, void *opaque,
+                                        const char *name)
 {
     struct port_range *r = new_port_range(bus, len, ops, opaque, name);
     if (r)
@@ -210,18 +209,14 @@ static const struct port_range *owner(const struct bus *bus, uint16_t port)
     return i ? bus->ports[i] : NULL;
 }
 
-static uint32_t ones(unsigned size)
-{
-    return size >= 4 ? 0xffffffffu : (1u << (size * 8)) - 1;
-}
+static uint32_t ones(unsigned size) { return size >= 4 ? 0xffffffffu : (1u << (size * 8)) - 1; }
 
 uint32_t port_read(struct bus *bus, uint16_t port, unsigned size)
 {
     const struct port_range *r = owner(bus, port);
     unsigned max = r && r->ops->max_size ? r->ops->max_size : 4;
     if (size > 1 && (!r || size > max || port - (unsigned)r->base + size > r->len)) {
-        if (!r && !owner(bus, (uint16_t)(port + size - 1)) &&
-            !owner(bus, (uint16_t)(port + size / 2))) {
+        if (!r && !owner(bus, (uint16_t)(port + size - 1)) && !owner(bus, (uint16_t)(port + size / 2))) {
             LOG(io, "unclaimed read of %u at %04x", size, port);
             return ones(size);
         }
@@ -289,8 +284,7 @@ uint64_t mmio_read(const struct mmio_ops *ops, void *opaque, gpa_t offset, unsig
     return ops->read(opaque, offset, size) & mask;
 }
 
-void mmio_write(const struct mmio_ops *ops, void *opaque, gpa_t offset, uint64_t val,
-                unsigned size)
+void mmio_write(const struct mmio_ops *ops, void *opaque, gpa_t offset, uint64_t val, unsigned size)
 {
     unsigned max = ops->max_size ? ops->max_size : 4;
     unsigned min = ops->min_size ? ops->min_size : 1;
@@ -341,8 +335,7 @@ static int map_range(struct bus *bus, struct mmio_range *r, gpa_t gpa)
 }
 
 /* Another mapped range that [gpa, gpa+size) would overlap. */
-static const struct mmio_range *in_the_way(const struct bus *bus, const struct mmio_range *r,
-                                           gpa_t gpa)
+static const struct mmio_range *in_the_way(const struct bus *bus, const struct mmio_range *r, gpa_t gpa)
 {
     for (const struct mmio_range *o = bus->mmio; o; o = o->next)
         if (o != r && o->gpa != GPA_NONE && gpa < o->gpa + o->size && o->gpa < gpa + r->size)
@@ -368,9 +361,8 @@ void bus_mmio_move(struct bus *bus, struct mmio_range *r, gpa_t gpa)
             continue;
         const struct mmio_range *blocker = in_the_way(bus, o, o->wanted);
         if (blocker || map_range(bus, o, o->wanted))
-            GUEST_WARN(guest_errors, "%s cannot be mapped at %#llx%s%s", o->name,
-                       (unsigned long long)o->wanted, blocker ? ": taken by " : "",
-                       blocker ? blocker->name : "");
+            GUEST_WARN(guest_errors, "%s cannot be mapped at %#llx%s%s", o->name, (unsigned long long)o->wanted,
+                       blocker ? ": taken by " : "", blocker ? blocker->name : "");
     }
 }
 
@@ -387,8 +379,8 @@ static struct mmio_range *map_at_start(struct bus *bus, struct mmio_range *r, gp
     return NULL;
 }
 
-struct mmio_range *bus_mmio_add_movable(struct bus *bus, uint64_t size, const struct mmio_ops *ops,
-                                        void *opaque, const char *name)
+struct mmio_range *bus_mmio_add_movable(struct bus *bus, uint64_t size, const struct mmio_ops *ops, void *opaque,
+                                        const char *name)
 {
     struct mmio_range *r = new_range(bus, size, name);
     if (r) {
@@ -398,14 +390,13 @@ struct mmio_range *bus_mmio_add_movable(struct bus *bus, uint64_t size, const st
     return r;
 }
 
-struct mmio_range *bus_mmio_add(struct bus *bus, gpa_t gpa, uint64_t size,
-                                const struct mmio_ops *ops, void *opaque, const char *name)
+struct mmio_range *bus_mmio_add(struct bus *bus, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *opaque,
+                                const char *name)
 {
     return map_at_start(bus, bus_mmio_add_movable(bus, size, ops, opaque, name), gpa);
 }
 
-struct mmio_range *bus_ram_add_movable(struct bus *bus, uint64_t size, void *host, unsigned flags,
-                                       const char *name)
+struct mmio_range *bus_ram_add_movable(struct bus *bus, uint64_t size, void *host, unsigned flags, const char *name)
 {
     struct mmio_range *r = new_range(bus, size, name);
     if (r) {
@@ -415,8 +406,7 @@ struct mmio_range *bus_ram_add_movable(struct bus *bus, uint64_t size, void *hos
     return r;
 }
 
-struct mmio_range *bus_ram_add(struct bus *bus, gpa_t gpa, uint64_t size, void *host,
-                               unsigned flags, const char *name)
+struct mmio_range *bus_ram_add(struct bus *bus, gpa_t gpa, uint64_t size, void *host, unsigned flags, const char *name)
 {
     return map_at_start(bus, bus_ram_add_movable(bus, size, host, flags, name), gpa);
 }
@@ -435,10 +425,7 @@ void bus_mmio_remove(struct bus *bus, struct mmio_range *r)
     }
 }
 
-gpa_t bus_mmio_where(const struct mmio_range *r)
-{
-    return r ? r->gpa : GPA_NONE;
-}
+gpa_t bus_mmio_where(const struct mmio_range *r) { return r ? r->gpa : GPA_NONE; }
 
 void *bus_ram_alloc(struct bus *bus, uint64_t size, const char *name)
 {
@@ -466,8 +453,7 @@ void *bus_ram_alloc(struct bus *bus, uint64_t size, const char *name)
 
 void bus_ram_dirty(struct bus *bus, struct mmio_range *r, uint8_t *pages)
 {
-    if (r->gpa == GPA_NONE || !bus->mem->ram_dirty ||
-        bus->mem->ram_dirty(bus->mem_opaque, r->gpa, r->size, pages))
+    if (r->gpa == GPA_NONE || !bus->mem->ram_dirty || bus->mem->ram_dirty(bus->mem_opaque, r->gpa, r->size, pages))
         memset(pages, 1, r->size / PAGE_SIZE);
 }
 
@@ -483,8 +469,7 @@ void bus_dma_write(struct bus *bus, gpa_t gpa, const void *buf, size_t len)
 
 /* ---- devices ---- */
 
-void *bus_add_device(struct bus *bus, const struct device_class *class, const char *name,
-                     const void *props)
+void *bus_add_device(struct bus *bus, const struct device_class *class, const char *name, const void *props)
 {
     struct device *dev = calloc(1, class->size);
     if (!dev) {
@@ -552,7 +537,7 @@ int bus_load(struct bus *bus, const uint8_t *data, size_t len, const char **err)
 {
     size_t at = 0;
     while (at < len && data[at]) {
-        char name[256] = {0};
+        char name[256] = { 0 };
         size_t nlen = data[at];
         size_t used = 0;
         if (nlen > len - at - 1)
@@ -601,7 +586,9 @@ void bus_dump(struct bus *bus, FILE *f)
         if (r->gpa != GPA_NONE)
             fprintf(f, "mem  %09llx-%09llx  %s%s\n", (unsigned long long)r->gpa,
                     (unsigned long long)(r->gpa + r->size - 1), r->name,
-                    r->ops ? "" : r->flags & BUS_RAM_READONLY ? " (rom)" : " (ram)");
+                    r->ops                        ? ""
+                    : r->flags & BUS_RAM_READONLY ? " (rom)"
+                                                  : " (ram)");
     for (struct device *d = bus->devices; d; d = d->next)
         fprintf(f, "dev  %s (%s)\n", d->name, d->class->name);
 }

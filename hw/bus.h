@@ -30,12 +30,12 @@ struct port_ops {
 struct port_range;
 
 /* Claim [base, base+len) for `name`. An overlap is an error at start-up (NULL, bus->error set). */
-struct port_range *bus_port_add(struct bus *bus, uint16_t base, unsigned len,
-                                const struct port_ops *ops, void *opaque, const char *name);
+struct port_range *bus_port_add(struct bus *bus, uint16_t base, unsigned len, const struct port_ops *ops, void *opaque,
+                                const char *name);
 /* Claim a range that may be moved at run time (a PCI BAR): it starts unmapped, and where it
  * overlaps a fixed range the fixed range wins. */
-struct port_range *bus_port_add_movable(struct bus *bus, unsigned len, const struct port_ops *ops,
-                                        void *opaque, const char *name);
+struct port_range *bus_port_add_movable(struct bus *bus, unsigned len, const struct port_ops *ops, void *opaque,
+                                        const char *name);
 /* Map a movable range at `base`, or unmap it with base = -1. */
 void bus_port_move(struct bus *bus, struct port_range *r, int base);
 void bus_port_remove(struct bus *bus, struct port_range *r);
@@ -55,8 +55,7 @@ struct mmio_ops {
     uint8_t max_size; /* up to 8 */
 };
 uint64_t mmio_read(const struct mmio_ops *ops, void *opaque, gpa_t offset, unsigned size);
-void mmio_write(const struct mmio_ops *ops, void *opaque, gpa_t offset, uint64_t val,
-                unsigned size);
+void mmio_write(const struct mmio_ops *ops, void *opaque, gpa_t offset, uint64_t val, unsigned size);
 
 enum bus_ram_flags {
     BUS_RAM_READONLY = 1, /* ROM: guest writes are dropped */
@@ -66,12 +65,10 @@ enum bus_ram_flags {
 /* How the machine's memory is reached. All addresses and sizes of maps are page-aligned. Maps lie
  * over RAM, never over each other; an unmap names exactly what was mapped, and RAM shows again. */
 struct bus_mem_ops {
-    int (*mmio_map)(void *opaque, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *dev,
-                    const char *name);
+    int (*mmio_map)(void *opaque, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *dev, const char *name);
     void (*mmio_unmap)(void *opaque, gpa_t gpa, uint64_t size);
     /* Map `host` (page-aligned) as RAM or ROM. The buffer stays valid until ram_unmap. */
-    int (*ram_map)(void *opaque, gpa_t gpa, uint64_t size, void *host, unsigned flags,
-                   const char *name);
+    int (*ram_map)(void *opaque, gpa_t gpa, uint64_t size, void *host, unsigned flags, const char *name);
     void (*ram_unmap)(void *opaque, gpa_t gpa, uint64_t size);
     /* Which of RAM and "what is mapped over it" (ROM) answers in C0000-FFFFF: reads come from
      * RAM if read_ram, writes go to RAM if write_ram and are dropped otherwise. */
@@ -94,15 +91,13 @@ struct bus_mem_ops {
 struct mmio_range;
 
 /* Claim [gpa, gpa+size). bus_mmio_add_movable starts unmapped. NULL and bus->error if it fails. */
-struct mmio_range *bus_mmio_add(struct bus *bus, gpa_t gpa, uint64_t size,
-                                const struct mmio_ops *ops, void *opaque, const char *name);
-struct mmio_range *bus_mmio_add_movable(struct bus *bus, uint64_t size, const struct mmio_ops *ops,
-                                        void *opaque, const char *name);
+struct mmio_range *bus_mmio_add(struct bus *bus, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *opaque,
+                                const char *name);
+struct mmio_range *bus_mmio_add_movable(struct bus *bus, uint64_t size, const struct mmio_ops *ops, void *opaque,
+                                        const char *name);
 /* The same for memory the guest reaches directly: `host` from bus_ram_alloc. */
-struct mmio_range *bus_ram_add(struct bus *bus, gpa_t gpa, uint64_t size, void *host,
-                               unsigned flags, const char *name);
-struct mmio_range *bus_ram_add_movable(struct bus *bus, uint64_t size, void *host, unsigned flags,
-                                       const char *name);
+struct mmio_range *bus_ram_add(struct bus *bus, gpa_t gpa, uint64_t size, void *host, unsigned flags, const char *name);
+struct mmio_range *bus_ram_add_movable(struct bus *bus, uint64_t size, void *host, unsigned flags, const char *name);
 /* Move to `gpa`; GPA_NONE unmaps. Ranges never overlap each other: one that would stays unmapped
  * until its place is free. (They do overlap RAM.) */
 #define GPA_NONE UINT64_MAX
@@ -121,7 +116,7 @@ void bus_dma_write(struct bus *bus, gpa_t gpa, const void *buf, size_t len);
 
 struct device_class {
     const char *name;
-    size_t size; /* of the device's struct, which begins with struct device */
+    size_t size;                                        /* of the device's struct, which begins with struct device */
     int (*init)(struct device *dev, const void *props); /* 0, or -errno with bus_error set */
     void (*reset)(struct device *dev);
     void (*destroy)(struct device *dev);
@@ -139,8 +134,7 @@ struct device {
 
 /* Allocate (zeroed), link and init a device. `name` must be a literal or live as long as the bus;
  * NULL takes the class's. Returns NULL with bus->error set if init fails. */
-void *bus_add_device(struct bus *bus, const struct device_class *class, const char *name,
-                     const void *props);
+void *bus_add_device(struct bus *bus, const struct device_class *class, const char *name, const void *props);
 struct device *bus_find_device(struct bus *bus, const char *name);
 void bus_reset_devices(struct bus *bus);
 /* Print a device's state; returns -ENOENT if there is none of that name. */
@@ -199,9 +193,6 @@ void bus_destroy(struct bus *bus);
 int bus_error(struct bus *bus, const char *fmt, ...) printf_fn(2, 3);
 void bus_request_reset(struct bus *bus, enum reset_kind kind, int code);
 
-static inline tick_t bus_now(struct bus *bus)
-{
-    return clock_now(bus->clock);
-}
+static inline tick_t bus_now(struct bus *bus) { return clock_now(bus->clock); }
 
 #endif

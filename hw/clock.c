@@ -22,7 +22,7 @@ tick_t clock_host_now(void)
 
 void clock_init(struct clock *c, tick_t (*source)(void *opaque), void *opaque)
 {
-    *c = (struct clock){.source = source, .source_opaque = opaque};
+    *c = (struct clock){ .source = source, .source_opaque = opaque };
     c->catch_up = !source;
     if (!source)
         hosttime_init(&c->host, NULL);
@@ -35,15 +35,9 @@ void clock_destroy(struct clock *c)
     c->count = c->cap = 0;
 }
 
-void clock_set_host(struct clock *c, const struct host_clocks *clocks)
-{
-    hosttime_init(&c->host, clocks);
-}
+void clock_set_host(struct clock *c, const struct host_clocks *clocks) { hosttime_init(&c->host, clocks); }
 
-static bool due(const struct clock *c, tick_t now)
-{
-    return c->count && c->heap[0]->when <= now;
-}
+static bool due(const struct clock *c, tick_t now) { return c->count && c->heap[0]->when <= now; }
 
 tick_t clock_now(struct clock *c)
 {
@@ -100,19 +94,13 @@ void clock_set_now(struct clock *c, tick_t now)
     hosttime_set(&c->host, now);
 }
 
-bool clock_is_realtime(const struct clock *c)
-{
-    return !c->source && !c->paused;
-}
+bool clock_is_realtime(const struct clock *c) { return !c->source && !c->paused; }
 
-tick_t clock_to_host(const struct clock *c, tick_t t)
-{
-    return hosttime_to_host(&c->host, t);
-}
+tick_t clock_to_host(const struct clock *c, tick_t t) { return hosttime_to_host(&c->host, t); }
 
 int clock_parse_rtc_base(const char *text, int64_t *seconds)
 {
-    struct tm tm = {.tm_isdst = -1};
+    struct tm tm = { .tm_isdst = -1 };
     if (!strcmp(text, "utc")) {
         *seconds = time(NULL);
         return 0;
@@ -133,9 +121,9 @@ int clock_parse_rtc_base(const char *text, int64_t *seconds)
         if (n != 3 || text[used + more])
             return -EINVAL;
     }
-    if (tm.tm_year < 1970 || tm.tm_year > 9999 || tm.tm_mon < 1 || tm.tm_mon > 12 ||
-        tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour < 0 || tm.tm_hour > 23 ||
-        tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 59)
+    if (tm.tm_year < 1970 || tm.tm_year > 9999 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 ||
+        tm.tm_mday > 31 || tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 ||
+        tm.tm_sec > 59)
         return -EINVAL;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
@@ -194,10 +182,7 @@ static void heap_remove(struct clock *c, struct timer *t)
         sift_down(c, i, last);
 }
 
-tick_t clock_next_deadline(const struct clock *c)
-{
-    return c->count ? c->heap[0]->when : TICK_NEVER;
-}
+tick_t clock_next_deadline(const struct clock *c) { return c->count ? c->heap[0]->when : TICK_NEVER; }
 
 unsigned clock_run_expired(struct clock *c)
 {
@@ -218,11 +203,14 @@ unsigned clock_run_expired(struct clock *c)
     return n;
 }
 
-void timer_init(struct timer *t, struct clock *c, const char *name,
-                void (*fn)(void *opaque, tick_t now), void *opaque)
+void timer_init(struct timer *t, struct clock *c, const char *name, void (*fn)(void *opaque, tick_t now), void *opaque)
 {
     *t = (struct timer){
-        .clock = c, .fn = fn, .opaque = opaque, .name = name, .when = TICK_NEVER,
+        .clock = c,
+        .fn = fn,
+        .opaque = opaque,
+        .name = name,
+        .when = TICK_NEVER,
         .id = c->next_id++,
     };
     c->timers++;
@@ -268,10 +256,7 @@ void timer_destroy(struct timer *t)
     t->clock = NULL;
 }
 
-static uint64_t timer_get(const void *member)
-{
-    return ((const struct timer *)member)->when;
-}
+static uint64_t timer_get(const void *member) { return ((const struct timer *)member)->when; }
 
 static void timer_put(void *member, uint64_t when)
 {

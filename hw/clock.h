@@ -89,24 +89,17 @@ tick_t clock_next_deadline(const struct clock *c);
 unsigned clock_run_expired(struct clock *c);
 
 /* Prepare a timer; timer_set arms (or moves) it, timer_cancel disarms it. */
-void timer_init(struct timer *t, struct clock *c, const char *name,
-                void (*fn)(void *opaque, tick_t now), void *opaque);
+void timer_init(struct timer *t, struct clock *c, const char *name, void (*fn)(void *opaque, tick_t now), void *opaque);
 void timer_set(struct timer *t, tick_t when);
 void timer_cancel(struct timer *t);
 void timer_destroy(struct timer *t);
-static inline bool timer_pending(const struct timer *t)
-{
-    return t->index != 0;
-}
+static inline bool timer_pending(const struct timer *t) { return t->index != 0; }
 
 /* A timer as a member of described state: saved as its deadline, armed again on load. */
 extern const struct state_value timer_state_value;
 #define FIELD_TIMER(s, m) FIELD_VALUE(s, m, &timer_state_value)
 
 /* a * b / c without overflow in between: ticks to device clocks and back. */
-static inline uint64_t muldiv64(uint64_t a, uint64_t b, uint64_t c)
-{
-    return (uint64_t)((unsigned __int128)a * b / c);
-}
+static inline uint64_t muldiv64(uint64_t a, uint64_t b, uint64_t c) { return (uint64_t)((unsigned __int128)a * b / c); }
 
 #endif

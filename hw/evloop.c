@@ -95,8 +95,7 @@ static int sleep_in_poll(struct pollfd *p, size_t n, tick_t until)
         return ppoll(p, n, NULL, NULL);
     tick_t now = clock_host_now();
     tick_t left = until > now ? until - now : 0;
-    struct timespec ts = {
-        .tv_sec = (time_t)(left / TICKS_PER_SEC), .tv_nsec = (long)(left % TICKS_PER_SEC)};
+    struct timespec ts = { .tv_sec = (time_t)(left / TICKS_PER_SEC), .tv_nsec = (long)(left % TICKS_PER_SEC) };
     return ppoll(p, n, &ts, NULL);
 }
 
@@ -112,8 +111,7 @@ static void rebuild_poll(struct evloop *ev)
     ev->polls = 1;
     for (size_t i = 0; i < ev->watches; i++)
         if (ev->watch[i].fd >= 0 && ev->watch[i].events)
-            ev->poll[ev->polls++] =
-                (struct pollfd){.fd = ev->watch[i].fd, .events = ev->watch[i].events};
+            ev->poll[ev->polls++] = (struct pollfd){ .fd = ev->watch[i].fd, .events = ev->watch[i].events };
     ev->table_changed = false;
 }
 
@@ -197,7 +195,7 @@ static void arm(struct evloop *ev)
         if (p) {
             ev->shared = p;
             p[0] = ev->poll[0];
-            p[1] = (struct pollfd){.fd = ev->wake_fd, .events = POLLIN};
+            p[1] = (struct pollfd){ .fd = ev->wake_fd, .events = POLLIN };
             memcpy(p + 2, ev->poll + 1, (ev->polls - 1) * sizeof *p);
             ev->shareds = ev->polls + 1;
             ev->generation++;
@@ -262,7 +260,7 @@ struct evloop *evloop_create(struct clock *clock)
         evloop_destroy(ev);
         return NULL;
     }
-    ev->poll[0] = (struct pollfd){.fd = ev->post_fd, .events = POLLIN};
+    ev->poll[0] = (struct pollfd){ .fd = ev->post_fd, .events = POLLIN };
     ev->polls = 1;
     clock->deadline_moved = deadline_moved;
     clock->deadline_passed = deadline_passed;
@@ -355,8 +353,7 @@ static void table_change(struct evloop *ev)
         arm(ev);
 }
 
-int evloop_add_fd(struct evloop *ev, int fd, bool want_read, bool want_write, evloop_fd_fn *cb,
-                  void *opaque)
+int evloop_add_fd(struct evloop *ev, int fd, bool want_read, bool want_write, evloop_fd_fn *cb, void *opaque)
 {
     if (fd < 0)
         return -EBADF;
@@ -374,8 +371,8 @@ int evloop_add_fd(struct evloop *ev, int fd, bool want_read, bool want_write, ev
         ev->poll = p;
         ev->watch_cap = cap;
     }
-    ev->watch[ev->watches++] = (struct watch){
-        .fd = fd, .events = poll_events(want_read, want_write), .cb = cb, .opaque = opaque};
+    ev->watch[ev->watches++] =
+        (struct watch){ .fd = fd, .events = poll_events(want_read, want_write), .cb = cb, .opaque = opaque };
     table_change(ev);
     return 0;
 }
@@ -472,17 +469,14 @@ void evloop_wait(struct evloop *ev, tick_t max)
     arm(ev);
 }
 
-bool evloop_pending(const struct evloop *ev)
-{
-    return atomic_load_explicit(&ev->pending, memory_order_relaxed);
-}
+bool evloop_pending(const struct evloop *ev) { return atomic_load_explicit(&ev->pending, memory_order_relaxed); }
 
 int evloop_post(struct evloop *ev, void (*fn)(void *opaque), void *opaque)
 {
     struct post *p = malloc(sizeof *p);
     if (!p)
         return -ENOMEM;
-    *p = (struct post){.fn = fn, .opaque = opaque};
+    *p = (struct post){ .fn = fn, .opaque = opaque };
     pthread_mutex_lock(&ev->post_lock);
     *ev->post_tail = p;
     ev->post_tail = &p->next;
@@ -491,7 +485,4 @@ int evloop_post(struct evloop *ev, void (*fn)(void *opaque), void *opaque)
     return 0;
 }
 
-void evloop_notify(struct evloop *ev)
-{
-    signal_fd(ev->post_fd);
-}
+void evloop_notify(struct evloop *ev) { signal_fd(ev->post_fd); }

@@ -32,8 +32,7 @@ void evloop_stop(struct evloop *ev);
 
 /* Watch a descriptor. Neither read nor write wanted: it is not polled at all. Adding, modifying
  * and removing (also itself) inside a callback is fine. Returns 0 or -errno. */
-int evloop_add_fd(struct evloop *ev, int fd, bool want_read, bool want_write, evloop_fd_fn *cb,
-                  void *opaque);
+int evloop_add_fd(struct evloop *ev, int fd, bool want_read, bool want_write, evloop_fd_fn *cb, void *opaque);
 void evloop_modify_fd(struct evloop *ev, int fd, bool want_read, bool want_write);
 void evloop_remove_fd(struct evloop *ev, int fd);
 

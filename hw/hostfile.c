@@ -18,10 +18,7 @@
 
 int (*hostfile_via)(enum hostfile kind, const char *path);
 
-static int or_errno(int rc)
-{
-    return rc < 0 ? -errno : rc;
-}
+static int or_errno(int rc) { return rc < 0 ? -errno : rc; }
 
 static int open_image(const char *path, int how)
 {
@@ -66,8 +63,7 @@ int hostfile_open_here(enum hostfile kind, const char *path)
     switch (kind) {
     case HOSTFILE_READ: return open_image(path, O_RDONLY);
     case HOSTFILE_WRITE: return open_image(path, O_RDWR);
-    case HOSTFILE_CREATE:
-        return or_errno(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    case HOSTFILE_CREATE: return or_errno(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     case HOSTFILE_TEMP: return hostfile_temp(hostfile_temp_dir());
     case HOSTFILE_REMOVE: return or_errno(unlink(path));
     default: return -EINVAL;

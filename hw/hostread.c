@@ -35,8 +35,8 @@ int hostread_open(const char *path, uint64_t limit, uint64_t *size, char *why, s
     if (st.st_size <= 0)
         return refuse(fd, -EINVAL, why, why_len, "the file is empty");
     if ((uint64_t)st.st_size > limit) {
-        snprintf(why, why_len, "it has %llu bytes, and at most %llu can be used here",
-                 (unsigned long long)st.st_size, (unsigned long long)limit);
+        snprintf(why, why_len, "it has %llu bytes, and at most %llu can be used here", (unsigned long long)st.st_size,
+                 (unsigned long long)limit);
         close(fd);
         return -EFBIG;
     }

@@ -10,7 +10,7 @@
 
 void host_say(const char *fmt, ...)
 {
-    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
     char text[512];
     va_list ap;
     va_start(ap, fmt);

@@ -22,7 +22,7 @@
 #endif
 #endif
 
-#define US 1000ull
+#define US  1000ull
 #define SEC 1000000000ull
 
 /* This long without a look: the thread may have been stopped. Sooner while behind: there a pause
@@ -34,8 +34,8 @@
  * hidden, a deadline that it comes for would be put off by its coming. */
 #define NOISE       (25 * US)
 #define LONG        (200 * US)
-#define COLD        (20 * US)   /* caches and TLBs are another's after a break: the thread runs, but slowly */
-#define STEP        10          /* between two looks passes so much, in ns, or what did pass */
+#define COLD        (20 * US) /* caches and TLBs are another's after a break: the thread runs, but slowly */
+#define STEP        10        /* between two looks passes so much, in ns, or what did pass */
 #define MIN_GAIN    (HOSTTIME_UNIT / 64)
 #define GAIN        (2 * HOSTTIME_UNIT) /* 3 times as fast... */
 #define FAR_BEHIND  (1 * SEC)           /* ...but more from here on: */
@@ -102,10 +102,7 @@ static void find_unbroken(struct host_clocks *c)
     c->unbroken_value = (uintptr_t)&section;
 }
 #else
-static void find_unbroken(struct host_clocks *c)
-{
-    (void)c;
-}
+static void find_unbroken(struct host_clocks *c) { (void)c; }
 #endif
 
 /* Read both clocks of the host. In this order a break anywhere is seen now or the next time. */
@@ -201,7 +198,7 @@ void hosttime_set(struct hosttime *h, tick_t now)
 
 void hosttime_init(struct hosttime *h, const struct host_clocks *clocks)
 {
-    *h = (struct hosttime){.clocks = {.now = host_now}};
+    *h = (struct hosttime){ .clocks = { .now = host_now } };
     if (clocks) {
         h->clocks = *clocks;
     } else if (cpu_time_is_fine()) {
@@ -216,8 +213,8 @@ tick_t hosttime_to_host(const struct hosttime *h, tick_t t)
     tick_t full = t > UINT64_MAX - h->offset ? UINT64_MAX : t + h->offset;
     if (!h->behind || full == UINT64_MAX || t <= h->from)
         return full;
-    tick_t host = h->from_host + (tick_t)((unsigned __int128)(t - h->from) * HOSTTIME_UNIT /
-                                          (HOSTTIME_UNIT + h->rate)) + 1;
+    tick_t host =
+        h->from_host + (tick_t)((unsigned __int128)(t - h->from) * HOSTTIME_UNIT / (HOSTTIME_UNIT + h->rate)) + 1;
     return host > full ? host : full;
 }
 

@@ -31,8 +31,8 @@ struct hosttime {
     bool faster;      /* the rate has risen since somebody last cleared this: deadlines come sooner */
     tick_t from_host; /* our time was `from` at this host time, */
     tick_t from;
-    uint64_t rate;    /* and gains rate / HOSTTIME_UNIT of what passes */
-    tick_t cpu_host;  /* host time and CPU time when they were compared last */
+    uint64_t rate;   /* and gains rate / HOSTTIME_UNIT of what passes */
+    tick_t cpu_host; /* host time and CPU time when they were compared last */
     tick_t cpu;
 };
 

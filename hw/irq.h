@@ -34,7 +34,7 @@ static inline enum irq_state irq_get_state(const struct irq *irq)
 
 static inline struct irq irq_make(void (*set)(void *, int, int), void *opaque, int n)
 {
-    return (struct irq){.set = set, .opaque = opaque, .n = n};
+    return (struct irq){ .set = set, .opaque = opaque, .n = n };
 }
 
 #endif

@@ -37,9 +37,9 @@
 #include "hw/core/port92.h"
 #include "hw/display/vga.h"
 
-#define BIOS_MAX  (16u << 20)
-#define SHADOW    (128u << 10)
-#define FERR_IRQ  13
+#define BIOS_MAX (16u << 20)
+#define SHADOW   (128u << 10)
+#define FERR_IRQ 13
 
 /* Sources of an interrupt line. */
 enum { FROM_ISA, FROM_PIRQ, FROM_SCI, FROM_HPET };
@@ -67,9 +67,9 @@ struct pc {
 struct board {
     struct device dev;
     struct pc *pc;
-    uint8_t sources[16]; /* which sources drive each line */
+    uint8_t sources[16];  /* which sources drive each line */
     uint16_t timer_lines; /* what PIT and RTC drive, whether or not it gets there */
-    bool hpet_legacy; /* it does not: derived from the HPET */
+    bool hpet_legacy;     /* it does not: derived from the HPET */
     bool a20;
     bool ferr;
     bool ignne;
@@ -89,20 +89,11 @@ static void drive_line(struct pc *pc, int n, unsigned source, int level)
         ioapic_set_pin(pc->ioapic, n ? n : 2, *s != 0);
 }
 
-static void set_isa(void *opaque, int n, int level)
-{
-    drive_line(opaque, n, FROM_ISA, level);
-}
+static void set_isa(void *opaque, int n, int level) { drive_line(opaque, n, FROM_ISA, level); }
 
-static void set_routed(void *opaque, int n, int level)
-{
-    drive_line(opaque, n, FROM_PIRQ, level);
-}
+static void set_routed(void *opaque, int n, int level) { drive_line(opaque, n, FROM_PIRQ, level); }
 
-static void set_sci(void *opaque, int n, int level)
-{
-    drive_line(opaque, n, FROM_SCI, level);
-}
+static void set_sci(void *opaque, int n, int level) { drive_line(opaque, n, FROM_SCI, level); }
 
 /* What an edge on the line would do: it goes to both controllers. */
 static enum irq_state line_state(void *opaque, int n)
@@ -134,13 +125,10 @@ static enum irq_state timer_state(void *opaque, int n)
 
 static struct irq timer_irq(struct pc *pc, int n)
 {
-    return (struct irq){.set = set_timer, .state = timer_state, .opaque = pc, .n = n};
+    return (struct irq){ .set = set_timer, .state = timer_state, .opaque = pc, .n = n };
 }
 
-static void set_hpet(void *opaque, int n, int level)
-{
-    drive_line(opaque, n, FROM_HPET, level);
-}
+static void set_hpet(void *opaque, int n, int level) { drive_line(opaque, n, FROM_HPET, level); }
 
 static void set_pin(void *opaque, int n, int level)
 {
@@ -156,7 +144,7 @@ static enum irq_state pin_state(void *opaque, int n)
 
 static void set_hpet_legacy(void *opaque, int n, int level)
 {
-    static const int lines[] = {0, 8};
+    static const int lines[] = { 0, 8 };
     struct pc *pc = opaque;
     struct board *b = pc->board;
     (void)n;
@@ -167,7 +155,7 @@ static void set_hpet_legacy(void *opaque, int n, int level)
 
 static struct irq isa_irq(struct pc *pc, int n)
 {
-    return (struct irq){.set = set_isa, .state = line_state, .opaque = pc, .n = n};
+    return (struct irq){ .set = set_isa, .state = line_state, .opaque = pc, .n = n };
 }
 
 static void pic_int(void *opaque, int n, int level)
@@ -296,17 +284,19 @@ static void board_post_load(void *obj)
         b->pc->bus.mem->a20_set(b->pc->bus.mem_opaque, b->a20);
 }
 
-static const struct state_field board_fields[] = {
-    FIELD_U8_ARRAY(struct board, sources), FIELD_BOOL(struct board, a20),
-    FIELD_U16(struct board, timer_lines),
-    FIELD_BOOL(struct board, ferr),        FIELD_BOOL(struct board, ignne),
-    FIELD_U8(struct board, post),          FIELD_END};
-static const struct state_desc board_state = {"board", 2, board_fields, board_post_load};
+static const struct state_field board_fields[] = { FIELD_U8_ARRAY(struct board, sources),
+                                                   FIELD_BOOL(struct board, a20),
+                                                   FIELD_U16(struct board, timer_lines),
+                                                   FIELD_BOOL(struct board, ferr),
+                                                   FIELD_BOOL(struct board, ignne),
+                                                   FIELD_U8(struct board, post),
+                                                   FIELD_END };
+static const struct state_desc board_state = { "board", 2, board_fields, board_post_load };
 
 static int board_init(struct device *dev, const void *props)
 {
-    static const struct port_ops post_ops = {post_read, post_write, 1, 1};
-    static const struct port_ops ferr_ops = {NULL, ferr_write, 1, 1};
+    static const struct port_ops post_ops = { post_read, post_write, 1, 1 };
+    static const struct port_ops ferr_ops = { NULL, ferr_write, 1, 1 };
     struct board *b = (struct board *)dev;
     b->pc = *(struct pc *const *)props;
     bus_port_add(dev->bus, 0x80, 1, &post_ops, b, "post");
@@ -315,7 +305,10 @@ static int board_init(struct device *dev, const void *props)
 }
 
 static const struct device_class board_class = {
-    .name = "board", .size = sizeof(struct board), .init = board_init, .reset = board_reset,
+    .name = "board",
+    .size = sizeof(struct board),
+    .init = board_init,
+    .reset = board_reset,
     .state = &board_state,
 };
 
@@ -354,7 +347,7 @@ static unsigned boot_nibble(char c)
 
 static void set_boot_order(struct pc *pc, const char *order)
 {
-    unsigned n[3] = {0, 0, 0};
+    unsigned n[3] = { 0, 0, 0 };
     for (unsigned i = 0; i < 3 && order[i]; i++)
         n[i] = boot_nibble(order[i]);
     mc146818_set(pc->rtc, 0x3d, (uint8_t)(n[1] << 4 | n[0]));
@@ -391,11 +384,9 @@ static void fill_cmos(struct pc *pc)
     mc146818_set(pc->rtc, 0x5f, 0); /* CPUs less one */
 
     unsigned floppies = (cfg->floppy[0] != NULL) + (cfg->floppy[1] != NULL);
-    mc146818_set(pc->rtc, 0x10, (uint8_t)(fdc_drive_type(cfg->floppy[0]) << 4 |
-                                          fdc_drive_type(cfg->floppy[1])));
+    mc146818_set(pc->rtc, 0x10, (uint8_t)(fdc_drive_type(cfg->floppy[0]) << 4 | fdc_drive_type(cfg->floppy[1])));
     /* Equipment: floppies, FPU, PS/2 mouse. */
-    mc146818_set(pc->rtc, 0x14,
-                 (uint8_t)(0x06 | (floppies == 2 ? 0x41 : floppies ? 0x01 : 0)));
+    mc146818_set(pc->rtc, 0x14, (uint8_t)(0x06 | (floppies == 2 ? 0x41 : floppies ? 0x01 : 0)));
 
     uint8_t types = 0;
     uint8_t translation = 0;
@@ -422,14 +413,14 @@ struct e820 {
 
 static void fill_fw_cfg(struct pc *pc)
 {
-    static const uint8_t system_states[6] = {0x80, 0, 0, 1, 2, 0x80}; /* S5 only */
+    static const uint8_t system_states[6] = { 0x80, 0, 0, 1, 2, 0x80 }; /* S5 only */
     static const uint8_t uuid[16];
     const struct pc_config *cfg = &pc->cfg;
     struct fw_cfg *fw = pc->fw;
     uint64_t low = pc_ram_below_4g(cfg->ram_size);
     uint64_t high = pc_ram_above_4g(cfg->ram_size);
-    const struct e820 map[2] = {{0, low, 1}, {PC_HIGH_RAM, high, 1}};
-    const uint64_t numa[2] = {0, 0}; /* no nodes; then one entry a CPU */
+    const struct e820 map[2] = { { 0, low, 1 }, { PC_HIGH_RAM, high, 1 } };
+    const uint64_t numa[2] = { 0, 0 }; /* no nodes; then one entry a CPU */
 
     fw_cfg_add(fw, FW_CFG_UUID, uuid, sizeof uuid);
     fw_cfg_add_u64(fw, FW_CFG_RAM_SIZE, cfg->ram_size);
@@ -448,8 +439,7 @@ static void fill_fw_cfg(struct pc *pc)
         fw_cfg_add_file_copy(fw, "etc/boot-menu-wait", &ms, sizeof ms);
     }
     for (size_t i = 0; i < cfg->rom_file_count; i++)
-        fw_cfg_add_file(fw, cfg->rom_files[i].name, cfg->rom_files[i].data,
-                        cfg->rom_files[i].len);
+        fw_cfg_add_file(fw, cfg->rom_files[i].name, cfg->rom_files[i].data, cfg->rom_files[i].len);
 }
 
 /* -kernel: the image to fw_cfg, and the ROM that starts it first in the boot order. */
@@ -463,21 +453,18 @@ static int load_kernel(struct pc *pc)
     if (!cfg->kernel)
         return 0;
     if (multiboot_probe(cfg->kernel, cfg->kernel_size)) {
-        const struct multiboot_boot b = {
-            cfg->kernel, cfg->kernel_size, cfg->kernel_name, cfg->cmdline, cfg->initrd_arg,
-            pc_ram_below_4g(cfg->ram_size)};
+        const struct multiboot_boot b = { cfg->kernel,  cfg->kernel_size, cfg->kernel_name,
+                                          cfg->cmdline, cfg->initrd_arg,  pc_ram_below_4g(cfg->ram_size) };
         rc = multiboot_load(pc->fw, &b, err, sizeof err);
     } else {
-        const struct linux_boot b = {
-            cfg->kernel, cfg->kernel_size, cfg->initrd, cfg->initrd_size, cfg->cmdline,
-            pc_ram_below_4g(cfg->ram_size)};
+        const struct linux_boot b = { cfg->kernel,      cfg->kernel_size, cfg->initrd,
+                                      cfg->initrd_size, cfg->cmdline,     pc_ram_below_4g(cfg->ram_size) };
         rc = linux_load(pc->fw, &b, err, sizeof err);
     }
     if (rc)
         return bus_error(&pc->bus, "%s", err);
     for (size_t i = 0; i < cfg->rom_file_count; i++) {
-        if (strncmp(cfg->rom_files[i].name, "genroms/", 8) ||
-            fw_cfg_has_file(pc->fw, "bootorder"))
+        if (strncmp(cfg->rom_files[i].name, "genroms/", 8) || fw_cfg_has_file(pc->fw, "bootorder"))
             continue;
         snprintf(order, sizeof order, "/rom@%s\n", cfg->rom_files[i].name);
         fw_cfg_add_file_copy(pc->fw, "bootorder", order, strlen(order) + 1);
@@ -489,12 +476,11 @@ static int load_kernel(struct pc *pc)
 
 static void create_hpet(struct pc *pc)
 {
-    struct hpet_config cfg = {.legacy_enabled = irq_make(set_hpet_legacy, pc, 0)};
+    struct hpet_config cfg = { .legacy_enabled = irq_make(set_hpet_legacy, pc, 0) };
     for (int i = 0; i < 2; i++)
-        cfg.legacy[i] = (struct irq){
-            .set = set_hpet, .state = line_state, .opaque = pc, .n = i ? 8 : 0};
+        cfg.legacy[i] = (struct irq){ .set = set_hpet, .state = line_state, .opaque = pc, .n = i ? 8 : 0 };
     for (int i = 0; i < 32; i++)
-        cfg.pin[i] = (struct irq){.set = set_pin, .state = pin_state, .opaque = pc, .n = i};
+        cfg.pin[i] = (struct irq){ .set = set_pin, .state = pin_state, .opaque = pc, .n = i };
     hpet_create(&pc->bus, &cfg);
 }
 
@@ -507,10 +493,11 @@ static void create_chips(struct pc *pc)
     struct pc *self = pc;
 
     pc->board = bus_add_device(bus, &board_class, NULL, &self);
-    const struct lapic_config lapic = {
-        .intr = irq_make(cpu_intr, pc, 0), .nmi = irq_make(cpu_nmi, pc, 0),
-        .smi = irq_make(cpu_smi, pc, 0), .init = irq_make(cpu_init, pc, 0),
-        .eoi = irq_make(lapic_ended, pc, 0)};
+    const struct lapic_config lapic = { .intr = irq_make(cpu_intr, pc, 0),
+                                        .nmi = irq_make(cpu_nmi, pc, 0),
+                                        .smi = irq_make(cpu_smi, pc, 0),
+                                        .init = irq_make(cpu_init, pc, 0),
+                                        .eoi = irq_make(lapic_ended, pc, 0) };
     pc->lapic = lapic_create(bus, &lapic);
     pc->ioapic = ioapic_create(bus, pc->lapic);
     pc->pic = i8259_create(bus, irq_make(pic_int, pc, 0));
@@ -519,7 +506,7 @@ static void create_chips(struct pc *pc)
     if (!pc->cfg.no_hpet)
         create_hpet(pc);
     pc->dma = i8237_create(bus);
-    const struct i8042_config kbc = {isa_irq(pc, 1), isa_irq(pc, 12), a20, reset};
+    const struct i8042_config kbc = { isa_irq(pc, 1), isa_irq(pc, 12), a20, reset };
     pc->kbc = i8042_create(bus, &kbc);
     pc->port92 = port92_create(bus, a20, reset);
 
@@ -537,16 +524,15 @@ static void create_chips(struct pc *pc)
 
 static void create_peripherals(struct pc *pc)
 {
-    static const uint16_t serial_base[4] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
-    static const uint8_t serial_irq[4] = {4, 3, 4, 3};
-    static const char *const serial_name[4] = {"serial0", "serial1", "serial2", "serial3"};
+    static const uint16_t serial_base[4] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
+    static const uint8_t serial_irq[4] = { 4, 3, 4, 3 };
+    static const char *const serial_name[4] = { "serial0", "serial1", "serial2", "serial3" };
     struct bus *bus = &pc->bus;
     const struct pc_config *cfg = &pc->cfg;
 
     for (unsigned i = 0; i < 4; i++)
         if (cfg->serial[i])
-            i16550_create(bus, serial_base[i], isa_irq(pc, serial_irq[i]), cfg->serial[i],
-                          serial_name[i]);
+            i16550_create(bus, serial_base[i], isa_irq(pc, serial_irq[i]), cfg->serial[i], serial_name[i]);
     if (cfg->debugcon_402)
         debugcon_create(bus, 0x402, cfg->debugcon_402, "debugcon402");
     if (cfg->debugcon_e9)
@@ -555,8 +541,7 @@ static void create_peripherals(struct pc *pc)
         debugexit_create(bus, cfg->debug_exit_base ? cfg->debug_exit_base : 0x501);
 
     /* Fixed places: 1.1 IDE (IRQ14, 15), the floppy controller (IRQ6, DMA 2), slot 2 VGA. */
-    ide_pci_create(bus, pc->pci, PCI_DEVFN(1, 1), isa_irq(pc, 14), isa_irq(pc, 15), cfg->ide,
-                   cfg->ide_cdrom);
+    ide_pci_create(bus, pc->pci, PCI_DEVFN(1, 1), isa_irq(pc, 14), isa_irq(pc, 15), cfg->ide, cfg->ide_cdrom);
     fdc_create(bus, pc->dma, isa_irq(pc, 6), cfg->floppy);
     if (cfg->vga)
         pc->vga = vga_create(bus, pc->pci, PCI_DEVFN(2, 0));
@@ -570,9 +555,13 @@ struct pc *pc_create(const struct pc_config *cfg, char *err, size_t err_len)
         return NULL;
     }
     pc->cfg = *cfg;
-    pc->bus = (struct bus){
-        .clock = cfg->clock, .ev = cfg->ev, .mem = cfg->mem, .mem_opaque = cfg->mem_opaque,
-        .cpu = cfg->cpu, .reset_request = cfg->reset_request, .reset_opaque = cfg->reset_opaque};
+    pc->bus = (struct bus){ .clock = cfg->clock,
+                            .ev = cfg->ev,
+                            .mem = cfg->mem,
+                            .mem_opaque = cfg->mem_opaque,
+                            .cpu = cfg->cpu,
+                            .reset_request = cfg->reset_request,
+                            .reset_opaque = cfg->reset_opaque };
     if (bus_init(&pc->bus))
         bus_error(&pc->bus, "out of memory");
     if (cfg->smp > 1)
@@ -613,13 +602,10 @@ void pc_reset(struct pc *pc)
         set_boot_order(pc, boot_order(pc));
     bus_reset_devices(&pc->bus);
     i8259_forget_edges(pc->pic); /* lines that other chips' resets raised ask for nothing */
-    set_a20(pc, 0, 1); /* the chips' own resets did not tell each other */
+    set_a20(pc, 0, 1);           /* the chips' own resets did not tell each other */
 }
 
-struct bus *pc_bus(struct pc *pc)
-{
-    return &pc->bus;
-}
+struct bus *pc_bus(struct pc *pc) { return &pc->bus; }
 
 int pc_intr_ack(struct pc *pc)
 {
@@ -629,15 +615,9 @@ int pc_intr_ack(struct pc *pc)
     return v < 0 ? -1 : v;
 }
 
-uint64_t pc_apic_base_read(struct pc *pc)
-{
-    return lapic_base_read(pc->lapic);
-}
+uint64_t pc_apic_base_read(struct pc *pc) { return lapic_base_read(pc->lapic); }
 
-bool pc_apic_base_write(struct pc *pc, uint64_t value)
-{
-    return lapic_base_write(pc->lapic, value);
-}
+bool pc_apic_base_write(struct pc *pc, uint64_t value) { return lapic_base_write(pc->lapic, value); }
 
 /* ---- the user ---- */
 
@@ -653,27 +633,15 @@ void pc_nmi(struct pc *pc)
     lapic_set_lint(pc->lapic, 1, 0);
 }
 
-int pc_key_event(struct pc *pc, const char *name, bool down)
-{
-    return ps2kbd_key(i8042_keyboard(pc->kbc), name, down);
-}
+int pc_key_event(struct pc *pc, const char *name, bool down) { return ps2kbd_key(i8042_keyboard(pc->kbc), name, down); }
 
-bool pc_key_known(const char *name)
-{
-    return ps2kbd_find_key(name, strlen(name)) >= 0;
-}
+bool pc_key_known(const char *name) { return ps2kbd_find_key(name, strlen(name)) >= 0; }
 
 void pc_mouse_event(struct pc *pc, int dx, int dy, int dz, unsigned buttons)
 {
     ps2mouse_event(i8042_mouse(pc->kbc), dx, dy, dz, buttons);
 }
 
-struct vga *pc_vga(struct pc *pc)
-{
-    return pc->vga;
-}
+struct vga *pc_vga(struct pc *pc) { return pc->vga; }
 
-int pc_screen_text(struct pc *pc, FILE *f)
-{
-    return pc->vga ? vga_text(pc->vga, f) : -1;
-}
+int pc_screen_text(struct pc *pc, FILE *f) { return pc->vga ? vga_text(pc->vga, f) : -1; }

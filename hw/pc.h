@@ -34,11 +34,11 @@ struct pc_config {
     void (*reset_request)(void *opaque, enum reset_kind kind, int code);
     void *reset_opaque;
 
-    struct chardev *serial[4]; /* NULL: no such UART */
+    struct chardev *serial[4];    /* NULL: no such UART */
     struct chardev *debugcon_402; /* firmware log; NULL: port 402h not present */
     struct chardev *debugcon_e9;  /* port E9h; NULL: not present */
-    bool debug_exit;           /* isa-debug-exit */
-    uint16_t debug_exit_base;  /* 0: 501h */
+    bool debug_exit;              /* isa-debug-exit */
+    uint16_t debug_exit_base;     /* 0: 501h */
 
     /* -kernel: a bzImage or a Multiboot image; kernel == NULL: boot from a device. The buffers
      * must live as long as the machine. `initrd` for Multiboot is the raw `-initrd` text. */
@@ -59,12 +59,12 @@ struct pc_config {
     const struct pc_rom_file *rom_files; /* added to fw_cfg as they are */
     size_t rom_file_count;
 
-    unsigned smp;       /* 0 or 1 means 1: a second CPU is not modelled */
-    int vga;            /* 0: none, 1: standard VGA */
-    bool no_acpi;       /* no piix4 power management function */
+    unsigned smp; /* 0 or 1 means 1: a second CPU is not modelled */
+    int vga;      /* 0: none, 1: standard VGA */
+    bool no_acpi; /* no piix4 power management function */
     bool no_hpet;
     /* Drives, in the units' order; the block back ends are opaque here. */
-    struct block *ide[4];    /* primary master, slave, secondary master, slave */
+    struct block *ide[4]; /* primary master, slave, secondary master, slave */
     bool ide_cdrom[4];
     uint64_t ide_sectors[4]; /* sizes of the hard disks: the CMOS says how the BIOS translates */
     struct block *floppy[2];
@@ -75,10 +75,7 @@ static inline uint64_t pc_ram_below_4g(uint64_t ram_size)
 {
     return ram_size < PC_LOW_RAM_MAX ? ram_size : PC_LOW_RAM_MAX;
 }
-static inline uint64_t pc_ram_above_4g(uint64_t ram_size)
-{
-    return ram_size - pc_ram_below_4g(ram_size);
-}
+static inline uint64_t pc_ram_above_4g(uint64_t ram_size) { return ram_size - pc_ram_below_4g(ram_size); }
 
 /* Build the machine. NULL if it fails, with one clear sentence in err[0..err_len). RAM itself is
  * the glue's: it is mapped (or will be) at 0 and 4 GiB. The machine is reset once. */

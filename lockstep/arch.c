@@ -11,35 +11,91 @@ static const struct field {
     uint16_t off;
     uint16_t size;
 } fields[] = {
-#define F(name, member) { name, offsetof(struct cpu, member), sizeof ((struct cpu *)0)->member }
-#define SEG(name, member) \
+#define F(name, member)                                                     \
+    {                                                                       \
+        name, offsetof(struct cpu, member), sizeof((struct cpu *)0)->member \
+    }
+#define SEG(name, member)                                                                  \
     F(name, member.sel), F(name " attributes", member.attr), F(name " base", member.base), \
-    F(name " limit", member.limit)
+        F(name " limit", member.limit)
 #define X87(n) F("R" #n, fpu.r[n].m), F("R" #n " sign and exponent", fpu.r[n].se)
 #define XMM(n) F("XMM" #n " low half", fpu.xmm[n].q[0]), F("XMM" #n " high half", fpu.xmm[n].q[1])
-    F("EAX", r[EAX]), F("ECX", r[ECX]), F("EDX", r[EDX]), F("EBX", r[EBX]),
-    F("ESP", r[ESP]), F("EBP", r[EBP]), F("ESI", r[ESI]), F("EDI", r[EDI]),
+    F("EAX", r[EAX]),
+    F("ECX", r[ECX]),
+    F("EDX", r[EDX]),
+    F("EBX", r[EBX]),
+    F("ESP", r[ESP]),
+    F("EBP", r[EBP]),
+    F("ESI", r[ESI]),
+    F("EDI", r[EDI]),
     F("CPL", cpl),
-    SEG("ES", seg[SEG_ES]), SEG("CS", seg[SEG_CS]), SEG("SS", seg[SEG_SS]),
-    SEG("DS", seg[SEG_DS]), SEG("FS", seg[SEG_FS]), SEG("GS", seg[SEG_GS]),
-    SEG("LDTR", ldtr), SEG("TR", tr),
-    F("GDTR base", gdtr.base), F("GDTR limit", gdtr.limit),
-    F("IDTR base", idtr.base), F("IDTR limit", idtr.limit),
-    F("CR0", cr0), F("CR2", cr2), F("CR3", cr3), F("CR4", cr4),
-    F("DR0", dr[0]), F("DR1", dr[1]), F("DR2", dr[2]), F("DR3", dr[3]), F("DR6", dr[6]),
+    SEG("ES", seg[SEG_ES]),
+    SEG("CS", seg[SEG_CS]),
+    SEG("SS", seg[SEG_SS]),
+    SEG("DS", seg[SEG_DS]),
+    SEG("FS", seg[SEG_FS]),
+    SEG("GS", seg[SEG_GS]),
+    SEG("LDTR", ldtr),
+    SEG("TR", tr),
+    F("GDTR base", gdtr.base),
+    F("GDTR limit", gdtr.limit),
+    F("IDTR base", idtr.base),
+    F("IDTR limit", idtr.limit),
+    F("CR0", cr0),
+    F("CR2", cr2),
+    F("CR3", cr3),
+    F("CR4", cr4),
+    F("DR0", dr[0]),
+    F("DR1", dr[1]),
+    F("DR2", dr[2]),
+    F("DR3", dr[3]),
+    F("DR6", dr[6]),
     F("DR7", dr[7]),
-    F("PDPTE0", pdpte[0]), F("PDPTE1", pdpte[1]), F("PDPTE2", pdpte[2]), F("PDPTE3", pdpte[3]),
-    F("EFER", efer), F("offset of the TSC", tsc_offset), F("SYSENTER_CS", msr_sysenter_cs),
-    F("SYSENTER_ESP", msr_sysenter_esp), F("SYSENTER_EIP", msr_sysenter_eip),
-    F("PAT", msr_pat), F("MISC_ENABLE", msr_misc_enable), F("MTRR_DEF", msr_mtrr_def),
-    F("MCG_STATUS", msr_mcg_status), F("BIOS_SIGN", msr_bios_sign),
-    F("a fixed MTRR", msr_mtrr_fix), F("a variable MTRR", msr_mtrr_var),
-    X87(0), X87(1), X87(2), X87(3), X87(4), X87(5), X87(6), X87(7),
-    F("FCW", fpu.cw), F("FSW", fpu.sw), F("x87 TOP", fpu.top), F("x87 empty registers", fpu.empty),
-    F("FOP", fpu.fop), F("FCS", fpu.fcs), F("FIP", fpu.fip), F("FDS", fpu.fds), F("FDP", fpu.fdp),
+    F("PDPTE0", pdpte[0]),
+    F("PDPTE1", pdpte[1]),
+    F("PDPTE2", pdpte[2]),
+    F("PDPTE3", pdpte[3]),
+    F("EFER", efer),
+    F("offset of the TSC", tsc_offset),
+    F("SYSENTER_CS", msr_sysenter_cs),
+    F("SYSENTER_ESP", msr_sysenter_esp),
+    F("SYSENTER_EIP", msr_sysenter_eip),
+    F("PAT", msr_pat),
+    F("MISC_ENABLE", msr_misc_enable),
+    F("MTRR_DEF", msr_mtrr_def),
+    F("MCG_STATUS", msr_mcg_status),
+    F("BIOS_SIGN", msr_bios_sign),
+    F("a fixed MTRR", msr_mtrr_fix),
+    F("a variable MTRR", msr_mtrr_var),
+    X87(0),
+    X87(1),
+    X87(2),
+    X87(3),
+    X87(4),
+    X87(5),
+    X87(6),
+    X87(7),
+    F("FCW", fpu.cw),
+    F("FSW", fpu.sw),
+    F("x87 TOP", fpu.top),
+    F("x87 empty registers", fpu.empty),
+    F("FOP", fpu.fop),
+    F("FCS", fpu.fcs),
+    F("FIP", fpu.fip),
+    F("FDS", fpu.fds),
+    F("FDP", fpu.fdp),
     F("MXCSR", fpu.mxcsr),
-    XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7),
-    F("halted", halted), F("NMI blocked", nmi_blocked), F("shut down", shut_down),
+    XMM(0),
+    XMM(1),
+    XMM(2),
+    XMM(3),
+    XMM(4),
+    XMM(5),
+    XMM(6),
+    XMM(7),
+    F("halted", halted),
+    F("NMI blocked", nmi_blocked),
+    F("shut down", shut_down),
     F("pending debug traps", db_pending),
 #undef F
 #undef SEG
@@ -106,22 +162,21 @@ bool arch_differs(const struct cpu *a, const struct cpu *b)
     return false;
 }
 
-static void print(FILE *f, const char *what, uint64_t va, uint64_t vb, unsigned size,
-                  const char *a_name, const char *b_name)
+static void print(FILE *f, const char *what, uint64_t va, uint64_t vb, unsigned size, const char *a_name,
+                  const char *b_name)
 {
     if (va != vb)
-        fprintf(f, "  %s: %s %0*llx, %s %0*llx\n", what, a_name, (int)size * 2,
-                (unsigned long long)va, b_name, (int)size * 2, (unsigned long long)vb);
+        fprintf(f, "  %s: %s %0*llx, %s %0*llx\n", what, a_name, (int)size * 2, (unsigned long long)va, b_name,
+                (int)size * 2, (unsigned long long)vb);
 }
 
-void arch_print_differences(const struct cpu *a, const struct cpu *b, const char *a_name,
-                             const char *b_name, FILE *f)
+void arch_print_differences(const struct cpu *a, const struct cpu *b, const char *a_name, const char *b_name, FILE *f)
 {
     size_t n;
 
     if (a->icount != b->icount)
-        fprintf(f, "  instructions executed: %s %llu, %s %llu\n", a_name,
-                (unsigned long long)a->icount, b_name, (unsigned long long)b->icount);
+        fprintf(f, "  instructions executed: %s %llu, %s %llu\n", a_name, (unsigned long long)a->icount, b_name,
+                (unsigned long long)b->icount);
     print(f, "EIP", a->eip, b->eip, 4, a_name, b_name);
     print(f, "EFLAGS", cpu_get_eflags(a), cpu_get_eflags(b), 4, a_name, b_name);
     print(f, "interrupt shadow", cpu_shadow(a), cpu_shadow(b), 1, a_name, b_name);

@@ -13,17 +13,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define LOG_MAX   1000000u      /* entries, and ... */
-#define BYTES_MAX (64u << 20)   /* bytes of DMA after which a checkpoint is due */
+#define LOG_MAX   1000000u    /* entries, and ... */
+#define BYTES_MAX (64u << 20) /* bytes of DMA after which a checkpoint is due */
 #define SLICE_MAX 100000u
 
 static struct lockstep_host the_host;
 static struct lockstep *the; /* there is one machine in a process */
 
-void lockstep_set_host(const struct lockstep_host *host)
-{
-    the_host = *host;
-}
+void lockstep_set_host(const struct lockstep_host *host) { the_host = *host; }
 
 /* --- options --- */
 
@@ -33,16 +30,15 @@ static int refuse(const char *option, const char *why)
     return -EINVAL;
 }
 
-static int parse_number(const char *option, const char *value, uint64_t min, uint64_t max,
-                        uint64_t *v)
+static int parse_number(const char *option, const char *value, uint64_t min, uint64_t max, uint64_t *v)
 {
     char *end;
 
     errno = 0;
     *v = strtoull(value, &end, 0);
     if (end == value || *end || errno || *v < min || *v > max) {
-        fprintf(stderr, "callgate: -accel lockstep,%s: a number from %llu to %llu\n", option,
-                (unsigned long long)min, (unsigned long long)max);
+        fprintf(stderr, "callgate: -accel lockstep,%s: a number from %llu to %llu\n", option, (unsigned long long)min,
+                (unsigned long long)max);
         return -EINVAL;
     }
     return 0;
@@ -78,8 +74,7 @@ static int parse_option(struct lockstep *ls, char *option, char *first_options, 
     return refuse(whole, "options are first=ENGINE, first.OPTION=VALUE, slice=N, ram=N");
 }
 
-static int parse_options(struct lockstep *ls, const char *options, char *first_options,
-                         size_t size)
+static int parse_options(struct lockstep *ls, const char *options, char *first_options, size_t size)
 {
     char *copy = strdup(options ? options : "");
     char *save = NULL;
@@ -160,7 +155,7 @@ static int create(struct cpu *c, const char *options)
         rc = twin_create(ls, c->model);
         if (rc)
             fprintf(stderr, "callgate: -accel lockstep: no memory for a second machine; use a "
-                    "smaller -m\n");
+                            "smaller -m\n");
     }
     if (!rc) {
         /* not every engine knows the operand of each x87 instruction; both had better not */
@@ -247,8 +242,7 @@ static void state_changed(struct cpu *c)
 
 bool lockstep_differs(struct lockstep *ls)
 {
-    return ls->first.lost || ls->second.lost || arch_differs(ls->first.c, ls->second.c) ||
-           twin_differs(ls);
+    return ls->first.lost || ls->second.lost || arch_differs(ls->first.c, ls->second.c) || twin_differs(ls);
 }
 
 static void add_slice(struct lockstep *ls, bool intr, bool shutdown)
@@ -258,8 +252,7 @@ static void add_slice(struct lockstep *ls, bool intr, bool shutdown)
         ls->slices = realloc(ls->slices, ls->slice_cap * sizeof *ls->slices);
         BUG_ON(!ls->slices);
     }
-    ls->slices[ls->slice_count++] = (struct slice){ ls->first.c->icount, ls->log.count,
-                                                    ls->log.ads, intr, shutdown };
+    ls->slices[ls->slice_count++] = (struct slice){ ls->first.c->icount, ls->log.count, ls->log.ads, intr, shutdown };
 }
 
 /* The second CPU follows; returns whether both are alike. */
@@ -279,8 +272,7 @@ static bool follow(struct lockstep *ls)
     ls->ad_begin = sl->ad_end;
     alike = !lockstep_differs(ls);
     ls->slices_run++;
-    if (alike && (ls->slice_count >= ls->ram_every || ls->log.count > LOG_MAX ||
-                  ls->log.used > BYTES_MAX)) {
+    if (alike && (ls->slice_count >= ls->ram_every || ls->log.count > LOG_MAX || ls->log.used > BYTES_MAX)) {
         alike = !twin_differs_anywhere(ls);
         if (alike) {
             ls->entries += ls->log.count;
@@ -309,8 +301,8 @@ static enum exit_reason lockstep_run(struct cpu *c)
         record_boundary(ls);
         intr = c->events & EVENT_INTR;
         why = record_slice(ls, c->icount + (left < ls->slice_len ? left : ls->slice_len));
-        if (c->icount == before && why != EXIT_SHUTDOWN && ls->log.count ==
-            (ls->slice_count ? ls->slices[ls->slice_count - 1].log_end : 0))
+        if (c->icount == before && why != EXIT_SHUTDOWN &&
+            ls->log.count == (ls->slice_count ? ls->slices[ls->slice_count - 1].log_end : 0))
             break; /* halted, and nothing has happened */
         add_slice(ls, intr, why == EXIT_SHUTDOWN);
         if (!follow(ls)) {

@@ -14,8 +14,7 @@ struct lockstep_host {
     /* An engine by name, or NULL. */
     const struct engine_class *(*find_engine)(const char *name);
     /* Disassemble one instruction into text. */
-    unsigned (*disassemble)(const uint8_t *code, unsigned have, uint32_t addr, unsigned bits,
-                            char *text, size_t size);
+    unsigned (*disassemble)(const uint8_t *code, unsigned have, uint32_t addr, unsigned bits, char *text, size_t size);
     /* A difference was found and reported: leave the process with this status. */
     void (*stop)(void *opaque, int status);
     void *opaque;

@@ -10,24 +10,33 @@
 
 enum entry_kind {
     /* what a CPU asks for by itself */
-    ENTRY_IN, ENTRY_OUT, ENTRY_MMIO_READ, ENTRY_MMIO_WRITE, ENTRY_NOW, ENTRY_APIC_READ,
-    ENTRY_APIC_WRITE, ENTRY_FERR,
+    ENTRY_IN,
+    ENTRY_OUT,
+    ENTRY_MMIO_READ,
+    ENTRY_MMIO_WRITE,
+    ENTRY_NOW,
+    ENTRY_APIC_READ,
+    ENTRY_APIC_WRITE,
+    ENTRY_FERR,
     /* what is done to it: inside one of the above, or between two slices */
-    ENTRY_DMA, ENTRY_MAP, ENTRY_IGNNE,
+    ENTRY_DMA,
+    ENTRY_MAP,
+    ENTRY_IGNNE,
     /* what happens between two instructions */
-    ENTRY_INTR, ENTRY_EVENTS,
+    ENTRY_INTR,
+    ENTRY_EVENTS,
 };
 
 struct entry {
     uint8_t kind;
     uint8_t size;
-    bool inside;      /* belongs to the entry before it */
-    bool due;         /* after it an event was due: a repeated instruction is left */
-    uint8_t events;   /* EVENT_INTR and EVENT_KICK of the first CPU after it */
-    uint32_t len;     /* DMA: bytes */
-    uint64_t icount;  /* instructions executed before */
-    uint64_t addr;    /* port or physical address */
-    uint64_t value;   /* DMA: offset in log.bytes; MAP: index in log.layouts; INTR: the vector, -1: none */
+    bool inside;     /* belongs to the entry before it */
+    bool due;        /* after it an event was due: a repeated instruction is left */
+    uint8_t events;  /* EVENT_INTR and EVENT_KICK of the first CPU after it */
+    uint32_t len;    /* DMA: bytes */
+    uint64_t icount; /* instructions executed before */
+    uint64_t addr;   /* port or physical address */
+    uint64_t value;  /* DMA: offset in log.bytes; MAP: index in log.layouts; INTR: the vector, -1: none */
     uint32_t eip, cs_base, esp, ecx; /* INTR: where exactly */
 };
 
@@ -35,13 +44,13 @@ struct entry {
 struct ad_entry {
     uint64_t icount;
     gpa_t gpa;
-    uint32_t value;   /* the low dword as it was written */
+    uint32_t value; /* the low dword as it was written */
 };
 
 struct log {
     struct entry *e;
     size_t count, cap;
-    size_t *mark;     /* entries that are neither asked for nor inside another */
+    size_t *mark; /* entries that are neither asked for nor inside another */
     size_t marks, mark_cap;
     struct ad_entry *ad;
     size_t ads, ad_cap;
@@ -52,15 +61,13 @@ struct log {
 };
 
 struct entry *log_add(struct log *l, enum entry_kind kind, uint64_t icount, bool inside);
-void log_add_dma(struct log *l, uint64_t icount, bool inside, gpa_t gpa, const void *buf,
-                 size_t len);
+void log_add_dma(struct log *l, uint64_t icount, bool inside, gpa_t gpa, const void *buf, size_t len);
 void log_add_map(struct log *l, uint64_t icount, bool inside, const struct memmap *m);
 void log_add_ad(struct log *l, uint64_t icount, gpa_t gpa, uint32_t value);
 void log_clear(struct log *l);
 void log_free(struct log *l);
 /* "reads port 60h (1 byte)". */
-void log_describe(char *text, size_t size, enum entry_kind kind, uint64_t addr, unsigned bytes,
-                  uint64_t value);
+void log_describe(char *text, size_t size, enum entry_kind kind, uint64_t addr, unsigned bytes, uint64_t value);
 
 /* --- architectural state (arch.c) --- */
 
@@ -80,8 +87,7 @@ void arch_save(struct arch_state *s, const struct cpu *c);
 void arch_load(struct cpu *c, const struct arch_state *s);
 /* Whether two CPUs differ in anything a guest can see. */
 bool arch_differs(const struct cpu *a, const struct cpu *b);
-void arch_print_differences(const struct cpu *a, const struct cpu *b, const char *a_name,
-                             const char *b_name, FILE *f);
+void arch_print_differences(const struct cpu *a, const struct cpu *b, const char *a_name, const char *b_name, FILE *f);
 
 /* --- the two CPUs --- */
 
@@ -97,14 +103,14 @@ struct side {
     struct lockstep *ls;
     const char *name;
     const struct engine_class *engine;
-    bool made;              /* engine->create() was well */
+    bool made; /* engine->create() was well */
     struct cpu *c;
     struct memmap *map;
-    const struct mem_ops *real;   /* mmu's functions */
-    struct mem_ops ops;           /* ... with ours in front */
-    bool applying;   /* writes to memory come from the log */
-    bool fetching;   /* code is read from what is not memory */
-    bool lost;       /* it did what the log does not say: ls->why */
+    const struct mem_ops *real; /* mmu's functions */
+    struct mem_ops ops;         /* ... with ours in front */
+    bool applying;              /* writes to memory come from the log */
+    bool fetching;              /* code is read from what is not memory */
+    bool lost;                  /* it did what the log does not say: ls->why */
     bool intr_taken;
     struct cursor cur;
     /* checkpoint */
@@ -121,35 +127,35 @@ struct page_set {
 };
 
 struct slice {
-    uint64_t end;          /* instruction count */
+    uint64_t end; /* instruction count */
     size_t log_end, ad_end;
-    bool intr;             /* it began with INTR high */
-    bool shutdown;         /* it ended in a triple fault */
+    bool intr;     /* it began with INTR high */
+    bool shutdown; /* it ended in a triple fault */
 };
 
 struct lockstep {
     struct lockstep_host host;
-    const struct cpu_bus *bus;  /* the board's */
+    const struct cpu_bus *bus; /* the board's */
     void *bus_opaque;
     struct side first, second;
     struct log log;
     /* options */
-    uint64_t slice_len;    /* instructions */
-    uint64_t ram_every;    /* slices */
-    uint64_t corrupt;      /* flip a bit of EAX after this many instructions; 0: never */
+    uint64_t slice_len; /* instructions */
+    uint64_t ram_every; /* slices */
+    uint64_t corrupt;   /* flip a bit of EAX after this many instructions; 0: never */
     /* recording */
-    bool running;          /* the first CPU runs */
-    unsigned depth;        /* ... and is inside device code */
-    uint32_t given;        /* events it was given and has not taken */
-    uint32_t pending;      /* ... that wait for the end of the slice */
-    uint16_t fpu_sw;       /* before the device code */
-    bool fresh;            /* the second CPU is to be made equal to the first */
+    bool running;     /* the first CPU runs */
+    unsigned depth;   /* ... and is inside device code */
+    uint32_t given;   /* events it was given and has not taken */
+    uint32_t pending; /* ... that wait for the end of the slice */
+    uint16_t fpu_sw;  /* before the device code */
+    bool fresh;       /* the second CPU is to be made equal to the first */
     bool failed;
-    struct slice *slices;  /* since the checkpoint */
+    struct slice *slices; /* since the checkpoint */
     size_t slice_count, slice_cap;
     size_t limit, ad_limit; /* replaying: how much of the log counts */
-    size_t ad_begin;       /* ... where this slice's A and D entries begin */
-    char why[400];         /* what was different, if it was not the state */
+    size_t ad_begin;        /* ... where this slice's A and D entries begin */
+    char why[400];          /* what was different, if it was not the state */
     /* memory */
     uint8_t *first_ram, *second_ram, *undo;
     uint64_t ram_size;

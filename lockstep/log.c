@@ -30,8 +30,7 @@ struct entry *log_add(struct log *l, enum entry_kind kind, uint64_t icount, bool
     return e;
 }
 
-void log_add_dma(struct log *l, uint64_t icount, bool inside, gpa_t gpa, const void *buf,
-                 size_t len)
+void log_add_dma(struct log *l, uint64_t icount, bool inside, gpa_t gpa, const void *buf, size_t len)
 {
     struct entry *e = log_add(l, ENTRY_DMA, icount, inside);
 
@@ -79,23 +78,20 @@ void log_free(struct log *l)
     memset(l, 0, sizeof *l);
 }
 
-void log_describe(char *text, size_t size, enum entry_kind kind, uint64_t addr, unsigned bytes,
-                  uint64_t value)
+void log_describe(char *text, size_t size, enum entry_kind kind, uint64_t addr, unsigned bytes, uint64_t value)
 {
     unsigned long long a = addr;
     unsigned long long v = value;
 
     switch (kind) {
     case ENTRY_IN: snprintf(text, size, "reads port %llxh (%u bytes)", a, bytes); break;
-    case ENTRY_OUT:
-        snprintf(text, size, "writes %0*llx to port %llxh (%u bytes)", (int)bytes * 2, v, a, bytes);
-        break;
+    case ENTRY_OUT: snprintf(text, size, "writes %0*llx to port %llxh (%u bytes)", (int)bytes * 2, v, a, bytes); break;
     case ENTRY_MMIO_READ:
         snprintf(text, size, "reads %u bytes at physical %09llx, which is not memory", bytes, a);
         break;
     case ENTRY_MMIO_WRITE:
-        snprintf(text, size, "writes %0*llx (%u bytes) at physical %09llx, which is not memory",
-                 (int)bytes * 2, v, bytes, a);
+        snprintf(text, size, "writes %0*llx (%u bytes) at physical %09llx, which is not memory", (int)bytes * 2, v,
+                 bytes, a);
         break;
     case ENTRY_NOW: snprintf(text, size, "asks for the time"); break;
     case ENTRY_APIC_READ: snprintf(text, size, "reads the APIC's base"); break;

@@ -45,8 +45,7 @@ static void leave(struct side *s)
 }
 
 /* An access begins; its entry's number. What devices do meanwhile comes behind it. */
-static size_t begin(struct side *s, enum entry_kind kind, uint64_t addr, unsigned size,
-                    uint64_t value)
+static size_t begin(struct side *s, enum entry_kind kind, uint64_t addr, unsigned size, uint64_t value)
 {
     struct entry *e = log_add(&s->ls->log, kind, cpu_icount(s->c), false);
 
@@ -170,10 +169,7 @@ static const struct cpu_bus record_bus = {
 /* --- memory --- */
 
 /* Whether an access of the memory map comes from the CPU itself. */
-static bool from_cpu(const struct side *s)
-{
-    return s->ls->running && !s->ls->depth && !s->fetching;
-}
+static bool from_cpu(const struct side *s) { return s->ls->running && !s->ls->depth && !s->fetching; }
 
 static uint64_t record_io_read(void *opaque, const struct region *r, gpa_t gpa, unsigned size)
 {
@@ -186,8 +182,7 @@ static uint64_t record_io_read(void *opaque, const struct region *r, gpa_t gpa, 
     return end_read(s, n, memmap_region_read(r, gpa, size));
 }
 
-static void record_io_write(void *opaque, const struct region *r, gpa_t gpa, uint64_t v,
-                            unsigned size)
+static void record_io_write(void *opaque, const struct region *r, gpa_t gpa, uint64_t v, unsigned size)
 {
     struct side *s = opaque;
     size_t n;

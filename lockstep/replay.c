@@ -14,10 +14,7 @@
 
 #include <stdarg.h>
 
-static bool is_first(const struct side *s)
-{
-    return s == &s->ls->first;
-}
+static bool is_first(const struct side *s) { return s == &s->ls->first; }
 
 /* --- going another way --- */
 
@@ -88,8 +85,7 @@ static void skip_withdrawn(struct side *s)
 
 /* The entry for what this CPU asks for, or NULL if the log says otherwise. Has the effects of what
  * devices did meanwhile. */
-static const struct entry *expect(struct side *s, enum entry_kind kind, uint64_t addr,
-                                  unsigned size, uint64_t value)
+static const struct entry *expect(struct side *s, enum entry_kind kind, uint64_t addr, unsigned size, uint64_t value)
 {
     struct lockstep *ls = s->ls;
     const struct entry *e;
@@ -111,8 +107,8 @@ static const struct entry *expect(struct side *s, enum entry_kind kind, uint64_t
         describe_next(s, log, sizeof log);
         if (s->cur.at < ls->limit)
             snprintf(when, sizeof when, " after %llu instructions", (unsigned long long)e->icount);
-        lose(s, "%s %s after %llu instructions; next in the log is: %s%s", s->name, mine,
-             (unsigned long long)now, log, when);
+        lose(s, "%s %s after %llu instructions; next in the log is: %s%s", s->name, mine, (unsigned long long)now, log,
+             when);
         return NULL;
     }
     s->cur.at++;
@@ -124,8 +120,7 @@ static const struct entry *expect(struct side *s, enum entry_kind kind, uint64_t
     }
     /* an event that became due ends a repeated instruction: unless the first CPU went on with it */
     next = &ls->log.e[s->cur.at];
-    if (e->due && !(s->cur.at < ls->limit && next->kind <= ENTRY_MMIO_WRITE &&
-                    next->icount == e->icount)) {
+    if (e->due && !(s->cur.at < ls->limit && next->kind <= ENTRY_MMIO_WRITE && next->icount == e->icount)) {
         cpu_set_event(s->c, EVENT_KICK);
         s->c->rep_whole = false; /* so that a kick will do; run() puts it back */
     }
@@ -156,12 +151,11 @@ static int replay_intr_ack(void *opaque)
 
     if (s->lost)
         return -1;
-    if (s->cur.at >= s->ls->limit || e->kind != ENTRY_INTR || e->icount != c->icount ||
-        e->eip != c->eip || e->cs_base != c->seg[SEG_CS].base || e->esp != c->r[ESP] ||
-        e->ecx != c->r[ECX]) {
+    if (s->cur.at >= s->ls->limit || e->kind != ENTRY_INTR || e->icount != c->icount || e->eip != c->eip ||
+        e->cs_base != c->seg[SEG_CS].base || e->esp != c->r[ESP] || e->ecx != c->r[ECX]) {
         if (is_first(s))
-            lose(s, "%s takes an interrupt after %llu instructions, which is not in the log",
-                 s->name, (unsigned long long)c->icount);
+            lose(s, "%s takes an interrupt after %llu instructions, which is not in the log", s->name,
+                 (unsigned long long)c->icount);
         return -1;
     }
     s->cur.at++;
@@ -227,8 +221,7 @@ static uint64_t replay_io_read(void *opaque, const struct region *r, gpa_t gpa, 
     return e ? e->value : UINT64_MAX;
 }
 
-static void replay_io_write(void *opaque, const struct region *r, gpa_t gpa, uint64_t v,
-                            unsigned size)
+static void replay_io_write(void *opaque, const struct region *r, gpa_t gpa, uint64_t v, unsigned size)
 {
     struct side *s = opaque;
 
@@ -280,10 +273,7 @@ static void apply_ads(struct side *s)
     }
 }
 
-static void replay_changed(void *opaque)
-{
-    (void)opaque;
-}
+static void replay_changed(void *opaque) { (void)opaque; }
 
 static const struct memmap_hooks replay_hooks = {
     .io_read = replay_io_read,
@@ -339,9 +329,8 @@ static const struct entry *next_mark(struct side *s)
 
     skip_withdrawn(s);
     while (s->cur.mark < l->marks &&
-           (l->mark[s->cur.mark] < s->cur.at ||
-            (l->e[l->mark[s->cur.mark]].kind == ENTRY_INTR &&
-             (is_first(s) || (int)l->e[l->mark[s->cur.mark]].value < 0))))
+           (l->mark[s->cur.mark] < s->cur.at || (l->e[l->mark[s->cur.mark]].kind == ENTRY_INTR &&
+                                                 (is_first(s) || (int)l->e[l->mark[s->cur.mark]].value < 0))))
         s->cur.mark++;
     if (s->cur.mark == l->marks || l->mark[s->cur.mark] >= s->ls->limit)
         return NULL;
@@ -360,9 +349,10 @@ static void take_interrupt(struct side *s, const struct entry *e)
         run(s, c->icount + 1); /* an exception comes first */
     cpu_clear_event(c, EVENT_INTR);
     if (!s->intr_taken && !s->lost)
-        lose(s, "the log has interrupt %02llx taken after %llu instructions at %08x (base %08x), "
-             "which %s does not take: it is at %08x, EFLAGS %08x", (unsigned long long)e->value,
-             (unsigned long long)e->icount, e->eip, e->cs_base, s->name, c->eip,
+        lose(s,
+             "the log has interrupt %02llx taken after %llu instructions at %08x (base %08x), "
+             "which %s does not take: it is at %08x, EFLAGS %08x",
+             (unsigned long long)e->value, (unsigned long long)e->icount, e->eip, e->cs_base, s->name, c->eip,
              cpu_get_eflags(c));
 }
 
@@ -390,8 +380,7 @@ void replay_advance(struct side *s, uint64_t to, bool last)
         apply_ads(s);
         e = next_mark(s);
         /* at the end only what the first CPU, which goes before, has been through */
-        if (e && e->icount <= c->icount &&
-            (c->icount < to || last || e < &ls->log.e[ls->first.cur.at])) {
+        if (e && e->icount <= c->icount && (c->icount < to || last || e < &ls->log.e[ls->first.cur.at])) {
             if (e->kind == ENTRY_INTR && e->icount == c->icount) {
                 take_interrupt(s, e);
                 continue;
@@ -401,8 +390,8 @@ void replay_advance(struct side *s, uint64_t to, bool last)
                 s->cur.at++;
                 continue;
             }
-            lose(s, "%s has executed %llu instructions without what the log has next",
-                 s->name, (unsigned long long)c->icount);
+            lose(s, "%s has executed %llu instructions without what the log has next", s->name,
+                 (unsigned long long)c->icount);
             break;
         }
         if (c->icount >= to)
@@ -415,8 +404,9 @@ void replay_advance(struct side *s, uint64_t to, bool last)
         stuck = c->icount == before ? stuck + 1 : 0;
         if (why == EXIT_SHUTDOWN || (why == EXIT_HALT && stuck) || stuck > 4)
             lose(s, "%s %s after %llu instructions", s->name,
-                 why == EXIT_SHUTDOWN ? "has a triple fault" : why == EXIT_HALT ? "is halted"
-                                                                                : "does not go on",
+                 why == EXIT_SHUTDOWN ? "has a triple fault"
+                 : why == EXIT_HALT   ? "is halted"
+                                      : "does not go on",
                  (unsigned long long)c->icount);
     }
     if (s->engine->sync)
@@ -428,8 +418,7 @@ void replay_finish(struct side *s, const struct slice *sl)
     struct lockstep *ls = s->ls;
 
     if (sl->shutdown && !s->lost && run(s, sl->end + 1) != EXIT_SHUTDOWN)
-        lose(s, "%s has no triple fault after %llu instructions", s->name,
-             (unsigned long long)sl->end);
+        lose(s, "%s has no triple fault after %llu instructions", s->name, (unsigned long long)sl->end);
     skip_withdrawn(s);
     if (s->cur.at < sl->log_end && !s->lost) {
         char log[100];

@@ -16,9 +16,9 @@
 /* Where the difference is. */
 struct finding {
     const struct slice *slice; /* NULL: it did not show again */
-    uint64_t start;   /* instruction count at which the slice begins */
-    uint64_t at;      /* ... after which they differ */
-    bool stepping;    /* it shows when going by single instructions */
+    uint64_t start;            /* instruction count at which the slice begins */
+    uint64_t at;               /* ... after which they differ */
+    bool stepping;             /* it shows when going by single instructions */
 };
 
 /* --- going back and forth --- */
@@ -125,10 +125,8 @@ static void print_instruction(struct side *s, FILE *f)
         memmap_read(s->map, pa, &code[n], 1);
     s->fetching = false;
     if (n)
-        s->ls->host.disassemble(code, n, c->eip, c->seg[SEG_CS].attr & AR_DB ? 32 : 16, text,
-                                sizeof text);
-    fprintf(f, "  %llu  %04x:%08x  %s\n", (unsigned long long)c->icount + 1,
-            c->seg[SEG_CS].sel, c->eip, text);
+        s->ls->host.disassemble(code, n, c->eip, c->seg[SEG_CS].attr & AR_DB ? 32 : 16, text, sizeof text);
+    fprintf(f, "  %llu  %04x:%08x  %s\n", (unsigned long long)c->icount + 1, c->seg[SEG_CS].sel, c->eip, text);
 }
 
 /* Step the second CPU to just before the instruction, printing what it does on the way. Returns the
@@ -150,8 +148,7 @@ static gla_t trace(struct lockstep *ls, const struct finding *d, FILE *f)
         for (; exceptions != s->c->exc_next; exceptions++) {
             const struct exc_record *r = &s->c->exc_ring[exceptions % EXC_RING];
 
-            fprintf(f, "     vector %02x error %04x delivered at %04x:%08x\n", r->vector, r->error,
-                    r->cs, r->eip);
+            fprintf(f, "     vector %02x error %04x delivered at %04x:%08x\n", r->vector, r->error, r->cs, r->eip);
         }
     }
     return s->c->seg[SEG_CS].base + s->c->eip;
@@ -178,8 +175,8 @@ static void print_finding(struct lockstep *ls, const struct finding *d, FILE *f)
 {
     gla_t la;
 
-    fprintf(f, "lockstep: %s and %s differ after instruction %llu\n", ls->first.name,
-            ls->second.name, (unsigned long long)d->at);
+    fprintf(f, "lockstep: %s and %s differ after instruction %llu\n", ls->first.name, ls->second.name,
+            (unsigned long long)d->at);
     if (!d->stepping)
         fprintf(f, "(only when %s runs it and those before it in one go)\n", ls->first.name);
     back(ls, d->slice);
@@ -225,9 +222,10 @@ void report_difference(struct lockstep *ls)
     } else {
         const struct slice *sl = &ls->slices[ls->slice_count - 1];
 
-        fprintf(stderr, "lockstep: %s and %s differ after instruction %llu, but not when the last "
-                "%zu slices are run again\n%s", ls->first.name, ls->second.name,
-                (unsigned long long)sl->end, ls->slice_count, seen);
+        fprintf(stderr,
+                "lockstep: %s and %s differ after instruction %llu, but not when the last "
+                "%zu slices are run again\n%s",
+                ls->first.name, ls->second.name, (unsigned long long)sl->end, ls->slice_count, seen);
     }
     fflush(stderr);
     free(seen);

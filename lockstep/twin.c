@@ -14,10 +14,7 @@
 
 /* --- sets of pages --- */
 
-static bool set_has(const struct page_set *s, int64_t page)
-{
-    return s->bit[page >> 6] >> (page & 63) & 1;
-}
+static bool set_has(const struct page_set *s, int64_t page) { return s->bit[page >> 6] >> (page & 63) & 1; }
 
 /* Returns whether it was not in the set before. */
 static bool set_add(struct page_set *s, int64_t page)
@@ -114,8 +111,7 @@ static void guard(struct side *s, struct tlb *t, gla_t la)
     uint64_t off = e->addend + e->tag - (uintptr_t)s->ls->second_ram;
 
     t->code_tag[n] = tlb_none(n);
-    if (e->tag != tlb_none(n) &&
-        (off >= s->ls->ram_size || !set_has(&s->ls->dirty, (int64_t)(off >> PAGE_SHIFT))))
+    if (e->tag != tlb_none(n) && (off >= s->ls->ram_size || !set_has(&s->ls->dirty, (int64_t)(off >> PAGE_SHIFT))))
         e->tag = tlb_none(n);
 }
 
@@ -173,8 +169,7 @@ void twin_checkpoint(struct lockstep *ls)
 /* What a page held at the checkpoint. */
 static const uint8_t *at_checkpoint(const struct lockstep *ls, int64_t page)
 {
-    return (set_has(&ls->saved, page) ? ls->undo : ls->second_ram) +
-           ((uint64_t)page << PAGE_SHIFT);
+    return (set_has(&ls->saved, page) ? ls->undo : ls->second_ram) + ((uint64_t)page << PAGE_SHIFT);
 }
 
 static void put_back(struct lockstep *ls, struct memmap *m, const uint8_t *ram, int64_t page)
@@ -256,12 +251,12 @@ void twin_print_differences(struct lockstep *ls, FILE *f)
         for (n = 0; n < PAGE_SIZE; n++)
             if (a[n] != b[n] && bytes++ < LINES)
                 fprintf(f, "  memory at physical %09llx: %s %02x, %s %02x\n",
-                        (unsigned long long)(memmap_ram_gpa(ls->first.map, page) + n),
-                        ls->first.name, a[n], ls->second.name, b[n]);
+                        (unsigned long long)(memmap_ram_gpa(ls->first.map, page) + n), ls->first.name, a[n],
+                        ls->second.name, b[n]);
     }
     if (bytes > LINES)
-        fprintf(f, "  memory: %llu bytes differ in all, in %llu pages\n",
-                (unsigned long long)bytes, (unsigned long long)pages);
+        fprintf(f, "  memory: %llu bytes differ in all, in %llu pages\n", (unsigned long long)bytes,
+                (unsigned long long)pages);
 }
 
 /* --- making it --- */
@@ -277,11 +272,10 @@ int twin_create(struct lockstep *ls, const struct cpu_model *model)
         return -ENOMEM;
     ls->first_ram = memmap_ram(ls->first.map, &ls->ram_size);
     ls->second_ram = memmap_ram(s->map, &ls->ram_size);
-    ls->undo = mmap(NULL, ls->ram_size, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ls->undo = mmap(NULL, ls->ram_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     pages = ls->ram_size >> PAGE_SHIFT;
-    if (ls->undo == MAP_FAILED || !set_create(&ls->saved, pages) ||
-        !set_create(&ls->dirty, pages) || !set_create(&ls->suspect, pages))
+    if (ls->undo == MAP_FAILED || !set_create(&ls->saved, pages) || !set_create(&ls->dirty, pages) ||
+        !set_create(&ls->suspect, pages))
         return -ENOMEM;
     side_wrap_memory(s);
     s->ops.read = twin_read;

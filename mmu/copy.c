@@ -18,10 +18,7 @@ struct memmap_layout {
     struct region region[];
 };
 
-struct memmap *memmap_create_like(const struct memmap *m)
-{
-    return memmap_create(m->ram_size, m->low);
-}
+struct memmap *memmap_create_like(const struct memmap *m) { return memmap_create(m->ram_size, m->low); }
 
 /* The next run of data at or after `at`: its start (ram_size if there is none) and end. */
 static uint64_t next_data(const struct memmap *m, uint64_t at, uint64_t *end)

@@ -94,27 +94,12 @@ void hostmap_release(void *p, size_t bytes)
         munmap(p, bytes);
 }
 
-void hostmap_add(int n)
-{
-    used += n;
-}
+void hostmap_add(int n) { used += n; }
 
-bool hostmap_room(int n)
-{
-    return used + n <= limit;
-}
+bool hostmap_room(int n) { return used + n <= limit; }
 
-int hostmap_used(void)
-{
-    return used;
-}
+int hostmap_used(void) { return used; }
 
-int hostmap_limit(void)
-{
-    return limit;
-}
+int hostmap_limit(void) { return limit; }
 
-void hostmap_set_limit(int n)
-{
-    limit = n;
-}
+void hostmap_set_limit(int n) { limit = n; }

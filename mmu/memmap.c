@@ -65,8 +65,8 @@ void memmap_changed(struct memmap *m)
         m->hooks->changed(m->hooks_opaque);
 }
 
-int memmap_add(struct memmap *m, gpa_t gpa, uint64_t size, uint8_t *host, bool writable,
-               const struct phys_io *io, void *opaque, const char *name)
+int memmap_add(struct memmap *m, gpa_t gpa, uint64_t size, uint8_t *host, bool writable, const struct phys_io *io,
+               void *opaque, const char *name)
 {
     if (m->count == MAX_REGIONS)
         return -ENOSPC;
@@ -127,10 +127,7 @@ void memmap_set_a20(struct memmap *m, bool enabled)
     memmap_changed(m);
 }
 
-bool memmap_a20(const struct memmap *m)
-{
-    return m->a20_mask == ~(gpa_t)0;
-}
+bool memmap_a20(const struct memmap *m) { return m->a20_mask == ~(gpa_t)0; }
 
 /* Host address of RAM at gpa, or NULL. */
 static uint8_t *ram_at(const struct memmap *m, gpa_t gpa)
@@ -208,8 +205,7 @@ uint64_t memmap_io_read(const struct region *r, gpa_t gpa, unsigned size)
 {
     const struct memmap *m = r->map;
 
-    return m->hooks ? m->hooks->io_read(m->hooks_opaque, r, gpa, size)
-                    : memmap_region_read(r, gpa, size);
+    return m->hooks ? m->hooks->io_read(m->hooks_opaque, r, gpa, size) : memmap_region_read(r, gpa, size);
 }
 
 void memmap_io_write(const struct region *r, gpa_t gpa, uint64_t v, unsigned size)
@@ -317,12 +313,13 @@ void memmap_dump(struct memmap *m, FILE *f)
 
     fprintf(f, "%016llx-%016llx RAM\n", 0ull, (unsigned long long)m->low - 1);
     if (m->ram_size > m->low)
-        fprintf(f, "%016llx-%016llx RAM\n", HIGH_RAM,
-                (unsigned long long)(HIGH_RAM + m->ram_size - m->low - 1));
+        fprintf(f, "%016llx-%016llx RAM\n", HIGH_RAM, (unsigned long long)(HIGH_RAM + m->ram_size - m->low - 1));
     for (n = 0; n < m->count; n++)
         fprintf(f, "%016llx-%016llx %s %s\n", (unsigned long long)m->region[n].gpa,
                 (unsigned long long)(m->region[n].gpa + m->region[n].size - 1),
-                !m->region[n].host ? "MMIO" : m->region[n].writable ? "RAM " : "ROM ",
+                !m->region[n].host      ? "MMIO"
+                : m->region[n].writable ? "RAM "
+                                        : "ROM ",
                 m->region[n].name);
     fprintf(f, "A20 %s\n", memmap_a20(m) ? "on" : "off");
 }

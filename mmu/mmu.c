@@ -14,10 +14,7 @@
 
 #include <stdlib.h>
 
-static struct mmu *mmu_of(struct cpu *c)
-{
-    return c->mem_opaque;
-}
+static struct mmu *mmu_of(struct cpu *c) { return c->mem_opaque; }
 
 /* --- TLB upkeep --- */
 
@@ -28,11 +25,9 @@ static void drop_write(struct tlb *t, unsigned n)
 }
 
 /* For each entry of a set that may hold something: n. */
-#define FOR_FILLED(u, set, k, bits, n)                                        \
-    for (k = 0; k < TLB_SIZE / 64; k++)                                       \
-        for (bits = (u)->filled[set][k];                                      \
-             bits && (n = k * 64 + (unsigned)__builtin_ctzll(bits), true);    \
-             bits &= bits - 1)
+#define FOR_FILLED(u, set, k, bits, n)  \
+    for (k = 0; k < TLB_SIZE / 64; k++) \
+        for (bits = (u)->filled[set][k]; bits && (n = k * 64 + (unsigned)__builtin_ctzll(bits), true); bits &= bits - 1)
 
 static void clear_set(struct tlb *t)
 {
@@ -51,7 +46,8 @@ static void flush_set(struct mmu *u, unsigned set, bool global_too)
     unsigned k;
     unsigned n;
 
-    FOR_FILLED(u, set, k, bits, n) {
+    FOR_FILLED(u, set, k, bits, n)
+    {
         bool keep_r = !global_too && t->r_global[n];
         bool keep_w = !global_too && t->w_global[n];
 
@@ -142,7 +138,8 @@ void mmu_forbid_write(struct cpu *c, gpa_t pa)
     for (set = TLB_SUPER; set <= TLB_USER; set++) {
         struct tlb *t = &c->tlbs[set];
 
-        FOR_FILLED(u, set, k, bits, n) {
+        FOR_FILLED(u, set, k, bits, n)
+        {
 
             if (t->w[n].tag != tlb_none(n) && t->w[n].addend + t->w[n].tag == (uintptr_t)p.wr)
                 drop_write(t, n);
@@ -159,10 +156,7 @@ static void watch_code(struct cpu *c, gpa_t pa)
     mmu_forbid_write(c, pa);
 }
 
-static void unwatch_code(struct cpu *c, gpa_t pa)
-{
-    memmap_watch(mmu_of(c)->map, pa, WATCH_CODE, false);
-}
+static void unwatch_code(struct cpu *c, gpa_t pa) { memmap_watch(mmu_of(c)->map, pa, WATCH_CODE, false); }
 
 /* A data breakpoint covers a byte of this page. */
 static bool page_has_watch(const struct cpu *c, gla_t page)
@@ -276,8 +270,7 @@ static uint64_t mmu_read(struct cpu *c, gla_t la, unsigned size, bool user)
         unsigned n;
 
         for (n = 0; n < size; n++)
-            v |= (n < first ? read_page(c, pa + n, p, 1) : read_page(c, pa2 + n - first, p2, 1))
-                 << n * 8;
+            v |= (n < first ? read_page(c, pa + n, p, 1) : read_page(c, pa2 + n - first, p2, 1)) << n * 8;
         return v;
     }
 }
@@ -378,10 +371,7 @@ static bool mmu_debug_translate(struct cpu *c, gla_t la, gpa_t *pa)
     return true;
 }
 
-static void mmu_phys_read(struct cpu *c, gpa_t pa, void *buf, size_t len)
-{
-    memmap_read(mmu_of(c)->map, pa, buf, len);
-}
+static void mmu_phys_read(struct cpu *c, gpa_t pa, void *buf, size_t len) { memmap_read(mmu_of(c)->map, pa, buf, len); }
 
 static void mmu_phys_write(struct cpu *c, gpa_t pa, const void *buf, size_t len)
 {
@@ -455,9 +445,8 @@ void mmu_dump_tlb(struct cpu *c, FILE *f)
 
             if ((!r && !w) || !mmu_debug_translate(c, page, &pa))
                 continue;
-            fprintf(f, "%s %08x -> %09llx %c%c%c\n", names[set], page, (unsigned long long)pa,
-                    r ? 'r' : '-', w ? 'w' : '-',
-                    (r ? t->r_global[n] : t->w_global[n]) ? 'g' : '-');
+            fprintf(f, "%s %08x -> %09llx %c%c%c\n", names[set], page, (unsigned long long)pa, r ? 'r' : '-',
+                    w ? 'w' : '-', (r ? t->r_global[n] : t->w_global[n]) ? 'g' : '-');
         }
     }
 }

@@ -26,8 +26,8 @@ void memmap_destroy(struct memmap *m);
 
 /* Lay a region over what is there. `host` NULL: MMIO through io. writable false: writes are dropped.
  * Returns 0, or -ENOSPC when there are too many regions. */
-int memmap_add(struct memmap *m, gpa_t gpa, uint64_t size, uint8_t *host, bool writable,
-               const struct phys_io *io, void *opaque, const char *name);
+int memmap_add(struct memmap *m, gpa_t gpa, uint64_t size, uint8_t *host, bool writable, const struct phys_io *io,
+               void *opaque, const char *name);
 /* Take away the topmost region that starts at gpa; returns its `opaque`. */
 void *memmap_remove(struct memmap *m, gpa_t gpa);
 

@@ -6,10 +6,10 @@
 
 #include "mmu/mmu.h"
 
-#define PAM_BASE  0xc0000u
-#define PAM_PAGES 64u
+#define PAM_BASE    0xc0000u
+#define PAM_PAGES   64u
 #define MAX_REGIONS 64
-#define HIGH_RAM  0x100000000ull /* RAM above the low part begins here */
+#define HIGH_RAM    0x100000000ull /* RAM above the low part begins here */
 
 struct region {
     gpa_t gpa;
@@ -26,24 +26,24 @@ struct memmap {
     int memfd;
     uint8_t *ram;
     uint64_t ram_size;
-    uint64_t low;          /* bytes of RAM below 4 GiB */
+    uint64_t low; /* bytes of RAM below 4 GiB */
     gpa_t a20_mask;
     bool smram_open;
-    bool overlaid;         /* a region lies over RAM outside A0000h-FFFFFh */
-    uint8_t pam[PAM_PAGES]; /* bit 0 reads, bit 1 writes go to RAM */
+    bool overlaid;                     /* a region lies over RAM outside A0000h-FFFFFh */
+    uint8_t pam[PAM_PAGES];            /* bit 0 reads, bit 1 writes go to RAM */
     struct region region[MAX_REGIONS]; /* the last one is on top */
     unsigned count;
-    uint8_t *watched;      /* WATCH_*, one byte a RAM page */
-    uint8_t watched_other; /* some page outside RAM is watched */
-    struct mmu *mmu;       /* told of changes */
+    uint8_t *watched;                 /* WATCH_*, one byte a RAM page */
+    uint8_t watched_other;            /* some page outside RAM is watched */
+    struct mmu *mmu;                  /* told of changes */
     const struct memmap_hooks *hooks; /* NULL: none */
     void *hooks_opaque;
 };
 
 /* One page as seen by an access. */
 struct phys_page {
-    uint8_t *rd;      /* host address of the page for reading, or NULL */
-    uint8_t *wr;      /* for writing; NULL: dropped, or MMIO if io is set */
+    uint8_t *rd; /* host address of the page for reading, or NULL */
+    uint8_t *wr; /* for writing; NULL: dropped, or MMIO if io is set */
     const struct region *io;
 };
 
@@ -87,20 +87,20 @@ void windows_destroy(struct mmu *u);
 
 /* A translation. */
 struct walk {
-    gpa_t pa;        /* of la itself */
-    bool writable;   /* by this access's privilege, and D is set */
+    gpa_t pa;      /* of la itself */
+    bool writable; /* by this access's privilege, and D is set */
     bool global;
     bool large;
-    bool accessed;   /* A is set (now) */
-    gpa_t pde_at;    /* where the page-directory entry is; 0 with paging off */
-    gpa_t pte_at;    /* where the page-table entry is; 0: there is none */
+    bool accessed; /* A is set (now) */
+    gpa_t pde_at;  /* where the page-directory entry is; 0 with paging off */
+    gpa_t pte_at;  /* where the page-table entry is; 0: there is none */
 };
 
 enum { WALK_READ = 0, WALK_WRITE = 1, WALK_FETCH = 2 };
 
 /* Walk the page tables for `la`. Sets A, and D for a write, unless `debug`. Returns true, or false
  * with *error = #PF error code. */
-bool mmu_walk(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool user, bool debug,
-              struct walk *w, uint32_t *error);
+bool mmu_walk(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool user, bool debug, struct walk *w,
+              uint32_t *error);
 
 #endif

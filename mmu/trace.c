@@ -96,8 +96,7 @@ void window_untrace(struct mmu *u, struct window *w)
         drop(u, w->first_trace);
 }
 
-bool window_trace_page(struct cpu *c, struct mmu *u, struct window *w, gpa_t entry_at, gla_t first,
-                       uint32_t span)
+bool window_trace_page(struct cpu *c, struct mmu *u, struct window *w, gpa_t entry_at, gla_t first, uint32_t span)
 {
     struct windows *ws = u->windows;
     gpa_t page = entry_at & u->map->a20_mask & ~(gpa_t)~PAGE_MASK;
@@ -125,8 +124,12 @@ bool window_trace_page(struct cpu *c, struct mmu *u, struct window *w, gpa_t ent
         return false;
     }
     t = &ws->trace[n];
-    *t = (struct trace){ .of = (uint32_t)(of - ws->traced), .first = first, .span = span, .next = of->first,
-                         .wnext = w->first_trace, .window = (uint16_t)(w - ws->w) };
+    *t = (struct trace){ .of = (uint32_t)(of - ws->traced),
+                         .first = first,
+                         .span = span,
+                         .next = of->first,
+                         .wnext = w->first_trace,
+                         .window = (uint16_t)(w - ws->w) };
     if (t->next)
         ws->trace[t->next].prev = n;
     if (t->wnext)

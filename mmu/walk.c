@@ -75,13 +75,10 @@ static uint32_t error_code(struct cpu *c, unsigned access, bool user, uint32_t b
 }
 
 /* Write rights as the TLB may cache them for this privilege. */
-static bool may_write(struct cpu *c, struct rights r, bool user)
-{
-    return r.write || (!user && !(c->cr0 & CR0_WP));
-}
+static bool may_write(struct cpu *c, struct rights r, bool user) { return r.write || (!user && !(c->cr0 & CR0_WP)); }
 
-static bool walk32(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool user,
-                   bool debug, struct walk *w, uint32_t *error)
+static bool walk32(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool user, bool debug, struct walk *w,
+                   uint32_t *error)
 {
     gpa_t pde_at = (c->cr3 & 0xfffff000) + (la >> 22) * 4;
     uint64_t pde = entry_read(m, pde_at, 4);
@@ -141,8 +138,8 @@ static bool walk32(struct cpu *c, struct memmap *m, gla_t la, unsigned access, b
     return true;
 }
 
-static bool walk_pae(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool user,
-                     bool debug, struct walk *w, uint32_t *error)
+static bool walk_pae(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool user, bool debug, struct walk *w,
+                     uint32_t *error)
 {
     uint64_t rsvd = PAE_RSVD | (c->efer & EFER_NXE ? 0 : PTE_XD);
     uint64_t pdpte = c->pdpte[la >> 30];
@@ -212,8 +209,8 @@ static bool walk_pae(struct cpu *c, struct memmap *m, gla_t la, unsigned access,
     return true;
 }
 
-bool mmu_walk(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool user, bool debug,
-              struct walk *w, uint32_t *error)
+bool mmu_walk(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool user, bool debug, struct walk *w,
+              uint32_t *error)
 {
     bool ok = true;
 

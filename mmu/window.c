@@ -54,10 +54,7 @@ void windows_destroy(struct mmu *u)
     u->windows = NULL;
 }
 
-bool window_useless(const struct window *w)
-{
-    return w->misfits > 100 && w->misfits / 2 > w->fits;
-}
+bool window_useless(const struct window *w) { return w->misfits > 100 && w->misfits / 2 > w->fits; }
 
 void window_tick(struct cpu *c)
 {
@@ -172,8 +169,8 @@ static bool still_right(const struct window *w, const struct cpu *c, enum window
 {
     if (!w->open || w->kind != kind || w->mode != window_mode(c))
         return false;
-    return kind == WINDOW_GLOBAL || (w->cr3 == c->cr3 &&
-            (!(c->cr4 & CR4_PAE) || !memcmp(w->pdpte, c->pdpte, sizeof w->pdpte)));
+    return kind == WINDOW_GLOBAL ||
+           (w->cr3 == c->cr3 && (!(c->cr4 & CR4_PAE) || !memcmp(w->pdpte, c->pdpte, sizeof w->pdpte)));
 }
 
 bool window_valid(struct cpu *c, struct window *w, enum window_kind kind)
@@ -261,15 +258,9 @@ void window_close(struct cpu *c, struct window *w)
     w->open = false;
 }
 
-bool window_ended(const struct window *w)
-{
-    return w->ended;
-}
+bool window_ended(const struct window *w) { return w->ended; }
 
-uint64_t window_base(const struct window *w)
-{
-    return (uintptr_t)w->base;
-}
+uint64_t window_base(const struct window *w) { return (uintptr_t)w->base; }
 
 unsigned window_cost(struct window *w)
 {
@@ -299,8 +290,7 @@ const struct window_counters *window_counters(struct cpu *c)
     ws->n.open = 0;
     for (n = 0; n < WINDOW_MAX; n++)
         ws->n.open += ws->w[n].open;
-    ws->n.memory = windows_map_memory(ws) + ws->trace_count * sizeof *ws->trace +
-                   ws->traced_count * sizeof *ws->traced;
+    ws->n.memory = windows_map_memory(ws) + ws->trace_count * sizeof *ws->trace + ws->traced_count * sizeof *ws->traced;
     ws->n.mapped_pages = ws->shown;
     ws->n.mappings = (uint64_t)hostmap_used();
     ws->n.mappings_max = (uint64_t)hostmap_limit();

@@ -23,10 +23,10 @@ struct window;
 enum window_kind { WINDOW_USER, WINDOW_SUPER, WINDOW_GLOBAL };
 
 enum window_fill {
-    WINDOW_OK,     /* mapped: try again */
-    WINDOW_AGAIN,  /* the same, and it had been taken away only some ticks ago */
-    WINDOW_FAULT,  /* the guest's page tables do not allow the access */
-    WINDOW_SLOW,   /* allowed, but not to be mapped: MMIO, code, page tables */
+    WINDOW_OK,    /* mapped: try again */
+    WINDOW_AGAIN, /* the same, and it had been taken away only some ticks ago */
+    WINDOW_FAULT, /* the guest's page tables do not allow the access */
+    WINDOW_SLOW,  /* allowed, but not to be mapped: MMIO, code, page tables */
 };
 
 struct window_counters {

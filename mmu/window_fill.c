@@ -81,11 +81,9 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
         bool pae = c->cr4 & CR4_PAE;
 
         /* page directories come and go with CR3: for the global window INVLPG must do there */
-        if (!global && !window_trace_page(c, u, w, k.pde_at, pae ? la & 0xc0000000 : 0,
-                                pae ? 2u << 20 : 4u << 20))
+        if (!global && !window_trace_page(c, u, w, k.pde_at, pae ? la & 0xc0000000 : 0, pae ? 2u << 20 : 4u << 20))
             return WINDOW_SLOW;
-        if (k.pte_at && !window_trace_page(c, u, w, k.pte_at, la & (pae ? 0xffe00000 : 0xffc00000),
-                                    PAGE_SIZE))
+        if (k.pte_at && !window_trace_page(c, u, w, k.pte_at, la & (pae ? 0xffe00000 : 0xffc00000), PAGE_SIZE))
             return WINDOW_SLOW;
         /* tracing may have found that this very page holds page tables */
         if (writable && memmap_watched(m, k.pa)) {
@@ -100,8 +98,7 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
         window_forget(ws, w, page);
         again = false;
     } else {
-        again = (w->place[page].shown & HIDDEN) &&
-                ((ws->tick - w->place[page].shown) & HIDDEN_TICK) < THRASH_TICKS;
+        again = (w->place[page].shown & HIDDEN) && ((ws->tick - w->place[page].shown) & HIDDEN_TICK) < THRASH_TICKS;
     }
     /* as long a run as is contiguous and has the same rights */
     for (run = 0; run < run_max; run++) {
@@ -111,13 +108,12 @@ enum window_fill window_fill(struct cpu *c, struct window *w, gla_t la, bool wri
             if (page + run >= WINDOW_PAGES || window_shown(w, page + run) ||
                 ((page + run) & (run_max == RUN_MAX ? 511 : RUN_MAX_LARGE - 1)) == 0 || pfn + run >= ws->ram_pages)
                 break;
-            if (!mmu_walk(c, m, la + run * PAGE_SIZE, WALK_READ, user, true, &k, &error) ||
-                !k.accessed || (global && !k.global))
+            if (!mmu_walk(c, m, la + run * PAGE_SIZE, WALK_READ, user, true, &k, &error) || !k.accessed ||
+                (global && !k.global))
                 break;
             q = memmap_page(m, k.pa);
-            if (q.rd != p.rd + run * PAGE_SIZE ||
-                writable != (k.writable && q.wr == q.rd && !memmap_watched(m, k.pa) &&
-                             ws->writers[pfn + run].count < WRITERS_MAX))
+            if (q.rd != p.rd + run * PAGE_SIZE || writable != (k.writable && q.wr == q.rd && !memmap_watched(m, k.pa) &&
+                                                               ws->writers[pfn + run].count < WRITERS_MAX))
                 break;
         }
         window_note(ws, w, page + run, pfn + run, writable);

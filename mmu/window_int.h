@@ -7,25 +7,25 @@
 #include "mmu/mmu_int.h"
 #include "mmu/window.h"
 
-#define WINDOW_MAX   48
-#define WINDOW_BYTES (1ull << 32)
-#define WINDOW_PAGES (1u << 20)
-#define GUARD_BYTES  (1ull << 35) /* a REP that runs away: ECX * 4 bytes */
-#define RUN_MAX      16
-#define RUN_MAX_LARGE 256   /* inside large pages */
-#define SHOWN_MAX    (2u << 20) /* pages in all windows: what can be taken away in some tens of ms */
-#define WRITERS_MAX  1024u  /* places where one page is shown writable: it must be possible to end that soon */
-#define TRACE_MAX    (1u << 16)
-#define TRACE_HASH   4096
+#define WINDOW_MAX      48
+#define WINDOW_BYTES    (1ull << 32)
+#define WINDOW_PAGES    (1u << 20)
+#define GUARD_BYTES     (1ull << 35) /* a REP that runs away: ECX * 4 bytes */
+#define RUN_MAX         16
+#define RUN_MAX_LARGE   256        /* inside large pages */
+#define SHOWN_MAX       (2u << 20) /* pages in all windows: what can be taken away in some tens of ms */
+#define WRITERS_MAX     1024u      /* places where one page is shown writable: it must be possible to end that soon */
+#define TRACE_MAX       (1u << 16)
+#define TRACE_HASH      4096
 #define TRACES_PER_PAGE 256 /* what one write to a page table may have to look at */
-#define IDLE_WRITES  24 /* a traced page table is let go after so many writes that hit nothing */
+#define IDLE_WRITES     24  /* a traced page table is let go after so many writes that hit nothing */
 
 /* What struct place says of a linear page. */
-#define SHOWN_W 0x80000000u /* mapped writable */
-#define HIDDEN     0x40000000u /* taken away at the tick in the low bits */
-#define HIDDEN_TICK 0x00ffffffu
-#define THRASH_TICKS 8u        /* taken away and back within so many: thrashing */
-#define SHOWN_PFN 0x3fffffffu /* RAM page number + 1; 0: never mapped */
+#define SHOWN_W      0x80000000u /* mapped writable */
+#define HIDDEN       0x40000000u /* taken away at the tick in the low bits */
+#define HIDDEN_TICK  0x00ffffffu
+#define THRASH_TICKS 8u          /* taken away and back within so many: thrashing */
+#define SHOWN_PFN    0x3fffffffu /* RAM page number + 1; 0: never mapped */
 
 /* A linear page of a window: what it shows, and the other places where the same page of RAM is shown
  * writable (place numbers: linear page | window << 20, + 1; 0: none). */
@@ -41,13 +41,13 @@ struct writers {
 };
 
 struct window {
-    uint8_t *base;        /* host address of linear address 0; NULL: no address space yet */
+    uint8_t *base; /* host address of linear address 0; NULL: no address space yet */
     uint32_t cr3;
-    uint32_t mode;        /* paging mode: window_mode() */
+    uint32_t mode; /* paging mode: window_mode() */
     uint64_t pdpte[4];
     bool open;
-    bool ended;           /* closed because its address space has ended */
-    bool stuck;           /* the host would not change its mappings when it was emptied */
+    bool ended; /* closed because its address space has ended */
+    bool stuck; /* the host would not change its mappings when it was emptied */
     enum window_kind kind;
     struct place *place;  /* [WINDOW_PAGES], of which only what is used has memory */
     uint16_t count[1024]; /* mapped pages by 4 MiB */
@@ -64,16 +64,16 @@ struct window {
 /* A page of page tables that windows were filled from, */
 struct traced_page {
     gpa_t page;
-    uint32_t next;   /* in the hash chain */
-    uint32_t first;  /* trace */
+    uint32_t next;  /* in the hash chain */
+    uint32_t first; /* trace */
     uint32_t count;
 };
 
 /* and what one window has from it. */
 struct trace {
-    uint32_t of;     /* traced page */
-    gla_t first;     /* linear address that its first entry governs */
-    uint32_t span;   /* bytes an entry governs */
+    uint32_t of;           /* traced page */
+    gla_t first;           /* linear address that its first entry governs */
+    uint32_t span;         /* bytes an entry governs */
     uint32_t next, prev;   /* of the same page */
     uint32_t wnext, wprev; /* of the same window */
     uint16_t window;
@@ -89,7 +89,7 @@ struct windows {
     struct traced_page *traced;
     uint32_t traced_count, traced_free;
     uint32_t traced_hash[TRACE_HASH];
-    uint64_t shown; /* pages, in all windows */
+    uint64_t shown;  /* pages, in all windows */
     uint64_t pieces; /* touched, in all windows */
     uint64_t memory_max;
     uint64_t stamp;
@@ -153,8 +153,7 @@ unsigned window_zap(struct mmu *u, struct window *w, gla_t first, gla_t last);
 
 /* From now on what is written to the page of page tables at entry_at takes away what the window shows
  * through it: entries govern `span` bytes each, from `first` on. False: no room. */
-bool window_trace_page(struct cpu *c, struct mmu *u, struct window *w, gpa_t entry_at, gla_t first,
-                       uint32_t span);
+bool window_trace_page(struct cpu *c, struct mmu *u, struct window *w, gpa_t entry_at, gla_t first, uint32_t span);
 /* A window was emptied: it depends on nothing. */
 void window_untrace(struct mmu *u, struct window *w);
 

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#define PIECE_PAGES 1024u /* of 4 MiB */
+#define PIECE_PAGES  1024u /* of 4 MiB */
 /* What a touched piece costs: a page of places for each third of it, and two pages of the host's page tables. */
 #define PIECE_MEMORY (PIECE_PAGES * sizeof(struct place) + 2 * PAGE_SIZE)
 
@@ -142,10 +142,7 @@ void window_forget(struct windows *ws, struct window *w, uint32_t page)
     ws->n.zapped_pages++;
 }
 
-uint64_t windows_map_memory(const struct windows *ws)
-{
-    return ws->pieces * PIECE_MEMORY;
-}
+uint64_t windows_map_memory(const struct windows *ws) { return ws->pieces * PIECE_MEMORY; }
 
 /* --- the host's mappings --- */
 
@@ -159,9 +156,8 @@ int window_map_show(struct window *w, int memfd, uint32_t page, uint32_t run)
     uint32_t v = w->place[page].shown;
 
     if (mmap(w->base + ((uint64_t)page << PAGE_SHIFT), (size_t)run << PAGE_SHIFT,
-             PROT_READ | (v & SHOWN_W ? PROT_WRITE : 0),
-             MAP_SHARED | MAP_FIXED | (run <= RUN_MAX ? MAP_POPULATE : 0), memfd,
-             (off_t)((v & SHOWN_PFN) - 1) << PAGE_SHIFT) == MAP_FAILED)
+             PROT_READ | (v & SHOWN_W ? PROT_WRITE : 0), MAP_SHARED | MAP_FIXED | (run <= RUN_MAX ? MAP_POPULATE : 0),
+             memfd, (off_t)((v & SHOWN_PFN) - 1) << PAGE_SHIFT) == MAP_FAILED)
         return -errno;
     return 0;
 }

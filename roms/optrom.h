@@ -1,3 +1,4 @@
+/* clang-format off */
 /* optrom.h - what our boot option ROMs share: the header a BIOS looks for, and reading fw_cfg by DMA.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */

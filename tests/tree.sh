@@ -50,6 +50,18 @@ else
     echo "skip - clang has nothing to say: clang is not installed"
 fi
 
+if command -v clang-format >/dev/null; then
+    out=$(find cpu mmu bt lockstep hw debug ui roms tests -name '*.[ch]' | xargs clang-format --dry-run -Werror 2>&1 | head -n 1)
+    if [ -z "$out" ]; then
+        echo "ok - the format is that of .clang-format"
+    else
+        bad=1
+        echo "FAIL - format (make format): $out"
+    fi
+else
+    echo "skip - format: clang-format is not installed"
+fi
+
 long=$(find cpu mmu bt lockstep hw debug ui roms tests -name '*.[chS]' -o -name '*.py' -o -name '*.def' | xargs wc -l |
     awk '$1 > 1000 && $2 != "total" { print $2 " (" $1 ")" }')
 if [ -z "$long" ]; then

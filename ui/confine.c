@@ -16,9 +16,9 @@
 /* The one process that may be there to open files. */
 static int opener_fd = -1;
 static int opener_error; /* why there is none, -errno */
-static bool narrowed; /* dirs= was given */
-static int landlock;  /* version in effect; 0: none */
-static bool filtered; /* system calls are */
+static bool narrowed;    /* dirs= was given */
+static int landlock;     /* version in effect; 0: none */
+static bool filtered;    /* system calls are */
 
 /* The specs of all character devices, NULL where there is none. */
 #define SPECS 7
@@ -35,8 +35,7 @@ static void all_specs(const struct options *o, const char *spec[SPECS])
 
 static bool serves(const char *spec)
 {
-    return spec && (!strncmp(spec, "unix:", 5) || !strncmp(spec, "tcp:", 4)) &&
-           strstr(spec, ",server");
+    return spec && (!strncmp(spec, "unix:", 5) || !strncmp(spec, "tcp:", 4)) && strstr(spec, ",server");
 }
 
 static bool has_monitor(const struct options *o)
@@ -53,8 +52,7 @@ static bool has_monitor(const struct options *o)
 
 static int bad_dir(const char *dir, int rc)
 {
-    fprintf(stderr, "callgate: -sandbox dirs=%s: %s; %s\n", dir,
-            rc == -ENOSPC ? "too many directories" : strerror(-rc),
+    fprintf(stderr, "callgate: -sandbox dirs=%s: %s; %s\n", dir, rc == -ENOSPC ? "too many directories" : strerror(-rc),
             rc == -ENOSPC ? "name one above them" : "name directories that exist");
     return rc;
 }
@@ -66,8 +64,7 @@ static int add_dirs(struct opener_rules *r, const char *dirs)
     char *dir;
     int rc = copy ? 0 : -ENOMEM;
 
-    for (dir = copy ? strtok_r(copy, ":", &save) : NULL; dir && !rc;
-         dir = strtok_r(NULL, ":", &save)) {
+    for (dir = copy ? strtok_r(copy, ":", &save) : NULL; dir && !rc; dir = strtok_r(NULL, ":", &save)) {
         rc = opener_rules_add_dir(r, dir);
         if (rc)
             bad_dir(dir, rc);
@@ -103,8 +100,7 @@ static void add_images(struct opener_rules *r, const struct options *o)
         const struct drive_option *d = &o->drive[n];
 
         if (d->present && d->file && *d->file)
-            opener_rules_add_image(r, d->file,
-                                   !d->readonly && !d->cdrom && !d->snapshot && !o->snapshot);
+            opener_rules_add_image(r, d->file, !d->readonly && !d->cdrom && !d->snapshot && !o->snapshot);
     }
 }
 
@@ -139,8 +135,10 @@ int confine_prepare(const struct options *o)
 static void say_no_opener(void)
 {
     if (opener_error)
-        fprintf(stderr, "callgate: cannot start the process that opens files for the monitor: %s; it will open none "
-                "(raise ulimit -n and -u, or use -sandbox off)\n", strerror(-opener_error));
+        fprintf(stderr,
+                "callgate: cannot start the process that opens files for the monitor: %s; it will open none "
+                "(raise ulimit -n and -u, or use -sandbox off)\n",
+                strerror(-opener_error));
 }
 
 static int cannot(const struct machine *m, int rc)
@@ -165,7 +163,7 @@ int confine_paths(struct machine *m)
     landlock = rc;
     if (!landlock && m->opt->sandbox_asked)
         fprintf(stderr, "callgate: this kernel has no Landlock (since Linux 5.13, if it is switched on); "
-                "system calls alone are filtered\n");
+                        "system calls alone are filtered\n");
     hostfile_via = opener_ask;
     return 0;
 }
@@ -200,12 +198,12 @@ void confine_info(const struct machine *m, FILE *out)
     }
     fprintf(out, "system calls: %s\n", filtered ? "filtered" : "not filtered");
     if (landlock)
-        fprintf(out, "Landlock: version %d: no paths%s%s\n", landlock,
-                landlock >= 4 ? ", no TCP" : "",
+        fprintf(out, "Landlock: version %d: no paths%s%s\n", landlock, landlock >= 4 ? ", no TCP" : "",
                 landlock >= 6 ? ", no signals or abstract sockets outside" : "");
     else
         fprintf(out, "Landlock: the kernel has none\n");
-    fprintf(out, "files: %s\n", opener_fd < 0 ? "none can be opened"
-                                : narrowed    ? "opened for the monitor in dirs="
-                                              : "opened for the monitor, but not hidden ones");
+    fprintf(out, "files: %s\n",
+            opener_fd < 0 ? "none can be opened"
+            : narrowed    ? "opened for the monitor in dirs="
+                          : "opened for the monitor, but not hidden ones");
 }

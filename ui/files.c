@@ -31,8 +31,7 @@ void *file_read(const char *path, const char *what, uint64_t limit, size_t *size
     buf = aligned_alloc(PAGE, room);
     if (!buf) {
         close(fd);
-        snprintf(why, sizeof why, "no memory for its %llu bytes; raise ulimit -v",
-                 (unsigned long long)bytes);
+        snprintf(why, sizeof why, "no memory for its %llu bytes; raise ulimit -v", (unsigned long long)bytes);
         return complain(path, what, why);
     }
     memset(buf + bytes, 0, room - bytes);
@@ -47,8 +46,12 @@ void *file_read(const char *path, const char *what, uint64_t limit, size_t *size
 const char *firmware_find(const char *dir, const char *name)
 {
     static const char *const places[] = {
-        DATADIR, "/usr/share/seabios", "/usr/share/qemu", "/usr/local/share/seabios",
-        "/usr/local/share/qemu", "/usr/share/vgabios",
+        DATADIR,
+        "/usr/share/seabios",
+        "/usr/share/qemu",
+        "/usr/local/share/seabios",
+        "/usr/local/share/qemu",
+        "/usr/share/vgabios",
     };
     static char path[4096];
     size_t n;

@@ -119,10 +119,10 @@ static bool key_of(char ch, char *key, size_t size)
         char plain, shifted;
         const char *name;
     } keys[] = {
-        { '-', '_', "minus" },      { '=', '+', "equal" },         { '[', '{', "bracket_left" },
+        { '-', '_', "minus" },         { '=', '+', "equal" },      { '[', '{', "bracket_left" },
         { ']', '}', "bracket_right" }, { ';', ':', "semicolon" },  { '\'', '"', "apostrophe" },
-        { '`', '~', "grave_accent" }, { '\\', '|', "backslash" },  { ',', '<', "comma" },
-        { '.', '>', "dot" },        { '/', '?', "slash" },         { ' ', ' ', "spc" },
+        { '`', '~', "grave_accent" },  { '\\', '|', "backslash" }, { ',', '<', "comma" },
+        { '.', '>', "dot" },           { '/', '?', "slash" },      { ' ', ' ', "spc" },
     };
     static const char digits[] = ")!@#$%^&*(";
     const char *d = strchr(digits, ch);

@@ -47,8 +47,7 @@ static void glue_write(void *opaque, gpa_t offset, uint64_t v, unsigned size)
 
 static const struct phys_io glue_io = { glue_read, glue_write };
 
-static int mem_mmio_map(void *opaque, gpa_t gpa, uint64_t size, const struct mmio_ops *ops,
-                        void *dev, const char *name)
+static int mem_mmio_map(void *opaque, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *dev, const char *name)
 {
     struct machine *m = opaque;
     struct mmio_glue *g = malloc(sizeof *g);
@@ -68,8 +67,7 @@ static void mem_mmio_unmap(void *opaque, gpa_t gpa, uint64_t size)
     free(memmap_remove(m->map, gpa)); /* the glue of an MMIO range; RAM has none */
 }
 
-static int mem_ram_map(void *opaque, gpa_t gpa, uint64_t size, void *host, unsigned flags,
-                       const char *name)
+static int mem_ram_map(void *opaque, gpa_t gpa, uint64_t size, void *host, unsigned flags, const char *name)
 {
     struct machine *m = opaque;
 
@@ -225,20 +223,11 @@ void machine_request(struct machine *m, enum reset_kind kind, int code)
     evloop_notify(m->ev);
 }
 
-static void request(void *opaque, enum reset_kind kind, int code)
-{
-    machine_request(opaque, kind, code);
-}
+static void request(void *opaque, enum reset_kind kind, int code) { machine_request(opaque, kind, code); }
 
-static void lockstep_ended(void *opaque, int status)
-{
-    machine_request(opaque, RESET_EXIT, status);
-}
+static void lockstep_ended(void *opaque, int status) { machine_request(opaque, RESET_EXIT, status); }
 
-static void quit(void *opaque)
-{
-    machine_request(opaque, RESET_QUIT, 0);
-}
+static void quit(void *opaque) { machine_request(opaque, RESET_QUIT, 0); }
 
 static void end_now(void *opaque)
 {
@@ -295,8 +284,10 @@ static void *firmware(struct machine *m, const char *name, size_t *size)
     const char *path = firmware_find(m->opt->lib_dir, name);
 
     if (!path) {
-        fprintf(stderr, "callgate: firmware '%s' not found; install it (apt install seabios) or "
-                "give its folder with -L\n", name);
+        fprintf(stderr,
+                "callgate: firmware '%s' not found; install it (apt install seabios) or "
+                "give its folder with -L\n",
+                name);
         return NULL;
     }
     return keep_file(m, path, "firmware", FIRMWARE_MAX, size);
@@ -387,8 +378,7 @@ static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_fi
     const struct options *o = m->opt;
 
     if (o->bios) {
-        const char *found = access(o->bios, R_OK) == 0 ? NULL
-                                                       : firmware_find(o->lib_dir, o->bios);
+        const char *found = access(o->bios, R_OK) == 0 ? NULL : firmware_find(o->lib_dir, o->bios);
 
         cfg->bios = keep_file(m, found ? found : o->bios, "firmware", FIRMWARE_MAX, &cfg->bios_size);
     } else {
@@ -410,11 +400,11 @@ static int load_files(struct machine *m, struct pc_config *cfg, struct pc_rom_fi
         if (!cfg->kernel)
             return -EINVAL;
         if (multiboot_probe(cfg->kernel, cfg->kernel_size))
-            roms[cfg->rom_file_count++] = (struct pc_rom_file){
-                "genroms/multiboot.bin", rom_multiboot, rom_multiboot_end - rom_multiboot };
+            roms[cfg->rom_file_count++] =
+                (struct pc_rom_file){ "genroms/multiboot.bin", rom_multiboot, rom_multiboot_end - rom_multiboot };
         else
-            roms[cfg->rom_file_count++] = (struct pc_rom_file){
-                "genroms/linuxboot.bin", rom_linuxboot, rom_linuxboot_end - rom_linuxboot };
+            roms[cfg->rom_file_count++] =
+                (struct pc_rom_file){ "genroms/linuxboot.bin", rom_linuxboot, rom_linuxboot_end - rom_linuxboot };
         cfg->kernel_name = o->kernel;
         cfg->cmdline = o->append ? o->append : "";
         cfg->initrd_arg = o->initrd;
@@ -448,16 +438,16 @@ static int open_drives(struct machine *m, struct pc_config *cfg)
             flags |= BLOCK_MAY_PROTECT | BLOCK_ODD_SIZE;
         if (d->raw)
             flags |= BLOCK_RAW;
-        m->drive[n] = d->file && *d->file ? block_open(d->file, flags, err, sizeof err)
-                                          : block_open_empty();
+        m->drive[n] = d->file && *d->file ? block_open(d->file, flags, err, sizeof err) : block_open_empty();
         if (!m->drive[n]) {
             fprintf(stderr, "callgate: %s\n", d->file && *d->file ? err : "out of memory");
             return -EINVAL;
         }
         if (m->drive[n]->looks_like)
-            fprintf(stderr, "callgate: image '%s' looks like %s, and is used as a raw image (format=raw "
-                    "says that it is): %s\n", d->file, m->drive[n]->looks_like->what,
-                    m->drive[n]->looks_like->advice);
+            fprintf(stderr,
+                    "callgate: image '%s' looks like %s, and is used as a raw image (format=raw "
+                    "says that it is): %s\n",
+                    d->file, m->drive[n]->looks_like->what, m->drive[n]->looks_like->advice);
         if (floppy) {
             cfg->floppy[n - DRIVE_FLOPPY0] = m->drive[n];
             continue;
@@ -483,7 +473,7 @@ static int open_display(struct machine *m)
         kind = "none";
         if (!o->serial_count && !o->monitor)
             fprintf(stderr, "callgate: there is no display for a window; -nographic puts the serial "
-                    "port and the monitor on this terminal\n");
+                            "port and the monitor on this terminal\n");
     }
     return kind && !strcmp(kind, "none") ? 0 : sdl_start(m);
 }
@@ -518,9 +508,10 @@ static int check_space(const struct options *o)
     void *p = mmap(NULL, need, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p == MAP_FAILED) {
-        fprintf(stderr, "callgate: no address space: -accel %s with -m %lluM takes %llu MiB: %s; raise ulimit -v, or "
-                "use %sa smaller -m\n", o->engine->name, (unsigned long long)o->ram_size >> 20,
-                (unsigned long long)need >> 20, strerror(errno),
+        fprintf(stderr,
+                "callgate: no address space: -accel %s with -m %lluM takes %llu MiB: %s; raise ulimit -v, or "
+                "use %sa smaller -m\n",
+                o->engine->name, (unsigned long long)o->ram_size >> 20, (unsigned long long)need >> 20, strerror(errno),
                 o->engine == &interp_engine ? "" : "-accel interp or ");
         return -ENOMEM;
     }
@@ -554,12 +545,16 @@ int machine_create(struct machine *m, const struct options *o)
     if (!m->map) {
         fprintf(stderr, "callgate: cannot get %llu MiB of memory for the guest: %s; use a smaller -m%s\n",
                 (unsigned long long)o->ram_size >> 20, strerror(errno),
-                errno == EFBIG ? " or raise ulimit -f" : errno == EMFILE ? " or raise ulimit -n" : "");
+                errno == EFBIG    ? " or raise ulimit -f"
+                : errno == EMFILE ? " or raise ulimit -n"
+                                  : "");
         return -ENOMEM;
     }
     if (o->ram_size > PC_LOW_RAM_MAX)
-        fprintf(stderr, "callgate: -m: %llu MiB of the memory are above 4 GiB, where only guests that use PAE "
-                "reach them\n", (unsigned long long)(o->ram_size - PC_LOW_RAM_MAX) >> 20);
+        fprintf(stderr,
+                "callgate: -m: %llu MiB of the memory are above 4 GiB, where only guests that use PAE "
+                "reach them\n",
+                (unsigned long long)(o->ram_size - PC_LOW_RAM_MAX) >> 20);
     m->mmu = mmu_create(m->cpu, m->map);
     if (!m->mmu)
         return fail("no memory for the TLB; raise ulimit -v or use a smaller -m");
@@ -710,9 +705,7 @@ static void handle_request(struct machine *m)
         m->quit = true;
         m->status = m->reset_code;
         break;
-    case RESET_QUIT:
-        m->quit = true;
-        break;
+    case RESET_QUIT: m->quit = true; break;
     }
 }
 
@@ -798,15 +791,9 @@ int machine_run(struct machine *m)
             cpu_clear_event(c, EVENT_KICK);
             evloop_run(m->ev);
             break;
-        case EXIT_ICOUNT:
-            evloop_run(m->ev);
-            break;
-        case EXIT_HALT:
-            idle(m);
-            break;
-        case EXIT_SHUTDOWN:
-            triple_fault(m);
-            break;
+        case EXIT_ICOUNT: evloop_run(m->ev); break;
+        case EXIT_HALT: idle(m); break;
+        case EXIT_SHUTDOWN: triple_fault(m); break;
         }
     }
     return m->status;

@@ -25,17 +25,17 @@ struct machine {
     unsigned chardev_count;
     struct chardev *monitor_chr;
     struct monitor *monitor;
-    bool monitor_shared;        /* ... is a front of stdio_mux */
+    bool monitor_shared;             /* ... is a front of stdio_mux */
     struct block *drive[MAX_DRIVES]; /* as struct options numbers them; NULL: no drive */
-    bool paused;                /* the monitor's stop */
+    bool paused;                     /* the monitor's stop */
     bool quit;
-    int status;                 /* exit status */
-    int reset_kind;             /* an enum reset_kind asked for, or -1 */
+    int status;     /* exit status */
+    int reset_kind; /* an enum reset_kind asked for, or -1 */
     int reset_code;
-    tick_t icount_skipped;      /* -icount: time skipped while halted */
-    void *files[16];            /* file contents handed to the board */
+    tick_t icount_skipped; /* -icount: time skipped while halted */
+    void *files[16];       /* file contents handed to the board */
     unsigned file_count;
-    void *display;              /* the window, or NULL */
+    void *display; /* the window, or NULL */
 };
 
 /* Build the machine the options describe. Returns 0, or -errno after one line on stderr. */

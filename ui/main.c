@@ -37,8 +37,7 @@ int main(int argc, char **argv)
     if (o.log_file) {
         rc = log_open(o.log_file);
         if (rc) {
-            fprintf(stderr, "callgate: cannot write log file '%s': %s\n", o.log_file,
-                    strerror(-rc));
+            fprintf(stderr, "callgate: cannot write log file '%s': %s\n", o.log_file, strerror(-rc));
             return 1;
         }
     }

@@ -25,9 +25,9 @@ struct monitor {
     struct keys *keys;
     char line[LINE_MAX_LEN];
     size_t len;
-    bool shared;     /* the terminal is shared with a serial port */
-    bool escape;     /* inside an escape sequence of the terminal */
-    gla_t x_next;    /* where `x` and `xp` without address go on */
+    bool shared;  /* the terminal is shared with a serial port */
+    bool escape;  /* inside an escape sequence of the terminal */
+    gla_t x_next; /* where `x` and `xp` without address go on */
 };
 
 struct command {
@@ -85,8 +85,7 @@ static bool peek(struct machine *m, uint64_t addr, bool physical, void *buf, uns
     return true;
 }
 
-static void disassemble(struct monitor *mon, FILE *out, uint64_t addr, unsigned count,
-                        bool physical)
+static void disassemble(struct monitor *mon, FILE *out, uint64_t addr, unsigned count, bool physical)
 {
     struct cpu *c = mon->m->cpu;
     unsigned bits = c->seg[SEG_CS].attr & AR_DB ? 32 : 16;
@@ -113,8 +112,7 @@ static void disassemble(struct monitor *mon, FILE *out, uint64_t addr, unsigned 
 static void print_value(FILE *out, uint64_t v, char format, unsigned size)
 {
     switch (format) {
-    case 'd': fprintf(out, " %lld", (long long)((int64_t)(v << (64 - size * 8)) >>
-                                                (64 - size * 8))); break;
+    case 'd': fprintf(out, " %lld", (long long)((int64_t)(v << (64 - size * 8)) >> (64 - size * 8))); break;
     case 'u': fprintf(out, " %llu", (unsigned long long)v); break;
     case 'o': fprintf(out, " 0%llo", (unsigned long long)v); break;
     case 'c': fprintf(out, " '%c'", v >= 32 && v < 127 ? (char)v : '.'); break;
@@ -143,11 +141,16 @@ static void examine(struct monitor *mon, FILE *out, int argc, char **argv, bool 
             case 'h': size = 2; break;
             case 'w': size = 4; break;
             case 'g': size = 8; break;
-            case 'x': case 'd': case 'u': case 'o': case 'i': format = *p; break;
-            case 'c': format = *p; size = 1; break;
-            default:
-                fprintf(out, "bad format '%c': use [count][xduoci][bhwg]\n", *p);
-                return;
+            case 'x':
+            case 'd':
+            case 'u':
+            case 'o':
+            case 'i': format = *p; break;
+            case 'c':
+                format = *p;
+                size = 1;
+                break;
+            default: fprintf(out, "bad format '%c': use [count][xduoci][bhwg]\n", *p); return;
             }
         }
         k = 2;
@@ -179,15 +182,9 @@ static void examine(struct monitor *mon, FILE *out, int argc, char **argv, bool 
     mon->x_next = (gla_t)addr;
 }
 
-static void do_x(struct monitor *mon, FILE *out, int argc, char **argv)
-{
-    examine(mon, out, argc, argv, false);
-}
+static void do_x(struct monitor *mon, FILE *out, int argc, char **argv) { examine(mon, out, argc, argv, false); }
 
-static void do_xp(struct monitor *mon, FILE *out, int argc, char **argv)
-{
-    examine(mon, out, argc, argv, true);
-}
+static void do_xp(struct monitor *mon, FILE *out, int argc, char **argv) { examine(mon, out, argc, argv, true); }
 
 /* --- info --- */
 
@@ -248,7 +245,7 @@ static void do_info(struct monitor *mon, FILE *out, int argc, char **argv)
         struct device *d;
 
         fprintf(out, "info registers | exceptions | status | mtree | tlb | jit | qtree | sandbox | "
-                "block | chardev | version, or a device:");
+                     "block | chardev | version, or a device:");
         for (d = pc_bus(m->pc)->devices; d; d = d->next)
             fprintf(out, " %s", d->name);
         fputc('\n', out);
@@ -303,8 +300,9 @@ static void do_screendump(struct monitor *mon, FILE *out, int argc, char **argv)
 static int find_drive(struct monitor *mon, const char *name)
 {
     static const char *const names[MAX_DRIVES] = { "hda", "hdb", "hdc", "hdd", "fda", "fdb" };
-    static const char *const qemu[MAX_DRIVES] = { "ide0-hd0", "ide0-hd1", "ide1-cd0", "ide1-cd1",
-                                                  "floppy0", "floppy1" };
+    static const char *const qemu[MAX_DRIVES] = {
+        "ide0-hd0", "ide0-hd1", "ide1-cd0", "ide1-cd1", "floppy0", "floppy1"
+    };
     int n;
 
     if (!strcmp(name, "cdrom"))
@@ -323,20 +321,21 @@ static void do_change(struct monitor *mon, FILE *out, int argc, char **argv)
     char err[512];
 
     if (n < 0 || (!eject && argc < 3)) {
-        fprintf(out, "%s needs a floppy or CD-ROM drive the machine has (fda, fdb, cdrom, "
-                "hda-hdd)%s\n", argv[0], eject ? "" : " and an image");
+        fprintf(out,
+                "%s needs a floppy or CD-ROM drive the machine has (fda, fdb, cdrom, "
+                "hda-hdd)%s\n",
+                argv[0], eject ? "" : " and an image");
         return;
     }
     if (eject)
         block_eject(mon->m->drive[n]);
     else if (block_change(mon->m->drive[n], argv[2],
                           (n >= DRIVE_FLOPPY0 ? BLOCK_MAY_PROTECT | BLOCK_ODD_SIZE : BLOCK_READONLY) |
-                          (mon->m->opt->snapshot || mon->m->opt->drive[n].snapshot
-                               ? BLOCK_SNAPSHOT : 0), err, sizeof err))
+                              (mon->m->opt->snapshot || mon->m->opt->drive[n].snapshot ? BLOCK_SNAPSHOT : 0),
+                          err, sizeof err))
         fprintf(out, "%s\n", err);
     else if (mon->m->drive[n]->looks_like)
-        fprintf(out, "'%s' looks like %s, and is used as a raw image\n", argv[2],
-                mon->m->drive[n]->looks_like->what);
+        fprintf(out, "'%s' looks like %s, and is used as a raw image\n", argv[2], mon->m->drive[n]->looks_like->what);
 }
 
 static void do_sendkey(struct monitor *mon, FILE *out, int argc, char **argv)
@@ -349,8 +348,7 @@ static void do_sendkey(struct monitor *mon, FILE *out, int argc, char **argv)
         int rc = keys_press(mon->keys, argv[k], 0);
 
         if (rc)
-            fprintf(out, rc == -ENOSPC ? "too much is typed already\n"
-                                       : "unknown key in '%s'\n", argv[k]);
+            fprintf(out, rc == -ENOSPC ? "too much is typed already\n" : "unknown key in '%s'\n", argv[k]);
     }
 }
 
@@ -442,10 +440,11 @@ static void do_help(struct monitor *mon, FILE *out, int argc, char **argv)
 
 const struct command commands[] = {
     { "help", "", "this list", do_help },
-    { "info", "WHAT", "show registers, exceptions, status, mtree, tlb, jit, qtree, sandbox, block, chardev, "
-      "or a device's state", do_info },
-    { "x", "/[COUNT][xduoci][bhwg] [ADDRESS]", "show memory at a linear address; i disassembles",
-      do_x },
+    { "info", "WHAT",
+      "show registers, exceptions, status, mtree, tlb, jit, qtree, sandbox, block, chardev, "
+      "or a device's state",
+      do_info },
+    { "x", "/[COUNT][xduoci][bhwg] [ADDRESS]", "show memory at a linear address; i disassembles", do_x },
     { "xp", "/[COUNT][xduoci][bhwg] [ADDRESS]", "show memory at a physical address", do_xp },
     { "screen", "", "the text screen, as text", do_screen },
     { "screendump", "FILE", "the screen as a PPM picture", do_screendump },
@@ -499,8 +498,7 @@ static void execute(struct monitor *mon, char *line)
         memmove(slash + 1, slash, strlen(slash) + 1);
         *slash = ' ';
     }
-    for (tok = strtok_r(line, " \t", &save); tok && argc < MAX_ARGS;
-         tok = strtok_r(NULL, " \t", &save))
+    for (tok = strtok_r(line, " \t", &save); tok && argc < MAX_ARGS; tok = strtok_r(NULL, " \t", &save))
         argv[argc++] = tok;
     if (!argc)
         return;

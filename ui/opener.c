@@ -70,8 +70,8 @@ static int answer(int fd, int result)
 /* Whether a packet of `n` bytes is a request. */
 static bool well_formed(struct request *r, ssize_t n)
 {
-    if (n < (ssize_t)HEAD || r->kind >= HOSTFILE_KINDS || r->len >= sizeof r->path ||
-        (size_t)n != HEAD + r->len || memchr(r->path, '\0', r->len))
+    if (n < (ssize_t)HEAD || r->kind >= HOSTFILE_KINDS || r->len >= sizeof r->path || (size_t)n != HEAD + r->len ||
+        memchr(r->path, '\0', r->len))
         return false;
     r->path[r->len] = '\0';
     return true;
@@ -119,8 +119,7 @@ static _Noreturn void run(int fd, pid_t parent, const struct opener_rules *rules
     if (close_range((unsigned)fd + 1, ~0u, 0)) /* since Linux 5.9 */
         for (none = fd + 1; none < 1024; none++)
             close(none);
-    if (landlock_confine(paths, opener_rules_landlock(rules, paths, MAX_PATHS)) < 0 ||
-        sandbox_enter_opener(fd) < 0)
+    if (landlock_confine(paths, opener_rules_landlock(rules, paths, MAX_PATHS)) < 0 || sandbox_enter_opener(fd) < 0)
         _exit(1);
     serve(fd, rules);
     _exit(0);
@@ -159,8 +158,7 @@ static int received(struct msghdr *m)
     int fd = -1;
 
     for (h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h))
-        if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS &&
-            h->cmsg_len == CMSG_LEN(sizeof fd) && fd < 0)
+        if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof fd) && fd < 0)
             memcpy(&fd, CMSG_DATA(h), sizeof fd);
     return fd;
 }
@@ -187,8 +185,9 @@ int opener_ask(enum hostfile kind, const char *path)
     if (sendmsg(asked, &m, MSG_NOSIGNAL) != (ssize_t)out.iov_len)
         return -EPIPE;
     /* room for one descriptor: with its padding there would be room for two */
-    m = (struct msghdr){ .msg_iov = &in, .msg_iovlen = 1, .msg_control = c.bytes,
-                         .msg_controllen = CMSG_LEN(sizeof fd) };
+    m = (struct msghdr){
+        .msg_iov = &in, .msg_iovlen = 1, .msg_control = c.bytes, .msg_controllen = CMSG_LEN(sizeof fd)
+    };
     do
         n = recvmsg(asked, &m, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);

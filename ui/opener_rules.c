@@ -67,10 +67,7 @@ static bool below(const char *path, const char *dir)
     return !strncmp(path, dir, len) && (!path[len] || path[len] == '/');
 }
 
-static bool hidden(const char *path)
-{
-    return strstr(path, "/.") != NULL;
-}
+static bool hidden(const char *path) { return strstr(path, "/.") != NULL; }
 
 /* File systems whose files are not data but the kernel's, by the numbers of statfs(). */
 static bool of_kernel(const struct statfs *fs)
@@ -172,8 +169,7 @@ void opener_rules_free(struct opener_rules *r)
 }
 
 /* Whether a canonical path may be used, and whether that is so because it, or a directory above it, is named. */
-static bool permitted(const struct opener_rules *r, enum hostfile kind, const char *path,
-                      bool *named)
+static bool permitted(const struct opener_rules *r, enum hostfile kind, const char *path, bool *named)
 {
     unsigned n;
 
@@ -186,8 +182,7 @@ static bool permitted(const struct opener_rules *r, enum hostfile kind, const ch
         if (below(path, r->dir[n]))
             return true;
     *named = false;
-    return r->anywhere && !hidden(path) && !below(path, "/proc") && !below(path, "/sys") &&
-           !below(path, "/dev");
+    return r->anywhere && !hidden(path) && !below(path, "/proc") && !below(path, "/sys") && !below(path, "/dev");
 }
 
 /* --- opening --- */
@@ -196,7 +191,9 @@ static bool permitted(const struct opener_rules *r, enum hostfile kind, const ch
 static int open_plain(const char *path, int how, mode_t mode)
 {
     /* struct open_how of linux/openat2.h */
-    struct { uint64_t flags, mode, resolve; } h = { (uint64_t)how, mode, 0x02 | 0x04 };
+    struct {
+        uint64_t flags, mode, resolve;
+    } h = { (uint64_t)how, mode, 0x02 | 0x04 };
     long fd;
 
 #ifdef SYS_openat2
@@ -228,8 +225,7 @@ static int check_written(enum hostfile kind, int fd, const struct stat *st)
 
     if (kind == HOSTFILE_WRITE)
         return st->st_size % 512 || st->st_size < least || st->st_size > most ? -EROFS : 0;
-    if (kind == HOSTFILE_CREATE && st->st_size &&
-        (pread(fd, head, 2, 0) != 2 || memcmp(head, "P6", 2)))
+    if (kind == HOSTFILE_CREATE && st->st_size && (pread(fd, head, 2, 0) != 2 || memcmp(head, "P6", 2)))
         return HOSTFILE_REFUSED;
     return 0;
 }
@@ -299,20 +295,16 @@ int opener_rules_open(const struct opener_rules *r, enum hostfile kind, const ch
     int rc;
 
     switch (kind) {
-    case HOSTFILE_TEMP:
-        return r->temp ? hostfile_temp(r->temp) : -ENOENT;
-    case HOSTFILE_REMOVE:
-        return remove_socket(r, path);
+    case HOSTFILE_TEMP: return r->temp ? hostfile_temp(r->temp) : -ENOENT;
+    case HOSTFILE_REMOVE: return remove_socket(r, path);
     case HOSTFILE_READ:
     case HOSTFILE_WRITE:
     case HOSTFILE_CREATE:
         rc = canonical(path, full);
         if (rc)
             return rc;
-        return permitted(r, kind, full, &named) ? open_checked(kind, full, named)
-                                                : HOSTFILE_REFUSED;
-    default:
-        return -EINVAL;
+        return permitted(r, kind, full, &named) ? open_checked(kind, full, named) : HOSTFILE_REFUSED;
+    default: return -EINVAL;
     }
 }
 
@@ -329,8 +321,7 @@ static size_t of_root(struct landlock_path *paths, size_t max)
         char *name;
 
         if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || !strcmp(e->d_name, "proc") ||
-            !strcmp(e->d_name, "sys") || !strcmp(e->d_name, "dev") ||
-            asprintf(&name, "/%s", e->d_name) < 0)
+            !strcmp(e->d_name, "sys") || !strcmp(e->d_name, "dev") || asprintf(&name, "/%s", e->d_name) < 0)
             continue;
         paths[n++] = (struct landlock_path){ name, LANDLOCK_USE_FILES | LANDLOCK_USE_CREATE };
     }
@@ -345,11 +336,10 @@ size_t opener_rules_landlock(const struct opener_rules *r, struct landlock_path 
     unsigned n;
 
     if (r->temp && count < max)
-        paths[count++] = (struct landlock_path){
-            r->temp, LANDLOCK_USE_FILES | LANDLOCK_USE_CREATE | LANDLOCK_USE_REMOVE };
+        paths[count++] =
+            (struct landlock_path){ r->temp, LANDLOCK_USE_FILES | LANDLOCK_USE_CREATE | LANDLOCK_USE_REMOVE };
     for (n = 0; n < r->dir_count && count < max; n++)
-        paths[count++] = (struct landlock_path){ r->dir[n],
-                                                 LANDLOCK_USE_FILES | LANDLOCK_USE_CREATE };
+        paths[count++] = (struct landlock_path){ r->dir[n], LANDLOCK_USE_FILES | LANDLOCK_USE_CREATE };
     for (n = 0; n < r->image_count && count < max; n++)
         paths[count++] = (struct landlock_path){ r->image[n].path, LANDLOCK_USE_FILES };
     for (n = 0; n < r->socket_count && count < max; n++) {

@@ -14,12 +14,48 @@
 
 enum option_id {
     OPT_NONE,
-    OPT_MACHINE, OPT_ACCEL, OPT_CPU, OPT_SMP, OPT_MEM, OPT_RTC, OPT_ICOUNT, OPT_BIOS, OPT_LIBDIR,
-    OPT_VGA, OPT_DEVICE, OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_BOOT, OPT_FDA, OPT_FDB, OPT_HDA,
-    OPT_HDB, OPT_HDC, OPT_HDD, OPT_CDROM, OPT_DRIVE, OPT_SNAPSHOT, OPT_NOGRAPHIC, OPT_DISPLAY,
-    OPT_SERIAL, OPT_MONITOR, OPT_DEBUGCON, OPT_BIOSLOG, OPT_NAME, OPT_NIC, OPT_STOPPED,
-    OPT_NOREBOOT, OPT_NOSHUTDOWN, OPT_SANDBOX, OPT_PLUGIN,
-    OPT_LOGITEMS, OPT_LOGFILE, OPT_HELP, OPT_VERSION, OPT_MAN,
+    OPT_MACHINE,
+    OPT_ACCEL,
+    OPT_CPU,
+    OPT_SMP,
+    OPT_MEM,
+    OPT_RTC,
+    OPT_ICOUNT,
+    OPT_BIOS,
+    OPT_LIBDIR,
+    OPT_VGA,
+    OPT_DEVICE,
+    OPT_KERNEL,
+    OPT_INITRD,
+    OPT_APPEND,
+    OPT_BOOT,
+    OPT_FDA,
+    OPT_FDB,
+    OPT_HDA,
+    OPT_HDB,
+    OPT_HDC,
+    OPT_HDD,
+    OPT_CDROM,
+    OPT_DRIVE,
+    OPT_SNAPSHOT,
+    OPT_NOGRAPHIC,
+    OPT_DISPLAY,
+    OPT_SERIAL,
+    OPT_MONITOR,
+    OPT_DEBUGCON,
+    OPT_BIOSLOG,
+    OPT_NAME,
+    OPT_NIC,
+    OPT_STOPPED,
+    OPT_NOREBOOT,
+    OPT_NOSHUTDOWN,
+    OPT_SANDBOX,
+    OPT_PLUGIN,
+    OPT_LOGITEMS,
+    OPT_LOGFILE,
+    OPT_HELP,
+    OPT_VERSION,
+    OPT_MAN,
 };
 
 static const struct {
@@ -28,7 +64,7 @@ static const struct {
     const char *arg;
     const char *help;
 } table[] = {
-#define SECTION(title) { OPT_NONE, title, NULL, NULL },
+#define SECTION(title)              { OPT_NONE, title, NULL, NULL },
 #define OPTION(id, name, arg, help) { OPT_##id, name, arg, help },
 #include "ui/options.def"
 #undef OPTION
@@ -75,7 +111,7 @@ void options_help(FILE *f)
     size_t n;
 
     fprintf(f, "Usage: callgate [options] [disk image]\n"
-            "Runs a 32-bit x86 PC and what is installed on it.\n");
+               "Runs a 32-bit x86 PC and what is installed on it.\n");
     for (n = 0; n < ARRAY_SIZE(table); n++) {
         char head[64];
 
@@ -91,7 +127,7 @@ void options_help(FILE *f)
         wrap(f, table[n].help, 26, 96);
     }
     fprintf(f, "\nExample: callgate -m 256 -kernel vmlinuz -initrd initrd.gz -append console=ttyS0 "
-            "-nographic\n");
+               "-nographic\n");
 }
 
 void options_man(FILE *f)
@@ -99,25 +135,24 @@ void options_man(FILE *f)
     size_t n;
 
     fprintf(f, ".TH CALLGATE 1 \"\" \"callgate " CALLGATE_VERSION "\" \"User Commands\"\n"
-            ".SH NAME\ncallgate \\- run 32-bit x86 PC operating systems in an ordinary process\n"
-            ".SH SYNOPSIS\n.B callgate\n[\\fIoptions\\fR] [\\fIdisk image\\fR]\n"
-            ".SH DESCRIPTION\nCallgate emulates a PC with an i440FX chip set and runs unmodified "
-            "operating systems on it,\nwithout privileges and without hardware virtualization. "
-            "Options follow QEMU's spelling. Of one that is given again, the last counts; drives, serial "
-            "ports and\nplug-ins add up.\n.SH OPTIONS\n");
+               ".SH NAME\ncallgate \\- run 32-bit x86 PC operating systems in an ordinary process\n"
+               ".SH SYNOPSIS\n.B callgate\n[\\fIoptions\\fR] [\\fIdisk image\\fR]\n"
+               ".SH DESCRIPTION\nCallgate emulates a PC with an i440FX chip set and runs unmodified "
+               "operating systems on it,\nwithout privileges and without hardware virtualization. "
+               "Options follow QEMU's spelling. Of one that is given again, the last counts; drives, serial "
+               "ports and\nplug-ins add up.\n.SH OPTIONS\n");
     for (n = 0; n < ARRAY_SIZE(table); n++) {
         if (table[n].id == OPT_NONE)
             fprintf(f, ".SS %s\n", table[n].name);
         else
-            fprintf(f, ".TP\n.B \\-%s\\fR %s%s%s\n%s.\n", table[n].name,
-                    table[n].arg ? "\\fI" : "", table[n].arg ? table[n].arg : "",
-                    table[n].arg ? "\\fR" : "", table[n].help);
+            fprintf(f, ".TP\n.B \\-%s\\fR %s%s%s\n%s.\n", table[n].name, table[n].arg ? "\\fI" : "",
+                    table[n].arg ? table[n].arg : "", table[n].arg ? "\\fR" : "", table[n].help);
     }
     fprintf(f, ".SH EXIT STATUS\n0 when the guest powers off or the user leaves; 1 on a bad option "
-            "or file;\n(value << 1) | 1 when the guest writes to isa-debug-exit; 3 when -accel lockstep "
-            "finds a difference.\n"
-            ".SH EXAMPLE\n.nf\ncallgate -m 256 -kernel vmlinuz -initrd initrd.gz -append "
-            "console=ttyS0 -nographic\n.fi\n");
+               "or file;\n(value << 1) | 1 when the guest writes to isa-debug-exit; 3 when -accel lockstep "
+               "finds a difference.\n"
+               ".SH EXAMPLE\n.nf\ncallgate -m 256 -kernel vmlinuz -initrd initrd.gz -append "
+               "console=ttyS0 -nographic\n.fi\n");
 }
 
 /* --- values --- */
@@ -186,7 +221,8 @@ static int set_drive(struct options *o, unsigned unit, const char *file, bool cd
 
     if (d->present)
         return fail("two images for the same drive: '%s' and '%s'; give one another place, "
-                    "as with -hdb or -drive index=", d->file, file);
+                    "as with -hdb or -drive index=",
+                    d->file, file);
     d->present = true;
     d->file = file;
     d->cdrom = cdrom;
@@ -194,8 +230,8 @@ static int set_drive(struct options *o, unsigned unit, const char *file, bool cd
     return 0;
 }
 
-static const char *const drive_known[] = { "file", "if", "media", "index", "bus", "unit", "format", "readonly",
-                                           "snapshot", "id", "cache", NULL };
+static const char *const drive_known[] = { "file",   "if",       "media",    "index", "bus",   "unit",
+                                           "format", "readonly", "snapshot", "id",    "cache", NULL };
 
 /* Where -drive puts its image: *fixed if it says so. */
 static int drive_place(const char *arg, unsigned count, bool *fixed, unsigned *place)
@@ -296,7 +332,8 @@ static int check_order(const char *name, const char *order)
     for (p = order; *p; p++) {
         if (!strchr("acdn", *p))
             return fail("-boot %s=%s: '%c' is no boot device; use letters of a (floppy), c (disk), "
-                        "d (CD-ROM), n (network)", name, order, *p);
+                        "d (CD-ROM), n (network)",
+                        name, order, *p);
         if (strchr(p + 1, *p))
             return fail("-boot %s=%s: '%c' is there twice", name, order, *p);
     }
@@ -362,10 +399,7 @@ static const struct engine_class *find_engine(const char *name, size_t len)
     return NULL;
 }
 
-const struct engine_class *engine_find(const char *name)
-{
-    return find_engine(name, strlen(name));
-}
+const struct engine_class *engine_find(const char *name) { return find_engine(name, strlen(name)); }
 
 static int parse_accel(struct options *o, const char *arg)
 {
@@ -430,8 +464,7 @@ static int parse_machine(struct options *o, const char *option, const char *arg)
 
     if (rc)
         return rc;
-    if (suboption(arg, known, "type", v) && strcmp(v, "pc") && strcmp(v, "pc-i440fx") &&
-        strncmp(v, "pc-i440fx-", 10))
+    if (suboption(arg, known, "type", v) && strcmp(v, "pc") && strcmp(v, "pc-i440fx") && strncmp(v, "pc-i440fx-", 10))
         return fail("-%s %s: the only machine is pc", option, v);
     if (suboption(arg, known, "hpet", v) && !parse_switch(v, &hpet))
         return fail("-%s hpet=%s: use on or off", option, v);
@@ -485,8 +518,8 @@ static int add_plugin(struct options *o, const char *arg)
 /* QEMU's parts are all denied here: what allows one is refused. */
 static int parse_sandbox(struct options *o, const char *arg)
 {
-    static const char *const known[] = { "enable", "obsolete", "elevateprivileges", "spawn",
-                                         "resourcecontrol", "dirs", NULL };
+    static const char *const known[] = { "enable", "obsolete", "elevateprivileges", "spawn", "resourcecontrol",
+                                         "dirs",   NULL };
     char v[SUBOPTION_MAX] = "";
     unsigned n;
     int rc = suboptions_check("sandbox", arg, known);
@@ -533,8 +566,7 @@ static int parse_mem(struct options *o, const char *arg)
 static int apply(struct options *o, enum option_id id, const char *name, const char *arg)
 {
     switch (id) {
-    case OPT_NONE:
-        break;
+    case OPT_NONE: break;
     case OPT_MACHINE: return parse_machine(o, name, arg);
     case OPT_ACCEL: return parse_accel(o, arg);
     case OPT_CPU: return parse_cpu(o, arg);
@@ -595,20 +627,14 @@ static int apply(struct options *o, enum option_id id, const char *name, const c
             return 1;
         }
         if (log_set(arg, &bad))
-            return fail("-d %s: no log channel '%.*s'; 'callgate -d help' lists them", arg,
-                        (int)strcspn(bad, ","), bad);
+            return fail("-d %s: no log channel '%.*s'; 'callgate -d help' lists them", arg, (int)strcspn(bad, ","),
+                        bad);
         break;
     }
     case OPT_LOGFILE: o->log_file = arg; break;
-    case OPT_HELP:
-        options_help(stdout);
-        return 1;
-    case OPT_VERSION:
-        printf("callgate " CALLGATE_VERSION "\n");
-        return 1;
-    case OPT_MAN:
-        options_man(stdout);
-        return 1;
+    case OPT_HELP: options_help(stdout); return 1;
+    case OPT_VERSION: printf("callgate " CALLGATE_VERSION "\n"); return 1;
+    case OPT_MAN: options_man(stdout); return 1;
     }
     return 0;
 }

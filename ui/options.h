@@ -31,20 +31,20 @@ struct options {
     bool boot_menu;
     struct drive_option drive[MAX_DRIVES];
     bool snapshot, nographic, stopped, no_reboot, no_shutdown, vga;
-    const char *display;     /* NULL: default */
+    const char *display; /* NULL: default */
     const char *serial[4];
     unsigned serial_count;
-    const char *monitor;     /* NULL: default */
+    const char *monitor; /* NULL: default */
     const char *debugcon, *bios_log;
     bool sandbox, sandbox_asked; /* asked: it was named, so that it must work */
-    const char *sandbox_dirs; /* DIR[:DIR...]: where the monitor opens files; NULL: not given */
+    const char *sandbox_dirs;    /* DIR[:DIR...]: where the monitor opens files; NULL: not given */
     bool no_hpet;
     bool debug_exit;
     uint16_t debug_exit_base;
-    int icount_shift;        /* -1: real time */
+    int icount_shift; /* -1: real time */
     bool rtc_set;
     int64_t rtc_base;
-    char **owned;            /* copies made while parsing */
+    char **owned; /* copies made while parsing */
     unsigned owned_count;
 };
 

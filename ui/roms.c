@@ -3,9 +3,9 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "ui/roms.h"
 
-#define EMBED(name, file)                                                                    \
-    __asm__(".section .rodata\n.balign 16\n"                                                 \
-            ".global rom_" #name "\nrom_" #name ":\n.incbin \"" file "\"\n"                  \
+#define EMBED(name, file)                                                   \
+    __asm__(".section .rodata\n.balign 16\n"                                \
+            ".global rom_" #name "\nrom_" #name ":\n.incbin \"" file "\"\n" \
             ".global rom_" #name "_end\nrom_" #name "_end:\n.byte 0\n.text\n")
 
 EMBED(linuxboot, ROM_DIR "/linuxboot.bin");

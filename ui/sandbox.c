@@ -30,51 +30,84 @@
 
 #define SET_GS 0x1001 /* of arch_prctl */
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
 #define CALL(name) SCMP_SYS(name)
-#define LOW UINT32_MAX /* the kernel looks at 32 bits */
-#define EXACT UINT64_MAX
+#define LOW        UINT32_MAX /* the kernel looks at 32 bits */
+#define EXACT      UINT64_MAX
 
 /* Allowed with any arguments. */
 static const int allowed[] = {
     /* descriptors that are open */
-    CALL(read), CALL(write), CALL(pread64), CALL(pwrite64), CALL(readv), CALL(writev), CALL(lseek),
-    CALL(fstat), CALL(poll), CALL(ppoll), CALL(fdatasync), CALL(ftruncate), CALL(flock),
+    CALL(read),
+    CALL(write),
+    CALL(pread64),
+    CALL(pwrite64),
+    CALL(readv),
+    CALL(writev),
+    CALL(lseek),
+    CALL(fstat),
+    CALL(poll),
+    CALL(ppoll),
+    CALL(fdatasync),
+    CALL(ftruncate),
+    CALL(flock),
     /* memory; what makes code is not here */
-    CALL(munmap), CALL(mremap), CALL(brk),
+    CALL(munmap),
+    CALL(mremap),
+    CALL(brk),
     /* signals within the process, and threads that end */
-    CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(rt_sigreturn), CALL(sigaltstack),
-    CALL(restart_syscall), CALL(exit), CALL(exit_group), CALL(sched_yield),
+    CALL(rt_sigaction),
+    CALL(rt_sigprocmask),
+    CALL(rt_sigreturn),
+    CALL(sigaltstack),
+    CALL(restart_syscall),
+    CALL(exit),
+    CALL(exit_group),
+    CALL(sched_yield),
     /* time and other questions */
-    CALL(clock_gettime), CALL(clock_getres), CALL(clock_nanosleep), CALL(nanosleep),
-    CALL(gettimeofday), CALL(time), CALL(getpid), CALL(gettid), CALL(sysinfo), CALL(getrandom),
+    CALL(clock_gettime),
+    CALL(clock_getres),
+    CALL(clock_nanosleep),
+    CALL(nanosleep),
+    CALL(gettimeofday),
+    CALL(time),
+    CALL(getpid),
+    CALL(gettid),
+    CALL(sysinfo),
+    CALL(getrandom),
 };
 
 /* Nobody asks for these by mistake. */
 static const int deadly[] = {
-    CALL(execve), CALL(execveat), CALL(ptrace), CALL(process_vm_readv), CALL(process_vm_writev),
-    CALL(init_module), CALL(finit_module), CALL(delete_module), CALL(kexec_load),
-    CALL(kexec_file_load), CALL(bpf), CALL(mount), CALL(umount2), CALL(pivot_root),
-    CALL(move_mount), CALL(open_tree), CALL(fsopen), CALL(fsconfig), CALL(fsmount), CALL(fspick),
-    CALL(mount_setattr), CALL(swapon), CALL(swapoff), CALL(reboot), CALL(setns), CALL(unshare),
+    CALL(execve),        CALL(execveat),     CALL(ptrace),        CALL(process_vm_readv), CALL(process_vm_writev),
+    CALL(init_module),   CALL(finit_module), CALL(delete_module), CALL(kexec_load),       CALL(kexec_file_load),
+    CALL(bpf),           CALL(mount),        CALL(umount2),       CALL(pivot_root),       CALL(move_mount),
+    CALL(open_tree),     CALL(fsopen),       CALL(fsconfig),      CALL(fsmount),          CALL(fspick),
+    CALL(mount_setattr), CALL(swapon),       CALL(swapoff),       CALL(reboot),           CALL(setns),
+    CALL(unshare),
 };
 
 /* A graphics driver: threads, memory that it shares with the display, its event descriptors. */
 static const int for_gpu[] = {
-    CALL(set_robust_list), CALL(rseq), CALL(sched_getaffinity), CALL(memfd_create), CALL(kcmp),
-    CALL(dup), CALL(eventfd2), CALL(pipe2), CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_wait),
-    CALL(epoll_pwait), CALL(membarrier),
+    CALL(set_robust_list), CALL(rseq),       CALL(sched_getaffinity),
+    CALL(memfd_create),    CALL(kcmp),       CALL(dup),
+    CALL(eventfd2),        CALL(pipe2),      CALL(epoll_create1),
+    CALL(epoll_ctl),       CALL(epoll_wait), CALL(epoll_pwait),
+    CALL(membarrier),
 };
 
 /* The process that opens files looks at paths, and opens, makes and removes. */
 static const int for_opener[] = {
-    CALL(open), CALL(openat), CALL(openat2), CALL(stat), CALL(lstat), CALL(newfstatat), CALL(fstat),
-    CALL(fstatfs), CALL(readlink), CALL(readlinkat), CALL(access), CALL(faccessat),
-    CALL(faccessat2), CALL(getcwd), CALL(pread64), CALL(ftruncate),
-    CALL(unlink),
-    CALL(memfd_create), CALL(close), CALL(munmap), CALL(mremap), CALL(brk), CALL(getrandom),
-    CALL(clock_gettime), CALL(getpid), CALL(gettid), CALL(rt_sigprocmask), CALL(rt_sigreturn),
-    CALL(restart_syscall), CALL(exit_group),
+    CALL(open),         CALL(openat),          CALL(openat2),
+    CALL(stat),         CALL(lstat),           CALL(newfstatat),
+    CALL(fstat),        CALL(fstatfs),         CALL(readlink),
+    CALL(readlinkat),   CALL(access),          CALL(faccessat),
+    CALL(faccessat2),   CALL(getcwd),          CALL(pread64),
+    CALL(ftruncate),    CALL(unlink),          CALL(memfd_create),
+    CALL(close),        CALL(munmap),          CALL(mremap),
+    CALL(brk),          CALL(getrandom),       CALL(clock_gettime),
+    CALL(getpid),       CALL(gettid),          CALL(rt_sigprocmask),
+    CALL(rt_sigreturn), CALL(restart_syscall), CALL(exit_group),
 };
 
 static int allow_all(scmp_filter_ctx f, const int *calls, size_t count)
@@ -119,7 +152,7 @@ static int allow_each(scmp_filter_ctx f, int call, unsigned n, const unsigned *v
 /* Memory: no new code but a graphics driver's. What the translator writes code to is mapped already. */
 static int allow_memory(scmp_filter_ctx f, bool code)
 {
-    static const unsigned advice[] = { MADV_NORMAL, MADV_WILLNEED, MADV_DONTNEED, MADV_FREE,
+    static const unsigned advice[] = { MADV_NORMAL,   MADV_WILLNEED,   MADV_DONTNEED, MADV_FREE,
                                        MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP };
     int rc = allow_each(f, CALL(madvise), 2, advice, COUNT(advice));
 
@@ -133,8 +166,7 @@ static int allow_memory(scmp_filter_ctx f, bool code)
 /* The process itself. */
 static int allow_self(scmp_filter_ctx f)
 {
-    static const unsigned waits[] = { 0 /* WAIT */, 1 /* WAKE */, 9 /* WAIT_BITSET */,
-                                      10 /* WAKE_BITSET */ };
+    static const unsigned waits[] = { 0 /* WAIT */, 1 /* WAKE */, 9 /* WAIT_BITSET */, 10 /* WAKE_BITSET */ };
     const unsigned variants = 128 | 256; /* private; by the wall clock */
     const uint64_t self = (uint64_t)getpid();
     size_t n;
@@ -175,17 +207,15 @@ static int allow_descriptors(scmp_filter_ctx f)
 
 static int allow_display(scmp_filter_ctx f, const struct sandbox_needs *needs)
 {
-    const uint64_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-                            CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
-                            CLONE_CHILD_CLEARTID;
+    const uint64_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                            CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
     int rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(uname), 0); /* for the title */
     unsigned n;
 
     for (n = 0; n < needs->display_fds && !rc; n++) {
         rc = allow_if(f, CALL(recvmsg), 0, LOW, (unsigned)needs->display_fd[n]);
         if (!rc) /* how libxcb reads the rest of a long answer */
-            rc = allow_if2(f, CALL(recvfrom), ARG(0, LOW, (unsigned)needs->display_fd[n]),
-                           ARG(4, EXACT, 0));
+            rc = allow_if2(f, CALL(recvfrom), ARG(0, LOW, (unsigned)needs->display_fd[n]), ARG(4, EXACT, 0));
         if (!rc && needs->gpu) /* Wayland: buffers are descriptors */
             rc = allow_if(f, CALL(sendmsg), 0, LOW, (unsigned)needs->display_fd[n]);
     }
@@ -293,7 +323,4 @@ int sandbox_enter_opener(int fd)
     return rc;
 }
 
-int sandbox_close_paths(void)
-{
-    return landlock_confine(NULL, 0);
-}
+int sandbox_close_paths(void) { return landlock_confine(NULL, 0); }

@@ -13,11 +13,11 @@
 
 /* What a machine still needs beyond the usual. */
 struct sandbox_needs {
-    bool accept;   /* a console that clients connect to */
-    bool opener;   /* files are asked for at opener_fd (ui/opener.h) */
+    bool accept; /* a console that clients connect to */
+    bool opener; /* files are asked for at opener_fd (ui/opener.h) */
     int opener_fd;
-    bool window;   /* SDL: talk with the display */
-    bool gpu;      /* ... whose pictures a graphics driver makes: threads and code of its own, its device */
+    bool window; /* SDL: talk with the display */
+    bool gpu;    /* ... whose pictures a graphics driver makes: threads and code of its own, its device */
     int display_fd[SANDBOX_DISPLAY_FDS]; /* sockets to the display */
     unsigned display_fds;
 };

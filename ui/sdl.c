@@ -44,38 +44,74 @@ static const struct {
     SDL_Scancode code;
     const char *name;
 } keys[] = {
-    { SDL_SCANCODE_ESCAPE, "esc" }, { SDL_SCANCODE_MINUS, "minus" },
-    { SDL_SCANCODE_EQUALS, "equal" }, { SDL_SCANCODE_BACKSPACE, "backspace" },
-    { SDL_SCANCODE_TAB, "tab" }, { SDL_SCANCODE_LEFTBRACKET, "bracket_left" },
-    { SDL_SCANCODE_RIGHTBRACKET, "bracket_right" }, { SDL_SCANCODE_RETURN, "ret" },
-    { SDL_SCANCODE_LCTRL, "ctrl" }, { SDL_SCANCODE_RCTRL, "ctrl_r" },
-    { SDL_SCANCODE_SEMICOLON, "semicolon" }, { SDL_SCANCODE_APOSTROPHE, "apostrophe" },
-    { SDL_SCANCODE_GRAVE, "grave_accent" }, { SDL_SCANCODE_LSHIFT, "shift" },
-    { SDL_SCANCODE_RSHIFT, "shift_r" }, { SDL_SCANCODE_BACKSLASH, "backslash" },
-    { SDL_SCANCODE_COMMA, "comma" }, { SDL_SCANCODE_PERIOD, "dot" },
-    { SDL_SCANCODE_SLASH, "slash" }, { SDL_SCANCODE_LALT, "alt" },
-    { SDL_SCANCODE_RALT, "alt_r" }, { SDL_SCANCODE_SPACE, "spc" },
-    { SDL_SCANCODE_CAPSLOCK, "caps_lock" }, { SDL_SCANCODE_NUMLOCKCLEAR, "num_lock" },
-    { SDL_SCANCODE_SCROLLLOCK, "scroll_lock" }, { SDL_SCANCODE_F1, "f1" },
-    { SDL_SCANCODE_F2, "f2" }, { SDL_SCANCODE_F3, "f3" }, { SDL_SCANCODE_F4, "f4" },
-    { SDL_SCANCODE_F5, "f5" }, { SDL_SCANCODE_F6, "f6" }, { SDL_SCANCODE_F7, "f7" },
-    { SDL_SCANCODE_F8, "f8" }, { SDL_SCANCODE_F9, "f9" }, { SDL_SCANCODE_F10, "f10" },
-    { SDL_SCANCODE_F11, "f11" }, { SDL_SCANCODE_F12, "f12" },
-    { SDL_SCANCODE_HOME, "home" }, { SDL_SCANCODE_END, "end" }, { SDL_SCANCODE_UP, "up" },
-    { SDL_SCANCODE_DOWN, "down" }, { SDL_SCANCODE_LEFT, "left" },
-    { SDL_SCANCODE_RIGHT, "right" }, { SDL_SCANCODE_PAGEUP, "pgup" },
-    { SDL_SCANCODE_PAGEDOWN, "pgdn" }, { SDL_SCANCODE_INSERT, "insert" },
-    { SDL_SCANCODE_DELETE, "delete" }, { SDL_SCANCODE_PRINTSCREEN, "print" },
-    { SDL_SCANCODE_PAUSE, "pause" }, { SDL_SCANCODE_LGUI, "meta_l" },
-    { SDL_SCANCODE_RGUI, "meta_r" }, { SDL_SCANCODE_APPLICATION, "menu" },
-    { SDL_SCANCODE_NONUSBACKSLASH, "less" }, { SDL_SCANCODE_KP_DIVIDE, "kp_divide" },
-    { SDL_SCANCODE_KP_MULTIPLY, "kp_multiply" }, { SDL_SCANCODE_KP_MINUS, "kp_subtract" },
-    { SDL_SCANCODE_KP_PLUS, "kp_add" }, { SDL_SCANCODE_KP_ENTER, "kp_enter" },
-    { SDL_SCANCODE_KP_PERIOD, "kp_decimal" }, { SDL_SCANCODE_KP_0, "kp_0" },
-    { SDL_SCANCODE_KP_1, "kp_1" }, { SDL_SCANCODE_KP_2, "kp_2" },
-    { SDL_SCANCODE_KP_3, "kp_3" }, { SDL_SCANCODE_KP_4, "kp_4" },
-    { SDL_SCANCODE_KP_5, "kp_5" }, { SDL_SCANCODE_KP_6, "kp_6" },
-    { SDL_SCANCODE_KP_7, "kp_7" }, { SDL_SCANCODE_KP_8, "kp_8" },
+    { SDL_SCANCODE_ESCAPE, "esc" },
+    { SDL_SCANCODE_MINUS, "minus" },
+    { SDL_SCANCODE_EQUALS, "equal" },
+    { SDL_SCANCODE_BACKSPACE, "backspace" },
+    { SDL_SCANCODE_TAB, "tab" },
+    { SDL_SCANCODE_LEFTBRACKET, "bracket_left" },
+    { SDL_SCANCODE_RIGHTBRACKET, "bracket_right" },
+    { SDL_SCANCODE_RETURN, "ret" },
+    { SDL_SCANCODE_LCTRL, "ctrl" },
+    { SDL_SCANCODE_RCTRL, "ctrl_r" },
+    { SDL_SCANCODE_SEMICOLON, "semicolon" },
+    { SDL_SCANCODE_APOSTROPHE, "apostrophe" },
+    { SDL_SCANCODE_GRAVE, "grave_accent" },
+    { SDL_SCANCODE_LSHIFT, "shift" },
+    { SDL_SCANCODE_RSHIFT, "shift_r" },
+    { SDL_SCANCODE_BACKSLASH, "backslash" },
+    { SDL_SCANCODE_COMMA, "comma" },
+    { SDL_SCANCODE_PERIOD, "dot" },
+    { SDL_SCANCODE_SLASH, "slash" },
+    { SDL_SCANCODE_LALT, "alt" },
+    { SDL_SCANCODE_RALT, "alt_r" },
+    { SDL_SCANCODE_SPACE, "spc" },
+    { SDL_SCANCODE_CAPSLOCK, "caps_lock" },
+    { SDL_SCANCODE_NUMLOCKCLEAR, "num_lock" },
+    { SDL_SCANCODE_SCROLLLOCK, "scroll_lock" },
+    { SDL_SCANCODE_F1, "f1" },
+    { SDL_SCANCODE_F2, "f2" },
+    { SDL_SCANCODE_F3, "f3" },
+    { SDL_SCANCODE_F4, "f4" },
+    { SDL_SCANCODE_F5, "f5" },
+    { SDL_SCANCODE_F6, "f6" },
+    { SDL_SCANCODE_F7, "f7" },
+    { SDL_SCANCODE_F8, "f8" },
+    { SDL_SCANCODE_F9, "f9" },
+    { SDL_SCANCODE_F10, "f10" },
+    { SDL_SCANCODE_F11, "f11" },
+    { SDL_SCANCODE_F12, "f12" },
+    { SDL_SCANCODE_HOME, "home" },
+    { SDL_SCANCODE_END, "end" },
+    { SDL_SCANCODE_UP, "up" },
+    { SDL_SCANCODE_DOWN, "down" },
+    { SDL_SCANCODE_LEFT, "left" },
+    { SDL_SCANCODE_RIGHT, "right" },
+    { SDL_SCANCODE_PAGEUP, "pgup" },
+    { SDL_SCANCODE_PAGEDOWN, "pgdn" },
+    { SDL_SCANCODE_INSERT, "insert" },
+    { SDL_SCANCODE_DELETE, "delete" },
+    { SDL_SCANCODE_PRINTSCREEN, "print" },
+    { SDL_SCANCODE_PAUSE, "pause" },
+    { SDL_SCANCODE_LGUI, "meta_l" },
+    { SDL_SCANCODE_RGUI, "meta_r" },
+    { SDL_SCANCODE_APPLICATION, "menu" },
+    { SDL_SCANCODE_NONUSBACKSLASH, "less" },
+    { SDL_SCANCODE_KP_DIVIDE, "kp_divide" },
+    { SDL_SCANCODE_KP_MULTIPLY, "kp_multiply" },
+    { SDL_SCANCODE_KP_MINUS, "kp_subtract" },
+    { SDL_SCANCODE_KP_PLUS, "kp_add" },
+    { SDL_SCANCODE_KP_ENTER, "kp_enter" },
+    { SDL_SCANCODE_KP_PERIOD, "kp_decimal" },
+    { SDL_SCANCODE_KP_0, "kp_0" },
+    { SDL_SCANCODE_KP_1, "kp_1" },
+    { SDL_SCANCODE_KP_2, "kp_2" },
+    { SDL_SCANCODE_KP_3, "kp_3" },
+    { SDL_SCANCODE_KP_4, "kp_4" },
+    { SDL_SCANCODE_KP_5, "kp_5" },
+    { SDL_SCANCODE_KP_6, "kp_6" },
+    { SDL_SCANCODE_KP_7, "kp_7" },
+    { SDL_SCANCODE_KP_8, "kp_8" },
     { SDL_SCANCODE_KP_9, "kp_9" },
 };
 
@@ -85,8 +121,7 @@ static void set_title(struct sdl_console *s)
     const char *name = s->m->opt->name;
 
     snprintf(title, sizeof title, "Callgate%s%s%s%s", name ? " - " : "", name ? name : "",
-             s->m->paused ? " (stopped)" : "",
-             s->captured ? " - Ctrl-Alt-G lets the mouse go" : "");
+             s->m->paused ? " (stopped)" : "", s->captured ? " - Ctrl-Alt-G lets the mouse go" : "");
     SDL_SetWindowTitle(s->window, title);
 }
 
@@ -105,8 +140,7 @@ static void key(struct sdl_console *s, const SDL_KeyboardEvent *e)
     const char *name = NULL;
     size_t n;
 
-    if (down && code == SDL_SCANCODE_G && (e->keysym.mod & KMOD_CTRL) &&
-        (e->keysym.mod & KMOD_ALT)) {
+    if (down && code == SDL_SCANCODE_G && (e->keysym.mod & KMOD_CTRL) && (e->keysym.mod & KMOD_ALT)) {
         capture(s, !s->captured);
         return;
     }
@@ -126,8 +160,10 @@ static void key(struct sdl_console *s, const SDL_KeyboardEvent *e)
 
 static void button(struct sdl_console *s, const SDL_MouseButtonEvent *e)
 {
-    unsigned bit = e->button == SDL_BUTTON_LEFT ? 1 : e->button == SDL_BUTTON_RIGHT ? 2
-                   : e->button == SDL_BUTTON_MIDDLE ? 4 : 0;
+    unsigned bit = e->button == SDL_BUTTON_LEFT     ? 1
+                   : e->button == SDL_BUTTON_RIGHT  ? 2
+                   : e->button == SDL_BUTTON_MIDDLE ? 4
+                                                    : 0;
 
     if (!s->captured) {
         if (e->type == SDL_MOUSEBUTTONDOWN)
@@ -147,24 +183,16 @@ static void handle_events(struct sdl_console *s)
 
     while (SDL_PollEvent(&e)) {
         switch (e.type) {
-        case SDL_QUIT:
-            machine_request(s->m, RESET_QUIT, 0);
-            break;
+        case SDL_QUIT: machine_request(s->m, RESET_QUIT, 0); break;
         case SDL_KEYDOWN:
-        case SDL_KEYUP:
-            key(s, &e.key);
-            break;
+        case SDL_KEYUP: key(s, &e.key); break;
         case SDL_MOUSEMOTION:
             dx += e.motion.xrel;
             dy += e.motion.yrel;
             break;
-        case SDL_MOUSEWHEEL:
-            dz -= e.wheel.y;
-            break;
+        case SDL_MOUSEWHEEL: dz -= e.wheel.y; break;
         case SDL_MOUSEBUTTONDOWN:
-        case SDL_MOUSEBUTTONUP:
-            button(s, &e.button);
-            break;
+        case SDL_MOUSEBUTTONUP: button(s, &e.button); break;
         case SDL_WINDOWEVENT:
             if (e.window.event == SDL_WINDOWEVENT_FOCUS_LOST && s->captured)
                 capture(s, false);
@@ -186,8 +214,7 @@ static bool resize(struct sdl_console *s, unsigned w, unsigned h)
     s->pixels = pixels;
     if (s->texture)
         SDL_DestroyTexture(s->texture);
-    s->texture = SDL_CreateTexture(s->renderer, SDL_PIXELFORMAT_XRGB8888,
-                                   SDL_TEXTUREACCESS_STREAMING, (int)w, (int)h);
+    s->texture = SDL_CreateTexture(s->renderer, SDL_PIXELFORMAT_XRGB8888, SDL_TEXTUREACCESS_STREAMING, (int)w, (int)h);
     if (!s->texture)
         return false;
     SDL_SetWindowSize(s->window, (int)w, (int)h);
@@ -275,8 +302,8 @@ static void hush_end(struct hush h, char *last, size_t size)
 
 static int fail(struct sdl_console *s, const char *what, const char *why, const char *said)
 {
-    fprintf(stderr, "callgate: cannot open a window: %s: %s%s%s%s; use -nographic or -display none\n",
-            what, why, *said ? " (" : "", said, *said ? ")" : "");
+    fprintf(stderr, "callgate: cannot open a window: %s: %s%s%s%s; use -nographic or -display none\n", what, why,
+            *said ? " (" : "", said, *said ? ")" : "");
     free(s);
     return -EIO;
 }
@@ -336,8 +363,8 @@ static const char *open_window(struct sdl_console *s)
         prepare_environment();
     if (SDL_Init(SDL_INIT_VIDEO) < 0)
         return "SDL";
-    s->window = SDL_CreateWindow("Callgate", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 720,
-                                 400, SDL_WINDOW_RESIZABLE);
+    s->window =
+        SDL_CreateWindow("Callgate", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 720, 400, SDL_WINDOW_RESIZABLE);
     if (!s->window)
         return "window";
     s->renderer = create_renderer(s);

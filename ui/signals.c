@@ -65,10 +65,7 @@ void signals_start(void (*quit)(void *opaque), void *opaque)
     install(in_order);
 }
 
-void signals_stop(void)
-{
-    atomic_store(&quit_fn, NULL);
-}
+void signals_stop(void) { atomic_store(&quit_fn, NULL); }
 
 void signals_move_handlers(void)
 {

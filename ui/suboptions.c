@@ -61,8 +61,8 @@ static int unknown(const char *option, const struct part *p, const char *const *
     for (k = known; *k && n < sizeof list; k++)
         n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", k == known ? "" : ", ", *k);
     if (!p->name)
-        return options_fail("-%s: '%.*s' has no value; it takes name=value of %s", option,
-                            (int)p->value_len, p->value, list);
+        return options_fail("-%s: '%.*s' has no value; it takes name=value of %s", option, (int)p->value_len, p->value,
+                            list);
     return options_fail("-%s: unknown part '%.*s'; it takes %s", option, (int)p->name_len, p->name, list);
 }
 
@@ -93,8 +93,7 @@ int suboptions_check(const char *option, const char *text, const char *const *kn
     }
 }
 
-const char *suboption(const char *text, const char *const *known, const char *name,
-                      char value[SUBOPTION_MAX])
+const char *suboption(const char *text, const char *const *known, const char *name, char value[SUBOPTION_MAX])
 {
     const char *at = text;
 
@@ -117,9 +116,10 @@ const char *suboption(const char *text, const char *const *known, const char *na
 
 static bool digit(char c, unsigned base, unsigned *v)
 {
-    *v = c >= '0' && c <= '9' ? (unsigned)(c - '0')
-       : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
-       : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10) : 16;
+    *v = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
+         : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
+                                : 16;
     return *v < base;
 }
 
@@ -190,6 +190,5 @@ bool parse_date(const char *text, int64_t *seconds)
         return false;
     /* a day that the month has not comes back as another */
     t = (time_t)*seconds;
-    return gmtime_r(&t, &tm) && strftime(again, sizeof again, "%Y-%m-%dT%H:%M:%S", &tm) &&
-           !strncmp(again, text, len);
+    return gmtime_r(&t, &tm) && strftime(again, sizeof again, "%Y-%m-%dT%H:%M:%S", &tm) && !strncmp(again, text, len);
 }

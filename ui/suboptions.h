@@ -18,8 +18,7 @@ int suboptions_check(const char *option, const char *text, const char *const *kn
 
 /* The value of `name` in a text that was checked against the same list, copied to value; NULL if it is not
  * there. */
-const char *suboption(const char *text, const char *const *known, const char *name,
-                      char value[SUBOPTION_MAX]);
+const char *suboption(const char *text, const char *const *known, const char *name, char value[SUBOPTION_MAX]);
 
 /* A number from `min` to `max`, decimal or 0x and hexadecimal: all of the text, no sign, no blanks. */
 bool parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *v);

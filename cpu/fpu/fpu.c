@@ -24,10 +24,7 @@ void fpu_reset(struct cpu *c)
     c->fpu.mxcsr = MXCSR_INIT;
 }
 
-uint16_t fpu_status(const struct cpu *c)
-{
-    return (uint16_t)((c->fpu.sw & ~SW_TOP) | c->fpu.top << 11);
-}
+uint16_t fpu_status(const struct cpu *c) { return (uint16_t)((c->fpu.sw & ~SW_TOP) | c->fpu.top << 11); }
 
 void fpu_set_status(struct cpu *c, uint16_t sw)
 {
@@ -70,9 +67,9 @@ void x87_update_es(struct cpu *c)
         c->fpu.sw |= SW_ES | SW_B;
         return;
     }
-    c->fpu.sw &= (uint16_t)~(SW_ES | SW_B);
+    c->fpu.sw &= (uint16_t) ~(SW_ES | SW_B);
     if (c->fpu.sw & (SW_FERR | SW_IGNNE)) {
-        c->fpu.sw &= (uint16_t)~(SW_FERR | SW_IGNNE);
+        c->fpu.sw &= (uint16_t) ~(SW_FERR | SW_IGNNE);
         if (c->bus && c->bus->ferr)
             c->bus->ferr(c->bus_opaque, 0);
     }

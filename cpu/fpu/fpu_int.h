@@ -16,14 +16,14 @@
 #define HOST_FPU 0
 #endif
 
-#define SW_SF 0x0040u
-#define SW_ES 0x0080u
-#define SW_C0 0x0100u
-#define SW_C1 0x0200u
-#define SW_C2 0x0400u
-#define SW_C3 0x4000u
-#define SW_B  0x8000u
-#define SW_CC (SW_C0 | SW_C1 | SW_C2 | SW_C3)
+#define SW_SF    0x0040u
+#define SW_ES    0x0080u
+#define SW_C0    0x0100u
+#define SW_C1    0x0200u
+#define SW_C2    0x0400u
+#define SW_C3    0x4000u
+#define SW_B     0x8000u
+#define SW_CC    (SW_C0 | SW_C1 | SW_C2 | SW_C3)
 #define SW_FERR  0x0800u /* not architectural: FERR# is asserted */
 #define SW_IGNNE 0x1000u /* not architectural: IGNNE# is asserted */
 #define SW_TOP   0x3800u
@@ -43,15 +43,12 @@
 #define PHYS(n) ((c->fpu.top + (n)) & 7u)
 #define ST(n)   (c->fpu.r[PHYS(n)])
 
-static inline bool st_empty(const struct cpu *c, unsigned n)
-{
-    return c->fpu.empty >> PHYS(n) & 1;
-}
+static inline bool st_empty(const struct cpu *c, unsigned n) { return c->fpu.empty >> PHYS(n) & 1; }
 
 static inline void st_set(struct cpu *c, unsigned n, struct f80 v)
 {
     ST(n) = v;
-    c->fpu.empty &= (uint8_t)~(1u << PHYS(n));
+    c->fpu.empty &= (uint8_t) ~(1u << PHYS(n));
 }
 
 static inline void st_pop(struct cpu *c)
@@ -69,10 +66,7 @@ static inline void st_push(struct cpu *c, struct f80 v)
 /* --- entry --- */
 
 /* Something to see to before an x87 instruction that waits, or an MMX one? */
-static inline bool x87_busy(const struct cpu *c)
-{
-    return (c->cr0 & (CR0_EM | CR0_TS)) | (c->fpu.sw & SW_ES);
-}
+static inline bool x87_busy(const struct cpu *c) { return (c->cr0 & (CR0_EM | CR0_TS)) | (c->fpu.sw & SW_ES); }
 
 /* See to it: raise #NM or #MF; or, with CR0.NE = 0, assert FERR# and stop: the block ends before
  * this instruction (true), which will be tried again when an interrupt had its chance. */
@@ -82,28 +76,26 @@ void mmx_stall_check(struct cpu *c, const struct insn *i);
 
 /* Handlers of waiting and of non-waiting instructions. The work is done out of line so that the
  * chain's tail call stays one. */
-#define X87(name)                                                                            \
-    static void name##_do(struct cpu *c, const struct insn *i);                              \
-    OP(name)                                                                                 \
-    {                                                                                        \
-        if (unlikely(x87_busy(c)) && x87_stall(c, i))                                        \
-            return;                                                                          \
-        name##_do(c, i);                                                                     \
-        NEXT;                                                                                \
-    }                                                                                        \
-    static __attribute__((noinline)) void name##_do(struct cpu *c,                           \
-                                                    __attribute__((unused)) const struct insn *i)
-#define X87_NOWAIT(name)                                                                     \
-    static void name##_do(struct cpu *c, const struct insn *i);                              \
-    OP(name)                                                                                 \
-    {                                                                                        \
-        if (unlikely(c->cr0 & (CR0_EM | CR0_TS)))                                            \
-            RAISE(EXC_NM);                                                                   \
-        name##_do(c, i);                                                                     \
-        NEXT;                                                                                \
-    }                                                                                        \
-    static __attribute__((noinline)) void name##_do(struct cpu *c,                           \
-                                                    __attribute__((unused)) const struct insn *i)
+#define X87(name)                                               \
+    static void name##_do(struct cpu *c, const struct insn *i); \
+    OP(name)                                                    \
+    {                                                           \
+        if (unlikely(x87_busy(c)) && x87_stall(c, i))           \
+            return;                                             \
+        name##_do(c, i);                                        \
+        NEXT;                                                   \
+    }                                                           \
+    static __attribute__((noinline)) void name##_do(struct cpu *c, __attribute__((unused)) const struct insn *i)
+#define X87_NOWAIT(name)                                        \
+    static void name##_do(struct cpu *c, const struct insn *i); \
+    OP(name)                                                    \
+    {                                                           \
+        if (unlikely(c->cr0 & (CR0_EM | CR0_TS)))               \
+            RAISE(EXC_NM);                                      \
+        name##_do(c, i);                                        \
+        NEXT;                                                   \
+    }                                                           \
+    static __attribute__((noinline)) void name##_do(struct cpu *c, __attribute__((unused)) const struct insn *i)
 
 /* --- status --- */
 
@@ -139,8 +131,9 @@ static inline struct sf x87_sf(const struct cpu *c)
 {
     static const uint8_t prec[4] = { 24, 64, 53, 64 };
 
-    return (struct sf){ .rc = c->fpu.cw >> 10 & 3, .masks = c->fpu.cw & CW_MASKS,
-                        .prec = prec[c->fpu.cw >> 8 & 3], .x87 = true };
+    return (struct sf){
+        .rc = c->fpu.cw >> 10 & 3, .masks = c->fpu.cw & CW_MASKS, .prec = prec[c->fpu.cw >> 8 & 3], .x87 = true
+    };
 }
 
 static inline unsigned x87_done(struct cpu *c, struct sf *s)
@@ -168,18 +161,18 @@ void x87_init(struct cpu *c);
 
 /* #UD, #NM. */
 void sse_check_slow(struct cpu *c, const struct insn *i);
-static inline bool sse_off(const struct cpu *c)
-{
-    return (c->cr0 & (CR0_EM | CR0_TS)) | (~c->cr4 & CR4_OSFXSR);
-}
-#define SSE_ENTER do { if (unlikely(sse_off(c))) sse_check_slow(c, i); } while (0)
+static inline bool sse_off(const struct cpu *c) { return (c->cr0 & (CR0_EM | CR0_TS)) | (~c->cr4 & CR4_OSFXSR); }
+#define SSE_ENTER                 \
+    do {                          \
+        if (unlikely(sse_off(c))) \
+            sse_check_slow(c, i); \
+    } while (0)
 
 static inline struct sf sse_sf(const struct cpu *c)
 {
     uint32_t m = c->fpu.mxcsr;
 
-    return (struct sf){ .rc = m >> 13 & 3, .masks = m >> 7 & 0x3f, .daz = m & MXCSR_DAZ,
-                        .ftz = m & MXCSR_FTZ };
+    return (struct sf){ .rc = m >> 13 & 3, .masks = m >> 7 & 0x3f, .daz = m & MXCSR_DAZ, .ftz = m & MXCSR_FTZ };
 }
 
 /* End of an SSE operation: set the flags; raise #XM (or #UD) if one is unmasked. The destination

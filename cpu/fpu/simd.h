@@ -43,13 +43,13 @@ static inline void xmm_write(struct cpu *c, const struct insn *i, const union xm
 
 /* --- MMX entry and end --- */
 
-#define MMX_ENTER                                \
-    do {                                         \
-        if (unlikely(x87_busy(c))) {             \
-            mmx_stall_check(c, i);               \
-            if (x87_stall_error(c, i))           \
-                return;                          \
-        }                                        \
+#define MMX_ENTER                      \
+    do {                               \
+        if (unlikely(x87_busy(c))) {   \
+            mmx_stall_check(c, i);     \
+            if (x87_stall_error(c, i)) \
+                return;                \
+        }                              \
     } while (0)
 
 /* Every MMX instruction but EMMS (SDM 1 9.5.1). */
@@ -67,18 +67,18 @@ static inline void mmx_set(struct cpu *c, unsigned n, uint64_t v)
 
 /* --- lanes --- */
 
-#define DEF_LANE(name, m, expr)                                                   \
-    static inline void f_##name(union xmm *d, const union xmm *s, unsigned n)     \
-    {                                                                             \
-        for (unsigned k = 0; k < n / sizeof d->m[0]; k++) {                       \
-            __typeof__(d->m[0]) a = d->m[k], b = s->m[k];                         \
-            d->m[k] = (__typeof__(d->m[0]))(expr);                                \
-        }                                                                         \
+#define DEF_LANE(name, m, expr)                                               \
+    static inline void f_##name(union xmm *d, const union xmm *s, unsigned n) \
+    {                                                                         \
+        for (unsigned k = 0; k < n / sizeof d->m[0]; k++) {                   \
+            __typeof__(d->m[0]) a = d->m[k], b = s->m[k];                     \
+            d->m[k] = (__typeof__(d->m[0]))(expr);                            \
+        }                                                                     \
     }
 
-#define S8(v)  ((int8_t)(v))
-#define S16(v) ((int16_t)(v))
-#define S32(v) ((int32_t)(v))
+#define S8(v)            ((int8_t)(v))
+#define S16(v)           ((int16_t)(v))
+#define S32(v)           ((int32_t)(v))
 #define CLAMP(v, lo, hi) ((v) < (lo) ? (lo) : (v) > (hi) ? (hi) : (v))
 
 DEF_LANE(paddb, b, a + b)
@@ -103,20 +103,19 @@ DEF_LANE(pcmpeqd, d, a == b ? 0xffffffff : 0)
 DEF_LANE(pcmpgtb, b, S8(a) > S8(b) ? 0xff : 0)
 DEF_LANE(pcmpgtw, w, S16(a) > S16(b) ? 0xffff : 0)
 DEF_LANE(pcmpgtd, d, S32(a) > S32(b) ? 0xffffffff : 0)
-DEF_LANE(pmullw, w, (uint32_t)a * b)
+DEF_LANE(pmullw, w, (uint32_t)a *b)
 DEF_LANE(pmulhw, w, S16(a) * S16(b) >> 16)
-DEF_LANE(pmulhuw, w, (uint32_t)a * b >> 16)
+DEF_LANE(pmulhuw, w, (uint32_t)a *b >> 16)
 DEF_LANE(pmuludq, q, (a & 0xffffffff) * (b & 0xffffffff))
-DEF_LANE(pmaddwd, d, (uint32_t)(S16(a) * S16(b)) +
-                     (uint32_t)(S16(a >> 16) * S16(b >> 16)))
+DEF_LANE(pmaddwd, d, (uint32_t)(S16(a) * S16(b)) + (uint32_t)(S16(a >> 16) * S16(b >> 16)))
 DEF_LANE(pavgb, b, (a + b + 1) >> 1)
 DEF_LANE(pavgw, w, (a + b + 1) >> 1)
 DEF_LANE(pminub, b, a < b ? a : b)
 DEF_LANE(pmaxub, b, a > b ? a : b)
 DEF_LANE(pminsw, w, S16(a) < S16(b) ? a : b)
 DEF_LANE(pmaxsw, w, S16(a) > S16(b) ? a : b)
-DEF_LANE(pand, q, a & b)
-DEF_LANE(pandn, q, ~a & b)
+DEF_LANE(pand, q, (a & b))
+DEF_LANE(pandn, q, (~a & b))
 DEF_LANE(por, q, a | b)
 DEF_LANE(pxor, q, a ^ b)
 
@@ -131,14 +130,14 @@ static inline void f_psadbw(union xmm *d, const union xmm *s, unsigned n)
 }
 
 /* Shifts by the count in the low quadword of s. */
-#define DEF_SHIFT(name, m, bits, expr, big)                                       \
-    static inline void f_##name(union xmm *d, const union xmm *s, unsigned n)     \
-    {                                                                             \
-        unsigned count = s->q[0] < bits ? (unsigned)s->q[0] : bits;               \
-        for (unsigned k = 0; k < n / sizeof d->m[0]; k++) {                       \
-            __typeof__(d->m[0]) a = d->m[k];                                      \
-            d->m[k] = (__typeof__(d->m[0]))(count < bits ? (expr) : (big));       \
-        }                                                                         \
+#define DEF_SHIFT(name, m, bits, expr, big)                                   \
+    static inline void f_##name(union xmm *d, const union xmm *s, unsigned n) \
+    {                                                                         \
+        unsigned count = s->q[0] < bits ? (unsigned)s->q[0] : bits;           \
+        for (unsigned k = 0; k < n / sizeof d->m[0]; k++) {                   \
+            __typeof__(d->m[0]) a = d->m[k];                                  \
+            d->m[k] = (__typeof__(d->m[0]))(count < bits ? (expr) : (big));   \
+        }                                                                     \
     }
 DEF_SHIFT(psrlw, w, 16, a >> count, 0)
 DEF_SHIFT(psrld, d, 32, a >> count, 0)
@@ -150,17 +149,17 @@ DEF_SHIFT(psraw, w, 16, S16(a) >> count, S16(a) >> 15)
 DEF_SHIFT(psrad, d, 32, S32(a) >> count, S32(a) >> 31)
 
 /* Interleave the low or the high halves. */
-#define DEF_UNPACK(name, m, high)                                                 \
-    static inline void f_##name(union xmm *d, const union xmm *s, unsigned n)     \
-    {                                                                             \
-        const unsigned half = n / sizeof d->m[0] / 2, from = (high) ? half : 0;   \
-        union xmm t;                                                              \
-        t.q[0] = t.q[1] = 0;                                                      \
-        for (unsigned k = 0; k < half; k++) {                                     \
-            t.m[2 * k] = d->m[from + k];                                          \
-            t.m[2 * k + 1] = s->m[from + k];                                      \
-        }                                                                         \
-        *d = t;                                                                   \
+#define DEF_UNPACK(name, m, high)                                               \
+    static inline void f_##name(union xmm *d, const union xmm *s, unsigned n)   \
+    {                                                                           \
+        const unsigned half = n / sizeof d->m[0] / 2, from = (high) ? half : 0; \
+        union xmm t;                                                            \
+        t.q[0] = t.q[1] = 0;                                                    \
+        for (unsigned k = 0; k < half; k++) {                                   \
+            t.m[2 * k] = d->m[from + k];                                        \
+            t.m[2 * k + 1] = s->m[from + k];                                    \
+        }                                                                       \
+        *d = t;                                                                 \
     }
 DEF_UNPACK(punpcklbw, b, 0)
 DEF_UNPACK(punpcklwd, w, 0)
@@ -171,18 +170,18 @@ DEF_UNPACK(punpckhwd, w, 1)
 DEF_UNPACK(punpckhdq, d, 1)
 DEF_UNPACK(punpckhqdq, q, 1)
 
-#define DEF_PACK(name, to, from, v, lo, hi)                                       \
-    static inline void f_##name(union xmm *d, const union xmm *s, unsigned n)     \
-    {                                                                             \
-        const unsigned count = n / sizeof d->from[0];                             \
-        union xmm t;                                                              \
-        t.q[0] = t.q[1] = 0;                                                      \
-        for (unsigned k = 0; k < count; k++) {                                    \
-            int a = v(d->from[k]), b = v(s->from[k]);                             \
-            t.to[k] = (__typeof__(t.to[0]))CLAMP(a, lo, hi);                      \
-            t.to[count + k] = (__typeof__(t.to[0]))CLAMP(b, lo, hi);              \
-        }                                                                         \
-        *d = t;                                                                   \
+#define DEF_PACK(name, to, from, v, lo, hi)                                   \
+    static inline void f_##name(union xmm *d, const union xmm *s, unsigned n) \
+    {                                                                         \
+        const unsigned count = n / sizeof d->from[0];                         \
+        union xmm t;                                                          \
+        t.q[0] = t.q[1] = 0;                                                  \
+        for (unsigned k = 0; k < count; k++) {                                \
+            int a = v(d->from[k]), b = v(s->from[k]);                         \
+            t.to[k] = (__typeof__(t.to[0]))CLAMP(a, lo, hi);                  \
+            t.to[count + k] = (__typeof__(t.to[0]))CLAMP(b, lo, hi);          \
+        }                                                                     \
+        *d = t;                                                               \
     }
 DEF_PACK(packsswb, b, w, S16, -128, 127)
 DEF_PACK(packuswb, b, w, S16, 0, 255)

@@ -11,7 +11,7 @@
 
 typedef unsigned __int128 u128;
 
-#define TOP 0x8000000000000000u
+#define TOP   0x8000000000000000u
 #define QUIET 0x4000000000000000u
 
 const struct sf_fmt sf_fmt32 = { 24, -126, 127, 0 };
@@ -27,10 +27,7 @@ static struct sfn norm(bool sign, int exp, uint64_t sig, bool den)
     return (struct sfn){ sig << lz, exp - (int)lz, SFC_NORM, sign, den };
 }
 
-static struct sfn special(bool sign, uint64_t sig, uint8_t cls)
-{
-    return (struct sfn){ sig, 0, cls, sign, false };
-}
+static struct sfn special(bool sign, uint64_t sig, uint8_t cls) { return (struct sfn){ sig, 0, cls, sign, false }; }
 
 static struct sfn unpack(const struct sf *s, bool sign, int e, int emax, int emin, uint64_t frac)
 {
@@ -110,8 +107,7 @@ struct f80 sf_pack80(struct sfn n)
 /* --- rounding --- */
 
 /* Round hi:lo to its upper `prec` bits. Returns the carry out of bit 127 (hi is then 0). */
-static bool round_bits(const struct sf *s, uint64_t *hi, uint64_t lo, int prec, bool sign,
-                       bool *inexact, bool *up)
+static bool round_bits(const struct sf *s, uint64_t *hi, uint64_t lo, int prec, bool sign, bool *inexact, bool *up)
 {
     unsigned drop = 64 - (unsigned)prec;
     uint64_t unit = (uint64_t)1 << drop, rest = lo;
@@ -122,18 +118,10 @@ static bool round_bits(const struct sf *s, uint64_t *hi, uint64_t lo, int prec, 
     }
     *inexact = rest != 0;
     switch (s->rc) {
-    case RC_NEAREST:
-        *up = rest > TOP || (rest == TOP && (*hi & unit));
-        break;
-    case RC_DOWN:
-        *up = sign && rest;
-        break;
-    case RC_UP:
-        *up = !sign && rest;
-        break;
-    default:
-        *up = false;
-        break;
+    case RC_NEAREST: *up = rest > TOP || (rest == TOP && (*hi & unit)); break;
+    case RC_DOWN: *up = sign && rest; break;
+    case RC_UP: *up = !sign && rest; break;
+    default: *up = false; break;
     }
     if (!*up)
         return false;
@@ -154,8 +142,7 @@ static struct sfn overflow(struct sf *s, bool sign, bool inexact, const struct s
     return (struct sfn){ ~(uint64_t)0 << (64 - f->prec), f->emax, SFC_NORM, sign, false };
 }
 
-static struct sfn underflow(struct sf *s, bool sign, int exp, uint64_t hi, uint64_t lo,
-                            const struct sf_fmt *f)
+static struct sfn underflow(struct sf *s, bool sign, int exp, uint64_t hi, uint64_t lo, const struct sf_fmt *f)
 {
     unsigned shift = (unsigned)(f->emin - exp);
     bool inexact;
@@ -178,8 +165,7 @@ static struct sfn underflow(struct sf *s, bool sign, int exp, uint64_t hi, uint6
     return (struct sfn){ hi, f->emin, hi ? SFC_NORM : SFC_ZERO, sign, false };
 }
 
-struct sfn sf_round(struct sf *s, bool sign, int exp, uint64_t hi, uint64_t lo,
-                    const struct sf_fmt *f)
+struct sfn sf_round(struct sf *s, bool sign, int exp, uint64_t hi, uint64_t lo, const struct sf_fmt *f)
 {
     uint64_t sig = hi;
     bool inexact;
@@ -207,10 +193,7 @@ struct sfn sf_round(struct sf *s, bool sign, int exp, uint64_t hi, uint64_t lo,
 
 /* --- NaNs (SDM 1 table 4-7) --- */
 
-struct sfn sf_default_nan(void)
-{
-    return special(true, TOP | QUIET, SFC_QNAN);
-}
+struct sfn sf_default_nan(void) { return special(true, TOP | QUIET, SFC_QNAN); }
 
 static struct sfn invalid(struct sf *s)
 {
@@ -298,8 +281,7 @@ struct sfn sf_add(struct sf *s, struct sfn a, struct sfn b, const struct sf_fmt 
         x = y - x;
         a.sign = b.sign;
     }
-    lz = x >> 64 ? (unsigned)__builtin_clzll((uint64_t)(x >> 64))
-                 : 64 + (unsigned)__builtin_clzll((uint64_t)x);
+    lz = x >> 64 ? (unsigned)__builtin_clzll((uint64_t)(x >> 64)) : 64 + (unsigned)__builtin_clzll((uint64_t)x);
     x <<= lz;
     return sf_round(s, a.sign, a.exp + 1 - (int)lz, (uint64_t)(x >> 64), (uint64_t)x, f);
 }
@@ -342,8 +324,7 @@ static uint64_t div128(u128 n, uint64_t d, uint64_t *rem)
 #if defined(__x86_64__)
     uint64_t q, r;
 
-    __asm__("divq %4" : "=a"(q), "=d"(r) : "a"((uint64_t)n), "d"((uint64_t)(n >> 64)), "r"(d)
-            : "cc");
+    __asm__("divq %4" : "=a"(q), "=d"(r) : "a"((uint64_t)n), "d"((uint64_t)(n >> 64)), "r"(d) : "cc");
     *rem = r;
     return q;
 #else
@@ -361,7 +342,7 @@ struct sfn sf_div(struct sf *s, struct sfn a, struct sfn b, const struct sf_fmt 
     if (unlikely(sf_is_nan(a) || sf_is_nan(b)))
         return sf_nan2(s, a, b);
     if (unlikely(a.cls == b.cls && a.cls != SFC_NORM))
-        return invalid(s); /* 0/0, inf/inf */
+        return invalid(s);                                 /* 0/0, inf/inf */
     if (unlikely(b.cls == SFC_ZERO && a.cls != SFC_INF)) { /* of a denormal too: no DE */
         s->flags |= SF_ZE;
         return special(sign, TOP, SFC_INF);
@@ -408,8 +389,7 @@ struct sfn sf_sqrt(struct sf *s, struct sfn a, const struct sf_fmt *f)
             root |= 1;
         }
     }
-    return sf_round(s, false, (a.exp - (a.exp & 1)) / 2, root,
-                    rem > root ? TOP | 1 : rem != 0, f);
+    return sf_round(s, false, (a.exp - (a.exp & 1)) / 2, root, rem > root ? TOP | 1 : rem != 0, f);
 }
 
 struct sfn sf_convert(struct sf *s, struct sfn a, const struct sf_fmt *f)
@@ -479,8 +459,7 @@ int64_t sf_to_int(struct sf *s, struct sfn a, unsigned bits, unsigned rc)
     uint64_t v, limit = (uint64_t)1 << (bits - 1);
     bool inexact;
 
-    if (a.cls >= SFC_INF || !sf_to_magnitude(s, a, rc, &v, &inexact)
-        || v > limit - !a.sign) {
+    if (a.cls >= SFC_INF || !sf_to_magnitude(s, a, rc, &v, &inexact) || v > limit - !a.sign) {
         s->flags |= SF_IE;
         s->up = false;
         return (int64_t)(0 - limit); /* integer indefinite */
@@ -499,52 +478,49 @@ struct sfn sf_from_int(int64_t v)
 
 /* --- SSE forms --- */
 
-#define DEF_SSE(n, type)                                                                     \
-    type f##n##_add(struct sf *s, type a, type b)                                            \
-    {                                                                                        \
-        return sf_pack##n(sf_add(s, sf_unpack##n(s, a), sf_unpack##n(s, b), &sf_fmt##n));    \
-    }                                                                                        \
-    type f##n##_sub(struct sf *s, type a, type b)                                            \
-    {                                                                                        \
-        return sf_pack##n(sf_sub(s, sf_unpack##n(s, a), sf_unpack##n(s, b), &sf_fmt##n));    \
-    }                                                                                        \
-    type f##n##_mul(struct sf *s, type a, type b)                                            \
-    {                                                                                        \
-        return sf_pack##n(sf_mul(s, sf_unpack##n(s, a), sf_unpack##n(s, b), &sf_fmt##n));    \
-    }                                                                                        \
-    type f##n##_div(struct sf *s, type a, type b)                                            \
-    {                                                                                        \
-        return sf_pack##n(sf_div(s, sf_unpack##n(s, a), sf_unpack##n(s, b), &sf_fmt##n));    \
-    }                                                                                        \
-    type f##n##_sqrt(struct sf *s, type unused, type a)                                      \
-    {                                                                                        \
-        (void)unused;                                                                        \
-        return sf_pack##n(sf_sqrt(s, sf_unpack##n(s, a), &sf_fmt##n));                       \
-    }                                                                                        \
-    /* MIN, MAX (SDM 2): the second operand if either is a NaN or both are zero */           \
-    static type f##n##_pick(struct sf *s, type a, type b, enum sf_order want)                \
-    {                                                                                        \
-        struct sfn x = sf_unpack##n(s, a), y = sf_unpack##n(s, b);                           \
-        bool first = sf_compare(s, x, y, true) == want;                                      \
-        struct sfn r = first ? x : y;                                                        \
-        if (r.cls == SFC_ZERO) /* a denormal under DAZ too */                                \
-            return sf_pack##n(r);                                                            \
-        return first ? a : b;                                                                \
-    }                                                                                        \
-    type f##n##_min(struct sf *s, type a, type b) { return f##n##_pick(s, a, b, SF_LESS); }  \
+#define DEF_SSE(n, type)                                                                       \
+    type f##n##_add(struct sf *s, type a, type b)                                              \
+    {                                                                                          \
+        return sf_pack##n(sf_add(s, sf_unpack##n(s, a), sf_unpack##n(s, b), &sf_fmt##n));      \
+    }                                                                                          \
+    type f##n##_sub(struct sf *s, type a, type b)                                              \
+    {                                                                                          \
+        return sf_pack##n(sf_sub(s, sf_unpack##n(s, a), sf_unpack##n(s, b), &sf_fmt##n));      \
+    }                                                                                          \
+    type f##n##_mul(struct sf *s, type a, type b)                                              \
+    {                                                                                          \
+        return sf_pack##n(sf_mul(s, sf_unpack##n(s, a), sf_unpack##n(s, b), &sf_fmt##n));      \
+    }                                                                                          \
+    type f##n##_div(struct sf *s, type a, type b)                                              \
+    {                                                                                          \
+        return sf_pack##n(sf_div(s, sf_unpack##n(s, a), sf_unpack##n(s, b), &sf_fmt##n));      \
+    }                                                                                          \
+    type f##n##_sqrt(struct sf *s, type unused, type a)                                        \
+    {                                                                                          \
+        (void)unused;                                                                          \
+        return sf_pack##n(sf_sqrt(s, sf_unpack##n(s, a), &sf_fmt##n));                         \
+    }                                                                                          \
+    /* MIN, MAX (SDM 2): the second operand if either is a NaN or both are zero */             \
+    static type f##n##_pick(struct sf *s, type a, type b, enum sf_order want)                  \
+    {                                                                                          \
+        struct sfn x = sf_unpack##n(s, a), y = sf_unpack##n(s, b);                             \
+        bool first = sf_compare(s, x, y, true) == want;                                        \
+        struct sfn r = first ? x : y;                                                          \
+        if (r.cls == SFC_ZERO) /* a denormal under DAZ too */                                  \
+            return sf_pack##n(r);                                                              \
+        return first ? a : b;                                                                  \
+    }                                                                                          \
+    type f##n##_min(struct sf *s, type a, type b) { return f##n##_pick(s, a, b, SF_LESS); }    \
     type f##n##_max(struct sf *s, type a, type b) { return f##n##_pick(s, a, b, SF_GREATER); } \
-    enum sf_order f##n##_compare(struct sf *s, type a, type b, bool signaling)               \
-    {                                                                                        \
-        return sf_compare(s, sf_unpack##n(s, a), sf_unpack##n(s, b), signaling);             \
-    }                                                                                        \
-    int32_t f##n##_to_i32(struct sf *s, type a, unsigned rc)                                 \
-    {                                                                                        \
-        return (int32_t)sf_to_int(s, sf_unpack##n(s, a), 32, rc);                            \
-    }                                                                                        \
-    type f##n##_from_i32(struct sf *s, int32_t v)                                            \
-    {                                                                                        \
-        return sf_pack##n(sf_convert(s, sf_from_int(v), &sf_fmt##n));                        \
-    }
+    enum sf_order f##n##_compare(struct sf *s, type a, type b, bool signaling)                 \
+    {                                                                                          \
+        return sf_compare(s, sf_unpack##n(s, a), sf_unpack##n(s, b), signaling);               \
+    }                                                                                          \
+    int32_t f##n##_to_i32(struct sf *s, type a, unsigned rc)                                   \
+    {                                                                                          \
+        return (int32_t)sf_to_int(s, sf_unpack##n(s, a), 32, rc);                              \
+    }                                                                                          \
+    type f##n##_from_i32(struct sf *s, int32_t v) { return sf_pack##n(sf_convert(s, sf_from_int(v), &sf_fmt##n)); }
 DEF_SSE(32, uint32_t)
 DEF_SSE(64, uint64_t)
 

@@ -17,30 +17,15 @@ static const struct sf_fmt *pc_fmt(const struct sf *s)
     return s->prec == 24 ? &single : s->prec == 53 ? &dbl : &sf_fmt80;
 }
 
-struct f80 f80_add(struct sf *s, struct sfn a, struct sfn b)
-{
-    return sf_pack80(sf_add(s, a, b, pc_fmt(s)));
-}
+struct f80 f80_add(struct sf *s, struct sfn a, struct sfn b) { return sf_pack80(sf_add(s, a, b, pc_fmt(s))); }
 
-struct f80 f80_sub(struct sf *s, struct sfn a, struct sfn b)
-{
-    return sf_pack80(sf_sub(s, a, b, pc_fmt(s)));
-}
+struct f80 f80_sub(struct sf *s, struct sfn a, struct sfn b) { return sf_pack80(sf_sub(s, a, b, pc_fmt(s))); }
 
-struct f80 f80_mul(struct sf *s, struct sfn a, struct sfn b)
-{
-    return sf_pack80(sf_mul(s, a, b, pc_fmt(s)));
-}
+struct f80 f80_mul(struct sf *s, struct sfn a, struct sfn b) { return sf_pack80(sf_mul(s, a, b, pc_fmt(s))); }
 
-struct f80 f80_div(struct sf *s, struct sfn a, struct sfn b)
-{
-    return sf_pack80(sf_div(s, a, b, pc_fmt(s)));
-}
+struct f80 f80_div(struct sf *s, struct sfn a, struct sfn b) { return sf_pack80(sf_div(s, a, b, pc_fmt(s))); }
 
-struct f80 f80_sqrt(struct sf *s, struct f80 a)
-{
-    return sf_pack80(sf_sqrt(s, sf_unpack80(a), pc_fmt(s)));
-}
+struct f80 f80_sqrt(struct sf *s, struct f80 a) { return sf_pack80(sf_sqrt(s, sf_unpack80(a), pc_fmt(s))); }
 
 /* --- conversions --- */
 
@@ -51,35 +36,17 @@ static struct f80 widen(struct sf *s, struct sfn n)
     return sf_pack80(sf_convert(s, n, &sf_fmt80));
 }
 
-struct f80 f80_from_f32(struct sf *s, uint32_t v)
-{
-    return widen(s, sf_unpack32(s, v));
-}
+struct f80 f80_from_f32(struct sf *s, uint32_t v) { return widen(s, sf_unpack32(s, v)); }
 
-struct f80 f80_from_f64(struct sf *s, uint64_t v)
-{
-    return widen(s, sf_unpack64(s, v));
-}
+struct f80 f80_from_f64(struct sf *s, uint64_t v) { return widen(s, sf_unpack64(s, v)); }
 
-uint32_t f80_to_f32(struct sf *s, struct f80 a)
-{
-    return sf_pack32(sf_convert(s, sf_unpack80(a), &sf_fmt32));
-}
+uint32_t f80_to_f32(struct sf *s, struct f80 a) { return sf_pack32(sf_convert(s, sf_unpack80(a), &sf_fmt32)); }
 
-uint64_t f80_to_f64(struct sf *s, struct f80 a)
-{
-    return sf_pack64(sf_convert(s, sf_unpack80(a), &sf_fmt64));
-}
+uint64_t f80_to_f64(struct sf *s, struct f80 a) { return sf_pack64(sf_convert(s, sf_unpack80(a), &sf_fmt64)); }
 
-struct f80 f80_from_i64(int64_t v)
-{
-    return sf_pack80(sf_from_int(v));
-}
+struct f80 f80_from_i64(int64_t v) { return sf_pack80(sf_from_int(v)); }
 
-int64_t f80_to_int(struct sf *s, struct f80 a, unsigned bits)
-{
-    return sf_to_int(s, sf_unpack80(a), bits, s->rc);
-}
+int64_t f80_to_int(struct sf *s, struct f80 a, unsigned bits) { return sf_to_int(s, sf_unpack80(a), bits, s->rc); }
 
 struct f80 f80_from_bcd(const uint8_t p[10])
 {
@@ -99,8 +66,7 @@ void f80_to_bcd(struct sf *s, struct f80 a, uint8_t p[10])
     bool inexact;
     uint64_t v;
 
-    if (n.cls >= SFC_INF || !sf_to_magnitude(s, n, s->rc, &v, &inexact)
-        || v > 999999999999999999u) {
+    if (n.cls >= SFC_INF || !sf_to_magnitude(s, n, s->rc, &v, &inexact) || v > 999999999999999999u) {
         static const uint8_t indefinite[10] = { 0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0xff };
         s->flags |= SF_IE;
         s->up = false;
@@ -197,9 +163,7 @@ struct f80 f80_extract(struct sf *s, struct f80 a, struct f80 *e)
     if (sf_is_nan(n))
         return *e = sf_pack80(sf_nan1(s, n));
     switch (n.cls) {
-    case SFC_INF:
-        *e = (struct f80){ TOP, 0x7fff };
-        return a;
+    case SFC_INF: *e = (struct f80){ TOP, 0x7fff }; return a;
     case SFC_ZERO:
         s->flags |= SF_ZE;
         *e = (struct f80){ TOP, 0xffff };
@@ -212,8 +176,7 @@ struct f80 f80_extract(struct sf *s, struct f80 a, struct f80 *e)
     return sf_pack80(n);
 }
 
-struct f80 f80_rem(struct sf *s, struct f80 a, struct f80 b, bool nearest, unsigned *q,
-                   bool *partial)
+struct f80 f80_rem(struct sf *s, struct f80 a, struct f80 b, bool nearest, unsigned *q, bool *partial)
 {
     struct sfn x = sf_unpack80(a), y = sf_unpack80(b);
     uint64_t rem, quot = 0;

@@ -19,9 +19,11 @@ struct host_image {
     uint8_t st[80];
 } __attribute__((packed));
 
-#define HOST_RUN(insn)                                                                     \
-    __asm__ volatile("frstor %0\n\t" insn "\n\tfnsave %0" : "+m"(m) : :                     \
-                     "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)")
+#define HOST_RUN(insn)                                    \
+    __asm__ volatile("frstor %0\n\t" insn "\n\tfnsave %0" \
+                     : "+m"(m)                            \
+                     :                                    \
+                     : "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)")
 
 void x87_transcendental(struct cpu *c, unsigned modrm)
 {
@@ -299,11 +301,10 @@ static struct f80 fyl2xp1(struct sf *s, struct sfn x, struct sfn y)
     struct sfn r;
 
     if (x.cls == SFC_INF)
-        return special_result(s, !x.sign && y.cls != SFC_ZERO,
-                              (struct sfn){ TOP, 0, SFC_INF, y.sign, false });
+        return special_result(s, !x.sign && y.cls != SFC_ZERO, (struct sfn){ TOP, 0, SFC_INF, y.sign, false });
     if (y.cls == SFC_INF || x.cls == SFC_ZERO || y.cls == SFC_ZERO) {
-        r = (struct sfn){ y.cls == SFC_INF ? TOP : 0, 0, y.cls == SFC_INF ? SFC_INF : SFC_ZERO,
-                          x.sign != y.sign, false };
+        r = (struct sfn){ y.cls == SFC_INF ? TOP : 0, 0, y.cls == SFC_INF ? SFC_INF : SFC_ZERO, x.sign != y.sign,
+                          false };
         return special_result(s, y.cls != SFC_INF || x.cls != SFC_ZERO, r);
     }
     r = add(x, one);
@@ -333,8 +334,7 @@ static struct f80 fpatan(struct sf *s, struct sfn x, struct sfn y)
     }
     r.sign = y.sign;
     s->flags |= SF_PE;
-    return r.cls == SFC_NORM ? sf_pack80(sf_round(s, r.sign, r.exp, r.sig, 1, &sf_fmt80))
-                             : sf_pack80(r);
+    return r.cls == SFC_NORM ? sf_pack80(sf_round(s, r.sign, r.exp, r.sig, 1, &sf_fmt80)) : sf_pack80(r);
 }
 
 void x87_transcendental(struct cpu *c, unsigned modrm)

@@ -137,8 +137,7 @@ static bool covered(const struct code_page *p, unsigned first, unsigned last)
 }
 
 /* Enter a block in the list of its page number `which` (0, or 1 for the second). */
-static void page_add(struct cpu *c, struct block *b, gpa_t page, unsigned which, unsigned first,
-                     unsigned last)
+static void page_add(struct cpu *c, struct block *b, gpa_t page, unsigned which, unsigned first, unsigned last)
 {
     struct block_cache *in = c->blocks;
     struct code_page **slot = page_slot(in, page);
@@ -189,10 +188,7 @@ static void kill_block(struct cpu *c, struct block *b)
 
 /* Which of its pages a block is in the list of `piece` for. Both may be the same page, seen at two
  * linear addresses; a straddling block begins in the last piece. */
-static unsigned block_which(const struct block *b, gpa_t page, unsigned piece)
-{
-    return piece == 0 && b->pa2 == page;
-}
+static unsigned block_which(const struct block *b, gpa_t page, unsigned piece) { return piece == 0 && b->pa2 == page; }
 
 /* A page without blocks is data from now on. */
 static void let_go(struct cpu *c, struct code_page **slot)
@@ -230,8 +226,7 @@ static void invalidate_page(struct cpu *c, gpa_t pa, unsigned len)
             struct block *b = *link;
             unsigned which = block_which(b, page, piece);
             unsigned start = which ? 0 : b->pa & ~PAGE_MASK;
-            unsigned end = which ? (b->pa & ~PAGE_MASK) + b->bytes - PAGE_SIZE
-                                 : (b->pa & ~PAGE_MASK) + b->bytes;
+            unsigned end = which ? (b->pa & ~PAGE_MASK) + b->bytes - PAGE_SIZE : (b->pa & ~PAGE_MASK) + b->bytes;
 
             if (b->dead || (start < first + len && first < end)) {
                 if (!b->dead)
@@ -327,11 +322,10 @@ static void log_block(struct cpu *c, const struct block *b, gla_t la)
     FILE *f = log_stream();
     unsigned n;
 
-    fprintf(f, "in_asm: block %08x pa %llx key %x, %u bytes\n", la, (unsigned long long)b->pa,
-            b->key, b->bytes);
+    fprintf(f, "in_asm: block %08x pa %llx key %x, %u bytes\n", la, (unsigned long long)b->pa, b->key, b->bytes);
     for (n = 0; n < b->n; n++)
-        fprintf(f, "  %08x  %s (%u bytes)\n", c->eip + b->insn[n].off,
-                insn_rows[b->insn[n].row].mnemonic, b->insn[n].len);
+        fprintf(f, "  %08x  %s (%u bytes)\n", c->eip + b->insn[n].off, insn_rows[b->insn[n].row].mnemonic,
+                b->insn[n].len);
 }
 
 /* -d exec, -d cpu: what is about to run. */
@@ -354,8 +348,7 @@ static void finish_insn(struct insn *i, unsigned off, unsigned n)
 
 /* Decode the block at CS:EIP into *b. May raise #PF or #GP for its first instruction only. Returns
  * whether it may be kept. */
-static bool build(struct cpu *c, struct block *b, gla_t la, gpa_t pa, const uint8_t *host,
-                  unsigned max)
+static bool build(struct cpu *c, struct block *b, gla_t la, gpa_t pa, const uint8_t *host, unsigned max)
 {
     uint64_t room = (uint64_t)c->seg[SEG_CS].limit + 1 - c->eip; /* bytes below the limit */
     unsigned off = 0;
@@ -381,8 +374,7 @@ static bool build(struct cpu *c, struct block *b, gla_t la, gpa_t pa, const uint
         if (limited)
             avail = room - off;
         if (host)
-            rc = insn_decode(i, host + ((la + off) & ~PAGE_MASK), avail, c->fetch_key & FETCH_D,
-                             c->features);
+            rc = insn_decode(i, host + ((la + off) & ~PAGE_MASK), avail, c->fetch_key & FETCH_D, c->features);
         if (rc == DECODE_MORE) {
             gpa_t pa2 = NO_PAGE;
             unsigned have;
@@ -404,8 +396,7 @@ static bool build(struct cpu *c, struct block *b, gla_t la, gpa_t pa, const uint
                 }
             }
             if (rc == DECODE_MORE)
-                rc = insn_decode(i, buf, have < room ? have : room, c->fetch_key & FETCH_D,
-                                 c->features);
+                rc = insn_decode(i, buf, have < room ? have : room, c->fetch_key & FETCH_D, c->features);
             max = 1;
             memcpy(b->bytes15, buf, sizeof buf);
             b->code = b->bytes15;
@@ -497,8 +488,7 @@ struct block *block_find(struct cpu *c, gla_t la, uint32_t single)
         unsigned start = pa & ~PAGE_MASK;
         unsigned end = start + b->bytes;
 
-        page_add(c, b, pa & ~(gpa_t)~PAGE_MASK, 0, start,
-                 end > PAGE_SIZE ? PAGE_SIZE - 1 : end - 1);
+        page_add(c, b, pa & ~(gpa_t)~PAGE_MASK, 0, start, end > PAGE_SIZE ? PAGE_SIZE - 1 : end - 1);
         if (b->pa2 != NO_PAGE)
             page_add(c, b, b->pa2, 1, 0, end - PAGE_SIZE - 1);
     }

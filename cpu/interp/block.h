@@ -14,27 +14,27 @@
 
 #include "cpu/interp/interp_int.h"
 
-#define BLOCK_MAX   32u
-#define BLOCK_HASH_BITS 15
-#define BLOCK_JUMP_BITS 12
-#define BLOCK_PAGE_BITS 12
+#define BLOCK_MAX         32u
+#define BLOCK_HASH_BITS   15
+#define BLOCK_JUMP_BITS   12
+#define BLOCK_PAGE_BITS   12
 #define BLOCK_ARENA_BYTES (24u << 20)
-#define NO_PAGE     (~(gpa_t)0)
+#define NO_PAGE           (~(gpa_t)0)
 
 /* Block keys: FETCH_* bits that decoding depends on, and this one: a block of one instruction. */
 #define KEY_SINGLE (1u << FETCH_BITS)
 
 struct block {
-    uint64_t tag;        /* block_tag(): found by linear address */
+    uint64_t tag; /* block_tag(): found by linear address */
     gpa_t pa;
-    gpa_t pa2;           /* second page of a straddling block, or NO_PAGE */
-    struct block *next;  /* in the hash chain */
+    gpa_t pa2;          /* second page of a straddling block, or NO_PAGE */
+    struct block *next; /* in the hash chain */
     struct block *page_next[2];
     void *engine_data;   /* what a translator keeps for it; set: cache.killed is called */
     const uint8_t *code; /* its bytes; NULL: not in memory */
     uint32_t key;
     uint16_t bytes;
-    uint16_t heat;       /* for engines: times run */
+    uint16_t heat; /* for engines: times run */
     uint8_t n;
     bool dead;
     bool fpu;            /* has x87 or SIMD instructions */
@@ -45,17 +45,17 @@ struct block {
 /* A page that holds code: how much, and its blocks by the 128-byte piece they begin in. Of each 4 bytes
  * `cover` counts the blocks that have some; 255 is for ever. */
 #define PIECE_BITS 7
-#define PIECES (PAGE_SIZE >> PIECE_BITS)
+#define PIECES     (PAGE_SIZE >> PIECE_BITS)
 #define COVER_BITS 2
-#define COVERS (PAGE_SIZE >> COVER_BITS)
+#define COVERS     (PAGE_SIZE >> COVER_BITS)
 struct code_page {
     gpa_t page;
-    uint32_t count;                /* blocks */
-    uint32_t idle;                 /* writes seen since it lost its last block */
-    uint8_t sweeps;                /* the same of sweeps; PAGE_GONE: it is no longer in the table */
-    bool listed;                   /* among the empty ones */
+    uint32_t count; /* blocks */
+    uint32_t idle;  /* writes seen since it lost its last block */
+    uint8_t sweeps; /* the same of sweeps; PAGE_GONE: it is no longer in the table */
+    bool listed;    /* among the empty ones */
     struct code_page *empty_next;
-    uint8_t cover[COVERS + 4];     /* the last ones are 0 */
+    uint8_t cover[COVERS + 4]; /* the last ones are 0 */
     struct block *blocks[PIECES];
     struct code_page *next;
 };
@@ -66,7 +66,7 @@ struct fetch_entry {
     uint64_t tag; /* linear page | generation << 32 */
     gpa_t page;
     const uint8_t *host;
-    bool global;  /* survives a CR3 load */
+    bool global; /* survives a CR3 load */
 };
 
 struct block_cache {
@@ -78,7 +78,7 @@ struct block_cache {
     size_t used;
     bool flush_wanted;
     struct code_page *empty; /* pages that have lost their blocks, and some that have new ones */
-    struct block *scratch; /* for code that is not in memory */
+    struct block *scratch;   /* for code that is not in memory */
     /* an engine's hooks: a block with engine_data dies; all blocks are gone */
     void (*killed)(struct cpu *c, struct block *b);
     void (*flushed)(struct cpu *c);

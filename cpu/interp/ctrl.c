@@ -4,34 +4,34 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/interp/interp_int.h"
 
-#define CHECK_TARGET(t)                                                                      \
-    do {                                                                                     \
-        if (unlikely((t) > c->seg[SEG_CS].limit))                                            \
-            RAISE_ERR(EXC_GP, 0);                                                            \
+#define CHECK_TARGET(t)                           \
+    do {                                          \
+        if (unlikely((t) > c->seg[SEG_CS].limit)) \
+            RAISE_ERR(EXC_GP, 0);                 \
     } while (0)
 
-#define TAKE(bits)                                                                           \
-    do {                                                                                     \
-        uint32_t t_ = (uint##bits##_t)(c->eip + i->imm);                                     \
-        CHECK_TARGET(t_);                                                                    \
-        LEAVE(t_);                                                                           \
+#define TAKE(bits)                                       \
+    do {                                                 \
+        uint32_t t_ = (uint##bits##_t)(c->eip + i->imm); \
+        CHECK_TARGET(t_);                                \
+        LEAVE(t_);                                       \
     } while (0)
 
 #define SET2(name) HSET(name) = { .fn = { { NULL, name##16, name##32 }, { NULL, NULL, NULL } } };
 
-#define DEF_J(name, cc)                                                                      \
-    OP(j_##name##16)                                                                         \
-    {                                                                                        \
-        if (lf_cond(c, cc))                                                                  \
-            TAKE(16);                                                                        \
-        NEXT;                                                                                \
-    }                                                                                        \
-    OP(j_##name##32)                                                                         \
-    {                                                                                        \
-        if (lf_cond(c, cc))                                                                  \
-            TAKE(32);                                                                        \
-        NEXT;                                                                                \
-    }                                                                                        \
+#define DEF_J(name, cc)     \
+    OP(j_##name##16)        \
+    {                       \
+        if (lf_cond(c, cc)) \
+            TAKE(16);       \
+        NEXT;               \
+    }                       \
+    OP(j_##name##32)        \
+    {                       \
+        if (lf_cond(c, cc)) \
+            TAKE(32);       \
+        NEXT;               \
+    }                       \
     SET2(j_##name)
 DEF_J(o, 0)
 DEF_J(no, 1)
@@ -50,57 +50,54 @@ DEF_J(ge, 13)
 DEF_J(le, 14)
 DEF_J(g, 15)
 
-#define DEF_NEAR(bits)                                                                       \
-    OP(jmp_J##bits)                                                                          \
-    {                                                                                        \
-        TAKE(bits);                                                                          \
-    }                                                                                        \
-    OP(call_J##bits)                                                                         \
-    {                                                                                        \
-        uint32_t t = (uint##bits##_t)(c->eip + i->imm);                                      \
-        CHECK_TARGET(t);                                                                     \
-        push##bits(c, i, EIP_NEXT);                                                          \
-        LEAVE(t);                                                                            \
-    }                                                                                        \
-    OP(jmp_r##bits)                                                                          \
-    {                                                                                        \
-        uint32_t t = REG##bits(i->rm);                                                       \
-        CHECK_TARGET(t);                                                                     \
-        LEAVE(t);                                                                            \
-    }                                                                                        \
-    OP(jmp_m##bits)                                                                          \
-    {                                                                                        \
-        uint32_t t = mem_read##bits(c, i);                                                   \
-        CHECK_TARGET(t);                                                                     \
-        LEAVE(t);                                                                            \
-    }                                                                                        \
-    OP(call_r##bits)                                                                         \
-    {                                                                                        \
-        uint32_t t = REG##bits(i->rm);                                                       \
-        CHECK_TARGET(t);                                                                     \
-        push##bits(c, i, EIP_NEXT);                                                          \
-        LEAVE(t);                                                                            \
-    }                                                                                        \
-    OP(call_m##bits)                                                                         \
-    {                                                                                        \
-        uint32_t t = mem_read##bits(c, i);                                                   \
-        CHECK_TARGET(t);                                                                     \
-        push##bits(c, i, EIP_NEXT);                                                          \
-        LEAVE(t);                                                                            \
-    }                                                                                        \
-    OP(ret##bits)                                                                            \
-    {                                                                                        \
-        uint32_t t = stack_read##bits(c, i, 0);                                              \
-        CHECK_TARGET(t);                                                                     \
-        sp_add(c, bits / 8);                                                                 \
-        LEAVE(t);                                                                            \
-    }                                                                                        \
-    OP(ret_I##bits)                                                                          \
-    {                                                                                        \
-        uint32_t t = stack_read##bits(c, i, 0);                                              \
-        CHECK_TARGET(t);                                                                     \
-        sp_add(c, bits / 8 + (uint16_t)i->imm);                                              \
-        LEAVE(t);                                                                            \
+#define DEF_NEAR(bits)                                  \
+    OP(jmp_J##bits) { TAKE(bits); }                     \
+    OP(call_J##bits)                                    \
+    {                                                   \
+        uint32_t t = (uint##bits##_t)(c->eip + i->imm); \
+        CHECK_TARGET(t);                                \
+        push##bits(c, i, EIP_NEXT);                     \
+        LEAVE(t);                                       \
+    }                                                   \
+    OP(jmp_r##bits)                                     \
+    {                                                   \
+        uint32_t t = REG##bits(i->rm);                  \
+        CHECK_TARGET(t);                                \
+        LEAVE(t);                                       \
+    }                                                   \
+    OP(jmp_m##bits)                                     \
+    {                                                   \
+        uint32_t t = mem_read##bits(c, i);              \
+        CHECK_TARGET(t);                                \
+        LEAVE(t);                                       \
+    }                                                   \
+    OP(call_r##bits)                                    \
+    {                                                   \
+        uint32_t t = REG##bits(i->rm);                  \
+        CHECK_TARGET(t);                                \
+        push##bits(c, i, EIP_NEXT);                     \
+        LEAVE(t);                                       \
+    }                                                   \
+    OP(call_m##bits)                                    \
+    {                                                   \
+        uint32_t t = mem_read##bits(c, i);              \
+        CHECK_TARGET(t);                                \
+        push##bits(c, i, EIP_NEXT);                     \
+        LEAVE(t);                                       \
+    }                                                   \
+    OP(ret##bits)                                       \
+    {                                                   \
+        uint32_t t = stack_read##bits(c, i, 0);         \
+        CHECK_TARGET(t);                                \
+        sp_add(c, bits / 8);                            \
+        LEAVE(t);                                       \
+    }                                                   \
+    OP(ret_I##bits)                                     \
+    {                                                   \
+        uint32_t t = stack_read##bits(c, i, 0);         \
+        CHECK_TARGET(t);                                \
+        sp_add(c, bits / 8 + (uint16_t)i->imm);         \
+        LEAVE(t);                                       \
     }
 DEF_NEAR(16)
 DEF_NEAR(32)
@@ -139,26 +136,25 @@ OP(ret32_f)
     c->r[ESP] = la + 4;
     LEAVE(t);
 }
-HSET(ret) = { .fn = { { NULL, ret16, ret32 }, { NULL, NULL, NULL } },
-              .flat = { [0] = { NULL, NULL, ret32_f } } };
+HSET(ret) = { .fn = { { NULL, ret16, ret32 }, { NULL, NULL, NULL } }, .flat = { [0] = { NULL, NULL, ret32_f } } };
 SET2(ret_I)
 HSET(jmp_E) = { .fn = { { NULL, jmp_r16, jmp_r32 }, { NULL, jmp_m16, jmp_m32 } } };
 HSET(call_E) = { .fn = { { NULL, call_r16, call_r32 }, { NULL, call_m16, call_m32 } } };
 
 /* The counter is CX or ECX by address size; it is decremented even if the branch faults, so the
  * target is checked first. */
-#define DEF_LOOP(name, bits, COND)                                                           \
-    OP(name##bits)                                                                           \
-    {                                                                                        \
-        uint32_t n = (c->r[ECX] - 1) & i->amask;                                             \
-        bool take = n != 0 && (COND);                                                        \
-        uint32_t t = (uint##bits##_t)(c->eip + i->imm);                                      \
-        if (take)                                                                            \
-            CHECK_TARGET(t);                                                                 \
-        c->r[ECX] = (c->r[ECX] & ~i->amask) | n;                                             \
-        if (take)                                                                            \
-            LEAVE(t);                                                                        \
-        NEXT;                                                                                \
+#define DEF_LOOP(name, bits, COND)                      \
+    OP(name##bits)                                      \
+    {                                                   \
+        uint32_t n = (c->r[ECX] - 1) & i->amask;        \
+        bool take = n != 0 && (COND);                   \
+        uint32_t t = (uint##bits##_t)(c->eip + i->imm); \
+        if (take)                                       \
+            CHECK_TARGET(t);                            \
+        c->r[ECX] = (c->r[ECX] & ~i->amask) | n;        \
+        if (take)                                       \
+            LEAVE(t);                                   \
+        NEXT;                                           \
     }
 DEF_LOOP(loop, 16, true)
 DEF_LOOP(loop, 32, true)

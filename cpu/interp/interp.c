@@ -26,8 +26,7 @@ static bool exec_breakpoint(struct cpu *c)
     unsigned n;
 
     for (n = 0; n < 4; n++) {
-        if ((c->dr[7] >> (n * 2) & 3) && (c->dr[7] >> (16 + n * 4) & 3) == 0 &&
-            c->dr[n] == la) {
+        if ((c->dr[7] >> (n * 2) & 3) && (c->dr[7] >> (16 + n * 4) & 3) == 0 && c->dr[n] == la) {
             c->dr[6] |= 1u << n;
             hit = true;
         }
@@ -42,8 +41,7 @@ void interp_step(struct cpu *c)
 
     c->cur = &insn_none;
     /* after MOV SS as if RF were 1 (SDM 3B 17.3.1.1) */
-    if (c->db_bp_active && !(c->eflags & EFLAGS_RF) && cpu_shadow(c) != SHADOW_SS &&
-        exec_breakpoint(c))
+    if (c->db_bp_active && !(c->eflags & EFLAGS_RF) && cpu_shadow(c) != SHADOW_SS && exec_breakpoint(c))
         cpu_raise(c, EXC_DB);
     c->step = c->eflags & EFLAGS_TF;
     b = block_find(c, c->seg[SEG_CS].base + c->eip, KEY_SINGLE);

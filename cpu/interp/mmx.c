@@ -6,86 +6,130 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/fpu/simd.h"
 
-#define APPLY(name, v)                                 \
-    do {                                               \
-        union xmm d = { .q = { MM(i->reg), 0 } };      \
-        union xmm s = { .q = { (v), 0 } };             \
-        f_##name(&d, &s, 8);                           \
-        mmx_use(c);                                    \
-        mmx_set(c, i->reg, d.q[0]);                    \
+#define APPLY(name, v)                            \
+    do {                                          \
+        union xmm d = { .q = { MM(i->reg), 0 } }; \
+        union xmm s = { .q = { (v), 0 } };        \
+        f_##name(&d, &s, 8);                      \
+        mmx_use(c);                               \
+        mmx_set(c, i->reg, d.q[0]);               \
     } while (0)
 
-#define DEF_MMX(name, mem_bits)                        \
-    OP(name##_r)                                       \
-    {                                                  \
-        MMX_ENTER;                                     \
-        APPLY(name, MM(i->rm));                        \
-        NEXT;                                          \
-    }                                                  \
-    OP(name##_m)                                       \
-    {                                                  \
-        uint64_t v;                                    \
-        MMX_ENTER;                                     \
-        v = mem_read##mem_bits(c, i);                  \
-        APPLY(name, v);                                \
-        NEXT;                                          \
-    }                                                  \
+#define DEF_MMX(name, mem_bits)       \
+    OP(name##_r)                      \
+    {                                 \
+        MMX_ENTER;                    \
+        APPLY(name, MM(i->rm));       \
+        NEXT;                         \
+    }                                 \
+    OP(name##_m)                      \
+    {                                 \
+        uint64_t v;                   \
+        MMX_ENTER;                    \
+        v = mem_read##mem_bits(c, i); \
+        APPLY(name, v);               \
+        NEXT;                         \
+    }                                 \
     HSET(mmx_##name) = HSET_RM(name##_r, name##_m);
 
-DEF_MMX(punpcklbw, 32) DEF_MMX(punpcklwd, 32) DEF_MMX(punpckldq, 32)
-DEF_MMX(punpckhbw, 64) DEF_MMX(punpckhwd, 64) DEF_MMX(punpckhdq, 64)
-DEF_MMX(packsswb, 64) DEF_MMX(packuswb, 64) DEF_MMX(packssdw, 64)
-DEF_MMX(pcmpeqb, 64) DEF_MMX(pcmpeqw, 64) DEF_MMX(pcmpeqd, 64)
-DEF_MMX(pcmpgtb, 64) DEF_MMX(pcmpgtw, 64) DEF_MMX(pcmpgtd, 64)
-DEF_MMX(paddb, 64) DEF_MMX(paddw, 64) DEF_MMX(paddd, 64) DEF_MMX(paddq, 64)
-DEF_MMX(psubb, 64) DEF_MMX(psubw, 64) DEF_MMX(psubd, 64) DEF_MMX(psubq, 64)
-DEF_MMX(paddsb, 64) DEF_MMX(paddsw, 64) DEF_MMX(paddusb, 64) DEF_MMX(paddusw, 64)
-DEF_MMX(psubsb, 64) DEF_MMX(psubsw, 64) DEF_MMX(psubusb, 64) DEF_MMX(psubusw, 64)
-DEF_MMX(pmullw, 64) DEF_MMX(pmulhw, 64) DEF_MMX(pmulhuw, 64) DEF_MMX(pmuludq, 64)
-DEF_MMX(pmaddwd, 64) DEF_MMX(psadbw, 64) DEF_MMX(pavgb, 64) DEF_MMX(pavgw, 64)
-DEF_MMX(pminub, 64) DEF_MMX(pmaxub, 64) DEF_MMX(pminsw, 64) DEF_MMX(pmaxsw, 64)
-DEF_MMX(pand, 64) DEF_MMX(pandn, 64) DEF_MMX(por, 64) DEF_MMX(pxor, 64)
-DEF_MMX(psrlw, 64) DEF_MMX(psrld, 64) DEF_MMX(psrlq, 64)
-DEF_MMX(psllw, 64) DEF_MMX(pslld, 64) DEF_MMX(psllq, 64)
-DEF_MMX(psraw, 64) DEF_MMX(psrad, 64)
+DEF_MMX(punpcklbw, 32)
+DEF_MMX(punpcklwd, 32)
+DEF_MMX(punpckldq, 32)
+DEF_MMX(punpckhbw, 64)
+DEF_MMX(punpckhwd, 64)
+DEF_MMX(punpckhdq, 64)
+DEF_MMX(packsswb, 64)
+DEF_MMX(packuswb, 64)
+DEF_MMX(packssdw, 64)
+DEF_MMX(pcmpeqb, 64)
+DEF_MMX(pcmpeqw, 64)
+DEF_MMX(pcmpeqd, 64)
+DEF_MMX(pcmpgtb, 64)
+DEF_MMX(pcmpgtw, 64)
+DEF_MMX(pcmpgtd, 64)
+DEF_MMX(paddb, 64)
+DEF_MMX(paddw, 64)
+DEF_MMX(paddd, 64)
+DEF_MMX(paddq, 64)
+DEF_MMX(psubb, 64)
+DEF_MMX(psubw, 64)
+DEF_MMX(psubd, 64)
+DEF_MMX(psubq, 64)
+DEF_MMX(paddsb, 64)
+DEF_MMX(paddsw, 64)
+DEF_MMX(paddusb, 64)
+DEF_MMX(paddusw, 64)
+DEF_MMX(psubsb, 64)
+DEF_MMX(psubsw, 64)
+DEF_MMX(psubusb, 64)
+DEF_MMX(psubusw, 64)
+DEF_MMX(pmullw, 64)
+DEF_MMX(pmulhw, 64)
+DEF_MMX(pmulhuw, 64)
+DEF_MMX(pmuludq, 64)
+DEF_MMX(pmaddwd, 64)
+DEF_MMX(psadbw, 64)
+DEF_MMX(pavgb, 64)
+DEF_MMX(pavgw, 64)
+DEF_MMX(pminub, 64)
+DEF_MMX(pmaxub, 64)
+DEF_MMX(pminsw, 64)
+DEF_MMX(pmaxsw, 64)
+DEF_MMX(pand, 64)
+DEF_MMX(pandn, 64)
+DEF_MMX(por, 64)
+DEF_MMX(pxor, 64)
+DEF_MMX(psrlw, 64)
+DEF_MMX(psrld, 64)
+DEF_MMX(psrlq, 64)
+DEF_MMX(psllw, 64)
+DEF_MMX(pslld, 64)
+DEF_MMX(psllq, 64)
+DEF_MMX(psraw, 64)
+DEF_MMX(psrad, 64)
 
 /* Shifts by an immediate: the register is in ModRM.rm. */
-#define DEF_MMX_IMM(name)                              \
-    OP(name##_i)                                       \
-    {                                                  \
+#define DEF_MMX_IMM(name)                               \
+    OP(name##_i)                                        \
+    {                                                   \
         union xmm d, s = { .q = { i->imm & 0xff, 0 } }; \
-        MMX_ENTER;                                     \
-        d.q[0] = MM(i->rm);                            \
-        d.q[1] = 0;                                    \
-        f_##name(&d, &s, 8);                           \
-        mmx_use(c);                                    \
-        mmx_set(c, i->rm, d.q[0]);                     \
-        NEXT;                                          \
-    }                                                  \
+        MMX_ENTER;                                      \
+        d.q[0] = MM(i->rm);                             \
+        d.q[1] = 0;                                     \
+        f_##name(&d, &s, 8);                            \
+        mmx_use(c);                                     \
+        mmx_set(c, i->rm, d.q[0]);                      \
+        NEXT;                                           \
+    }                                                   \
     HSET(mmx_##name##_i) = HSET_ALL(name##_i);
-DEF_MMX_IMM(psrlw) DEF_MMX_IMM(psrld) DEF_MMX_IMM(psrlq)
-DEF_MMX_IMM(psllw) DEF_MMX_IMM(pslld) DEF_MMX_IMM(psllq)
-DEF_MMX_IMM(psraw) DEF_MMX_IMM(psrad)
+DEF_MMX_IMM(psrlw)
+DEF_MMX_IMM(psrld)
+DEF_MMX_IMM(psrlq)
+DEF_MMX_IMM(psllw)
+DEF_MMX_IMM(pslld)
+DEF_MMX_IMM(psllq)
+DEF_MMX_IMM(psraw)
+DEF_MMX_IMM(psrad)
 
 /* --- moves --- */
 
-#define DEF_MMX_LOAD(name, value)                      \
-    OP(name)                                           \
-    {                                                  \
-        uint64_t v;                                    \
-        MMX_ENTER;                                     \
-        v = value;                                     \
-        mmx_use(c);                                    \
-        mmx_set(c, i->reg, v);                         \
-        NEXT;                                          \
+#define DEF_MMX_LOAD(name, value) \
+    OP(name)                      \
+    {                             \
+        uint64_t v;               \
+        MMX_ENTER;                \
+        v = value;                \
+        mmx_use(c);               \
+        mmx_set(c, i->reg, v);    \
+        NEXT;                     \
     }
-#define DEF_MMX_STORE(name, statement)                 \
-    OP(name)                                           \
-    {                                                  \
-        MMX_ENTER;                                     \
-        statement;                                     \
-        mmx_use(c);                                    \
-        NEXT;                                          \
+#define DEF_MMX_STORE(name, statement) \
+    OP(name)                           \
+    {                                  \
+        MMX_ENTER;                     \
+        statement;                     \
+        mmx_use(c);                    \
+        NEXT;                          \
     }
 DEF_MMX_LOAD(movd_load_r, REG32(i->rm))
 DEF_MMX_LOAD(movd_load_m, mem_read32(c, i))

@@ -30,21 +30,20 @@ static inline void store_prod32(struct cpu *c, uint64_t p)
     REG32(EDX) = p >> 32;
 }
 
-#define DEF_MUL(form, GET, bits, wide)                                                       \
-    OP(mul_##form##bits)                                                                     \
-    {                                                                                        \
-        uint##wide##_t p = (uint##wide##_t)(uint##bits##_t)REG##bits(EAX) * GET(bits);       \
-        store_prod##bits(c, p);                                                              \
-        mul_flags(c, (int##bits##_t)p, p >> bits != 0);                                      \
-        NEXT;                                                                                \
-    }                                                                                        \
-    OP(imul_##form##bits)                                                                    \
-    {                                                                                        \
-        int##wide##_t p = (int##wide##_t)((int##wide##_t)(int##bits##_t)REG##bits(EAX) *     \
-                                          (int##bits##_t)GET(bits));                         \
-        store_prod##bits(c, p);                                                              \
-        mul_flags(c, (int##bits##_t)p, p != (int##bits##_t)p);                               \
-        NEXT;                                                                                \
+#define DEF_MUL(form, GET, bits, wide)                                                                              \
+    OP(mul_##form##bits)                                                                                            \
+    {                                                                                                               \
+        uint##wide##_t p = (uint##wide##_t)(uint##bits##_t)REG##bits(EAX) * GET(bits);                              \
+        store_prod##bits(c, p);                                                                                     \
+        mul_flags(c, (int##bits##_t)p, p >> bits != 0);                                                             \
+        NEXT;                                                                                                       \
+    }                                                                                                               \
+    OP(imul_##form##bits)                                                                                           \
+    {                                                                                                               \
+        int##wide##_t p = (int##wide##_t)((int##wide##_t)(int##bits##_t)REG##bits(EAX) * (int##bits##_t)GET(bits)); \
+        store_prod##bits(c, p);                                                                                     \
+        mul_flags(c, (int##bits##_t)p, p != (int##bits##_t)p);                                                      \
+        NEXT;                                                                                                       \
     }
 DEF_MUL(r, GET_R, 8, 16)
 DEF_MUL(r, GET_R, 16, 32)
@@ -53,32 +52,32 @@ DEF_MUL(m, GET_M, 8, 16)
 DEF_MUL(m, GET_M, 16, 32)
 DEF_MUL(m, GET_M, 32, 64)
 
-#define DEF_DIV(form, GET, bits, wide, dividend, SETQ, SETR)                                 \
-    OP(div_##form##bits)                                                                     \
-    {                                                                                        \
-        uint##bits##_t d = GET(bits);                                                        \
-        uint##wide##_t n = dividend;                                                         \
-        uint##wide##_t q;                                                                    \
-        if (d == 0 || (q = n / d) > (uint##bits##_t)-1)                                      \
-            RAISE(EXC_DE);                                                                   \
-        SETQ = (uint##bits##_t)q;                                                            \
-        SETR = (uint##bits##_t)(n % d);                                                      \
-        NEXT;                                                                                \
-    }                                                                                        \
-    OP(idiv_##form##bits)                                                                    \
-    {                                                                                        \
-        int##bits##_t d = GET(bits);                                                         \
-        int##wide##_t n = dividend;                                                          \
-        int##wide##_t q;                                                                     \
-        /* the most negative dividend over -1 would overflow the host's division */          \
-        if (d == 0 || (d == -1 && n == (int##wide##_t)((uint##wide##_t)1 << (wide - 1))))    \
-            RAISE(EXC_DE);                                                                   \
-        q = n / d;                                                                           \
-        if (q != (int##bits##_t)q)                                                           \
-            RAISE(EXC_DE);                                                                   \
-        SETQ = (uint##bits##_t)q;                                                            \
-        SETR = (uint##bits##_t)(n % d);                                                      \
-        NEXT;                                                                                \
+#define DEF_DIV(form, GET, bits, wide, dividend, SETQ, SETR)                              \
+    OP(div_##form##bits)                                                                  \
+    {                                                                                     \
+        uint##bits##_t d = GET(bits);                                                     \
+        uint##wide##_t n = dividend;                                                      \
+        uint##wide##_t q;                                                                 \
+        if (d == 0 || (q = n / d) > (uint##bits##_t) - 1)                                 \
+            RAISE(EXC_DE);                                                                \
+        SETQ = (uint##bits##_t)q;                                                         \
+        SETR = (uint##bits##_t)(n % d);                                                   \
+        NEXT;                                                                             \
+    }                                                                                     \
+    OP(idiv_##form##bits)                                                                 \
+    {                                                                                     \
+        int##bits##_t d = GET(bits);                                                      \
+        int##wide##_t n = dividend;                                                       \
+        int##wide##_t q;                                                                  \
+        /* the most negative dividend over -1 would overflow the host's division */       \
+        if (d == 0 || (d == -1 && n == (int##wide##_t)((uint##wide##_t)1 << (wide - 1)))) \
+            RAISE(EXC_DE);                                                                \
+        q = n / d;                                                                        \
+        if (q != (int##bits##_t)q)                                                        \
+            RAISE(EXC_DE);                                                                \
+        SETQ = (uint##bits##_t)q;                                                         \
+        SETR = (uint##bits##_t)(n % d);                                                   \
+        NEXT;                                                                             \
     }
 #define N8  REG16(EAX)
 #define N16 (REG16(EAX) | (uint32_t)REG16(EDX) << 16)
@@ -90,21 +89,20 @@ DEF_DIV(m, GET_M, 8, 16, N8, REG8(0), REG8(1))
 DEF_DIV(m, GET_M, 16, 32, N16, REG16(EAX), REG16(EDX))
 DEF_DIV(m, GET_M, 32, 64, N32, REG32(EAX), REG32(EDX))
 
-#define SET_E(op)                                                                            \
-    HSET(op##_E) = { .fn = { { op##_r8, op##_r16, op##_r32 }, { op##_m8, op##_m16, op##_m32 } } };
+#define SET_E(op) HSET(op##_E) = { .fn = { { op##_r8, op##_r16, op##_r32 }, { op##_m8, op##_m16, op##_m32 } } };
 SET_E(mul)
 SET_E(imul)
 SET_E(div)
 SET_E(idiv)
 
 /* Two- and three-operand IMUL. */
-#define DEF_IMUL(name, bits, wide, A, B)                                                     \
-    OP(name##bits)                                                                           \
-    {                                                                                        \
-        int##wide##_t p = (int##wide##_t)(int##bits##_t)(A) * (int##bits##_t)(B);            \
-        REG##bits(i->reg) = p;                                                               \
-        mul_flags(c, (int##bits##_t)p, p != (int##bits##_t)p);                               \
-        NEXT;                                                                                \
+#define DEF_IMUL(name, bits, wide, A, B)                                          \
+    OP(name##bits)                                                                \
+    {                                                                             \
+        int##wide##_t p = (int##wide##_t)(int##bits##_t)(A) * (int##bits##_t)(B); \
+        REG##bits(i->reg) = p;                                                    \
+        mul_flags(c, (int##bits##_t)p, p != (int##bits##_t)p);                    \
+        NEXT;                                                                     \
     }
 DEF_IMUL(imul_rr, 16, 32, REG16(i->reg), REG16(i->rm))
 DEF_IMUL(imul_rr, 32, 64, REG32(i->reg), REG32(i->rm))

@@ -6,100 +6,100 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/interp/interp_int.h"
 
-#define DEF_SHIFT_OPS(bits)                                                                  \
-    /* the top bit of v, and whether it is not the next */                                   \
-    static inline uint32_t top##bits(uint##bits##_t v) { return v >> (bits - 1); }           \
-    static inline uint32_t turn##bits(uint##bits##_t v) { return top##bits(v ^ (v << 1)); }  \
-    static inline uint##bits##_t do_rol##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
-    {                                                                                        \
-        unsigned k = n & (bits - 1);                                                         \
-        uint##bits##_t r = k ? (uint##bits##_t)(a << k | a >> (bits - k)) : a;               \
-        lf_set_cf_of(c, r & 1, turn##bits(a));                                               \
-        return r;                                                                            \
-    }                                                                                        \
-    static inline uint##bits##_t do_ror##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
-    {                                                                                        \
-        unsigned k = n & (bits - 1);                                                         \
-        uint##bits##_t r = k ? (uint##bits##_t)(a >> k | a << (bits - k)) : a;               \
-        lf_set_cf_of(c, top##bits(r), (a & 1) ^ top##bits(a));                               \
-        return r;                                                                            \
-    }                                                                                        \
-    static inline uint##bits##_t do_rcl##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
-    {                                                                                        \
-        unsigned k = n % (bits + 1);                                                         \
-        uint64_t w = (uint64_t)lf_cf(c) << bits | a;                                         \
-        if (!k)                                                                              \
-            return a;                                                                        \
-        w = w << k | w >> (bits + 1 - k);                                                    \
-        lf_set_cf_of(c, w >> bits & 1, turn##bits(a));                                       \
-        return w;                                                                            \
-    }                                                                                        \
-    static inline uint##bits##_t do_rcr##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
-    {                                                                                        \
-        unsigned k = n % (bits + 1);                                                         \
-        uint64_t w = (uint64_t)lf_cf(c) << bits | a;                                         \
-        if (!k)                                                                              \
-            return a;                                                                        \
-        w = w >> k | w << (bits + 1 - k);                                                    \
-        lf_set_cf_of(c, w >> bits & 1, lf_cf(c) ^ top##bits(a));                             \
-        return w;                                                                            \
-    }                                                                                        \
-    static inline uint##bits##_t do_shl##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
-    {                                                                                        \
-        uint64_t w = (uint64_t)a << n;                                                       \
-        uint##bits##_t r = w;                                                                \
-        lf_logic##bits(c, r);                                                                \
-        lf_set_cf_of(c, w >> bits & 1, turn##bits(a));                                       \
-        return r;                                                                            \
-    }                                                                                        \
-    static inline uint##bits##_t do_shr##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
-    {                                                                                        \
-        uint##bits##_t r = (uint64_t)a >> n;                                                 \
-        uint32_t cf = (uint64_t)a >> (n - 1) & 1;                                            \
-        lf_logic##bits(c, r);                                                                \
-        lf_set_cf_of(c, cf, top##bits(a));                                                   \
-        return r;                                                                            \
-    }                                                                                        \
-    static inline uint##bits##_t do_sar##bits(struct cpu *c, uint##bits##_t a, unsigned n)   \
-    {                                                                                        \
-        int64_t v = (int##bits##_t)a;                                                        \
-        uint##bits##_t r = v >> n;                                                           \
-        uint32_t cf = v >> (n - 1) & 1;                                                      \
-        lf_logic##bits(c, r);                                                                \
-        lf_set_cf_of(c, cf, 0);                                                              \
-        return r;                                                                            \
+#define DEF_SHIFT_OPS(bits)                                                                 \
+    /* the top bit of v, and whether it is not the next */                                  \
+    static inline uint32_t top##bits(uint##bits##_t v) { return v >> (bits - 1); }          \
+    static inline uint32_t turn##bits(uint##bits##_t v) { return top##bits(v ^ (v << 1)); } \
+    static inline uint##bits##_t do_rol##bits(struct cpu *c, uint##bits##_t a, unsigned n)  \
+    {                                                                                       \
+        unsigned k = n & (bits - 1);                                                        \
+        uint##bits##_t r = k ? (uint##bits##_t)(a << k | a >> (bits - k)) : a;              \
+        lf_set_cf_of(c, r & 1, turn##bits(a));                                              \
+        return r;                                                                           \
+    }                                                                                       \
+    static inline uint##bits##_t do_ror##bits(struct cpu *c, uint##bits##_t a, unsigned n)  \
+    {                                                                                       \
+        unsigned k = n & (bits - 1);                                                        \
+        uint##bits##_t r = k ? (uint##bits##_t)(a >> k | a << (bits - k)) : a;              \
+        lf_set_cf_of(c, top##bits(r), (a & 1) ^ top##bits(a));                              \
+        return r;                                                                           \
+    }                                                                                       \
+    static inline uint##bits##_t do_rcl##bits(struct cpu *c, uint##bits##_t a, unsigned n)  \
+    {                                                                                       \
+        unsigned k = n % (bits + 1);                                                        \
+        uint64_t w = (uint64_t)lf_cf(c) << bits | a;                                        \
+        if (!k)                                                                             \
+            return a;                                                                       \
+        w = w << k | w >> (bits + 1 - k);                                                   \
+        lf_set_cf_of(c, w >> bits & 1, turn##bits(a));                                      \
+        return w;                                                                           \
+    }                                                                                       \
+    static inline uint##bits##_t do_rcr##bits(struct cpu *c, uint##bits##_t a, unsigned n)  \
+    {                                                                                       \
+        unsigned k = n % (bits + 1);                                                        \
+        uint64_t w = (uint64_t)lf_cf(c) << bits | a;                                        \
+        if (!k)                                                                             \
+            return a;                                                                       \
+        w = w >> k | w << (bits + 1 - k);                                                   \
+        lf_set_cf_of(c, w >> bits & 1, lf_cf(c) ^ top##bits(a));                            \
+        return w;                                                                           \
+    }                                                                                       \
+    static inline uint##bits##_t do_shl##bits(struct cpu *c, uint##bits##_t a, unsigned n)  \
+    {                                                                                       \
+        uint64_t w = (uint64_t)a << n;                                                      \
+        uint##bits##_t r = w;                                                               \
+        lf_logic##bits(c, r);                                                               \
+        lf_set_cf_of(c, w >> bits & 1, turn##bits(a));                                      \
+        return r;                                                                           \
+    }                                                                                       \
+    static inline uint##bits##_t do_shr##bits(struct cpu *c, uint##bits##_t a, unsigned n)  \
+    {                                                                                       \
+        uint##bits##_t r = (uint64_t)a >> n;                                                \
+        uint32_t cf = (uint64_t)a >> (n - 1) & 1;                                           \
+        lf_logic##bits(c, r);                                                               \
+        lf_set_cf_of(c, cf, top##bits(a));                                                  \
+        return r;                                                                           \
+    }                                                                                       \
+    static inline uint##bits##_t do_sar##bits(struct cpu *c, uint##bits##_t a, unsigned n)  \
+    {                                                                                       \
+        int64_t v = (int##bits##_t)a;                                                       \
+        uint##bits##_t r = v >> n;                                                          \
+        uint32_t cf = v >> (n - 1) & 1;                                                     \
+        lf_logic##bits(c, r);                                                               \
+        lf_set_cf_of(c, cf, 0);                                                             \
+        return r;                                                                           \
     }
 DEF_SHIFT_OPS(8)
 DEF_SHIFT_OPS(16)
 DEF_SHIFT_OPS(32)
 
-#define DEF_SHIFT(op, bits, form, COUNT)                                                     \
-    OP(op##_r##form##bits)                                                                   \
-    {                                                                                        \
-        unsigned n = (COUNT) & 31;                                                           \
-        if (n)                                                                               \
-            REG##bits(i->rm) = do_##op##bits(c, REG##bits(i->rm), n);                        \
-        NEXT;                                                                                \
-    }                                                                                        \
-    OP(op##_m##form##bits)                                                                   \
-    {                                                                                        \
-        MEMT##bits *p = mem_rmw##bits(c, i);                                                 \
-        unsigned n = (COUNT) & 31;                                                           \
-        if (n) {                                                                             \
-            *p = do_##op##bits(c, *p, n);                                                    \
-            RMW_END(p, bits / 8);                                                            \
-        }                                                                                    \
-        NEXT;                                                                                \
+#define DEF_SHIFT(op, bits, form, COUNT)                              \
+    OP(op##_r##form##bits)                                            \
+    {                                                                 \
+        unsigned n = (COUNT)&31;                                      \
+        if (n)                                                        \
+            REG##bits(i->rm) = do_##op##bits(c, REG##bits(i->rm), n); \
+        NEXT;                                                         \
+    }                                                                 \
+    OP(op##_m##form##bits)                                            \
+    {                                                                 \
+        MEMT##bits *p = mem_rmw##bits(c, i);                          \
+        unsigned n = (COUNT)&31;                                      \
+        if (n) {                                                      \
+            *p = do_##op##bits(c, *p, n);                             \
+            RMW_END(p, bits / 8);                                     \
+        }                                                             \
+        NEXT;                                                         \
     }
-#define DEF_SHIFT_SET(op, form, COUNT)                                                       \
-    DEF_SHIFT(op, 8, form, COUNT)                                                            \
-    DEF_SHIFT(op, 16, form, COUNT)                                                           \
-    DEF_SHIFT(op, 32, form, COUNT)                                                           \
-    HSET(op##_E##form) = { .fn = { { op##_r##form##8, op##_r##form##16, op##_r##form##32 },        \
-                             { op##_m##form##8, op##_m##form##16, op##_m##form##32 } } };
-#define DEF_SHIFT_ALL(op)                                                                    \
-    DEF_SHIFT_SET(op, I, i->imm)                                                             \
-    DEF_SHIFT_SET(op, 1, 1)                                                                  \
+#define DEF_SHIFT_SET(op, form, COUNT)                                                      \
+    DEF_SHIFT(op, 8, form, COUNT)                                                           \
+    DEF_SHIFT(op, 16, form, COUNT)                                                          \
+    DEF_SHIFT(op, 32, form, COUNT)                                                          \
+    HSET(op##_E##form) = { .fn = { { op##_r##form##8, op##_r##form##16, op##_r##form##32 }, \
+                                   { op##_m##form##8, op##_m##form##16, op##_m##form##32 } } };
+#define DEF_SHIFT_ALL(op)        \
+    DEF_SHIFT_SET(op, I, i->imm) \
+    DEF_SHIFT_SET(op, 1, 1)      \
     DEF_SHIFT_SET(op, C, REG8(4))
 DEF_SHIFT_ALL(rol)
 DEF_SHIFT_ALL(ror)
@@ -153,29 +153,29 @@ static inline uint16_t do_shrd16(struct cpu *c, uint16_t a, uint16_t b, unsigned
     return r;
 }
 
-#define DEF_DOUBLE(op, bits, form, COUNT)                                                    \
-    OP(op##_r##form##bits)                                                                   \
-    {                                                                                        \
-        unsigned n = (COUNT) & 31;                                                           \
-        if (n)                                                                               \
-            REG##bits(i->rm) = do_##op##bits(c, REG##bits(i->rm), REG##bits(i->reg), n);     \
-        NEXT;                                                                                \
-    }                                                                                        \
-    OP(op##_m##form##bits)                                                                   \
-    {                                                                                        \
-        MEMT##bits *p = mem_rmw##bits(c, i);                                                 \
-        unsigned n = (COUNT) & 31;                                                           \
-        if (n) {                                                                             \
-            *p = do_##op##bits(c, *p, REG##bits(i->reg), n);                                 \
-            RMW_END(p, bits / 8);                                                            \
-        }                                                                                    \
-        NEXT;                                                                                \
+#define DEF_DOUBLE(op, bits, form, COUNT)                                                \
+    OP(op##_r##form##bits)                                                               \
+    {                                                                                    \
+        unsigned n = (COUNT)&31;                                                         \
+        if (n)                                                                           \
+            REG##bits(i->rm) = do_##op##bits(c, REG##bits(i->rm), REG##bits(i->reg), n); \
+        NEXT;                                                                            \
+    }                                                                                    \
+    OP(op##_m##form##bits)                                                               \
+    {                                                                                    \
+        MEMT##bits *p = mem_rmw##bits(c, i);                                             \
+        unsigned n = (COUNT)&31;                                                         \
+        if (n) {                                                                         \
+            *p = do_##op##bits(c, *p, REG##bits(i->reg), n);                             \
+            RMW_END(p, bits / 8);                                                        \
+        }                                                                                \
+        NEXT;                                                                            \
     }
-#define DEF_DOUBLE_SET(op, form, COUNT)                                                      \
-    DEF_DOUBLE(op, 16, form, COUNT)                                                          \
-    DEF_DOUBLE(op, 32, form, COUNT)                                                          \
-    HSET(op##_##form) = { .fn = { { NULL, op##_r##form##16, op##_r##form##32 },                    \
-                            { NULL, op##_m##form##16, op##_m##form##32 } } };
+#define DEF_DOUBLE_SET(op, form, COUNT)                                         \
+    DEF_DOUBLE(op, 16, form, COUNT)                                             \
+    DEF_DOUBLE(op, 32, form, COUNT)                                             \
+    HSET(op##_##form) = { .fn = { { NULL, op##_r##form##16, op##_r##form##32 }, \
+                                  { NULL, op##_m##form##16, op##_m##form##32 } } };
 DEF_DOUBLE_SET(shld, I, i->imm)
 DEF_DOUBLE_SET(shld, C, REG8(4))
 DEF_DOUBLE_SET(shrd, I, i->imm)
@@ -189,59 +189,59 @@ DEF_DOUBLE_SET(shrd, C, REG8(4))
 #define BIT_btr(v, m) ((v) & ~(m))
 #define BIT_btc(v, m) ((v) ^ (m))
 
-#define DEF_BIT(op, bits, stype, log, ISBT)                                                  \
-    OP(op##_rr##bits)                                                                        \
-    {                                                                                        \
-        unsigned n = REG##bits(i->reg) & (bits - 1);                                         \
-        uint##bits##_t v = REG##bits(i->rm);                                                 \
-        lf_set_cf(c, v >> n & 1);                                                    \
-        if (!ISBT)                                                                           \
-            REG##bits(i->rm) = BIT_##op(v, (uint##bits##_t)(1u << n));                       \
-        NEXT;                                                                                \
-    }                                                                                        \
-    OP(op##_mr##bits)                                                                        \
-    {                                                                                        \
-        stype o = (stype)REG##bits(i->reg);                                                  \
-        unsigned n = o & (bits - 1);                                                         \
-        uint32_t off = (ea(c, i) + (uint32_t)(o >> log) * (bits / 8)) & i->amask;            \
-        if (ISBT) {                                                                          \
-            lf_set_cf(c, seg_read##bits(c, i, i->seg, off) >> n & 1);                \
-        } else {                                                                             \
-            gla_t la = seg_linear(c, i, i->seg, off, bits / 8, true);                        \
-            MEMT##bits *p = mem_rmw_slow(c, i, la, bits / 8);                                \
-            lf_set_cf(c, *p >> n & 1);                                               \
-            *p = BIT_##op(*p, (uint##bits##_t)(1u << n));                                    \
-            RMW_END(p, bits / 8);                                                            \
-        }                                                                                    \
-        NEXT;                                                                                \
-    }                                                                                        \
-    OP(op##_ri##bits)                                                                        \
-    {                                                                                        \
-        unsigned n = i->imm & (bits - 1);                                                    \
-        uint##bits##_t v = REG##bits(i->rm);                                                 \
-        lf_set_cf(c, v >> n & 1);                                                    \
-        if (!ISBT)                                                                           \
-            REG##bits(i->rm) = BIT_##op(v, (uint##bits##_t)(1u << n));                       \
-        NEXT;                                                                                \
-    }                                                                                        \
-    OP(op##_mi##bits)                                                                        \
-    {                                                                                        \
-        unsigned n = i->imm & (bits - 1);                                                    \
-        if (ISBT) {                                                                          \
-            lf_set_cf(c, mem_read##bits(c, i) >> n & 1);                             \
-        } else {                                                                             \
-            MEMT##bits *p = mem_rmw##bits(c, i);                                             \
-            lf_set_cf(c, *p >> n & 1);                                               \
-            *p = BIT_##op(*p, (uint##bits##_t)(1u << n));                                    \
-            RMW_END(p, bits / 8);                                                            \
-        }                                                                                    \
-        NEXT;                                                                                \
+#define DEF_BIT(op, bits, stype, log, ISBT)                                       \
+    OP(op##_rr##bits)                                                             \
+    {                                                                             \
+        unsigned n = REG##bits(i->reg) & (bits - 1);                              \
+        uint##bits##_t v = REG##bits(i->rm);                                      \
+        lf_set_cf(c, v >> n & 1);                                                 \
+        if (!ISBT)                                                                \
+            REG##bits(i->rm) = BIT_##op(v, (uint##bits##_t)(1u << n));            \
+        NEXT;                                                                     \
+    }                                                                             \
+    OP(op##_mr##bits)                                                             \
+    {                                                                             \
+        stype o = (stype)REG##bits(i->reg);                                       \
+        unsigned n = o & (bits - 1);                                              \
+        uint32_t off = (ea(c, i) + (uint32_t)(o >> log) * (bits / 8)) & i->amask; \
+        if (ISBT) {                                                               \
+            lf_set_cf(c, seg_read##bits(c, i, i->seg, off) >> n & 1);             \
+        } else {                                                                  \
+            gla_t la = seg_linear(c, i, i->seg, off, bits / 8, true);             \
+            MEMT##bits *p = mem_rmw_slow(c, i, la, bits / 8);                     \
+            lf_set_cf(c, *p >> n & 1);                                            \
+            *p = BIT_##op(*p, (uint##bits##_t)(1u << n));                         \
+            RMW_END(p, bits / 8);                                                 \
+        }                                                                         \
+        NEXT;                                                                     \
+    }                                                                             \
+    OP(op##_ri##bits)                                                             \
+    {                                                                             \
+        unsigned n = i->imm & (bits - 1);                                         \
+        uint##bits##_t v = REG##bits(i->rm);                                      \
+        lf_set_cf(c, v >> n & 1);                                                 \
+        if (!ISBT)                                                                \
+            REG##bits(i->rm) = BIT_##op(v, (uint##bits##_t)(1u << n));            \
+        NEXT;                                                                     \
+    }                                                                             \
+    OP(op##_mi##bits)                                                             \
+    {                                                                             \
+        unsigned n = i->imm & (bits - 1);                                         \
+        if (ISBT) {                                                               \
+            lf_set_cf(c, mem_read##bits(c, i) >> n & 1);                          \
+        } else {                                                                  \
+            MEMT##bits *p = mem_rmw##bits(c, i);                                  \
+            lf_set_cf(c, *p >> n & 1);                                            \
+            *p = BIT_##op(*p, (uint##bits##_t)(1u << n));                         \
+            RMW_END(p, bits / 8);                                                 \
+        }                                                                         \
+        NEXT;                                                                     \
     }
 
-#define DEF_BIT_ALL(op, ISBT)                                                                \
-    DEF_BIT(op, 16, int16_t, 4, ISBT)                                                        \
-    DEF_BIT(op, 32, int32_t, 5, ISBT)                                                        \
-    HSET(op##_EG) = { .fn = { { NULL, op##_rr16, op##_rr32 }, { NULL, op##_mr16, op##_mr32 } } };  \
+#define DEF_BIT_ALL(op, ISBT)                                                                     \
+    DEF_BIT(op, 16, int16_t, 4, ISBT)                                                             \
+    DEF_BIT(op, 32, int32_t, 5, ISBT)                                                             \
+    HSET(op##_EG) = { .fn = { { NULL, op##_rr16, op##_rr32 }, { NULL, op##_mr16, op##_mr32 } } }; \
     HSET(op##_EI) = { .fn = { { NULL, op##_ri16, op##_ri32 }, { NULL, op##_mi16, op##_mi32 } } };
 DEF_BIT_ALL(bt, true)
 DEF_BIT_ALL(bts, false)
@@ -250,14 +250,14 @@ DEF_BIT_ALL(btc, false)
 
 /* Bit scans: with a source of 0, ZF is set and the destination is unchanged (undefined in the SDM,
  * so on every Intel and AMD CPU). */
-#define DEF_SCAN(op, form, bits, GET, INDEX)                                                 \
-    OP(op##_##form##bits)                                                                    \
-    {                                                                                        \
-        uint32_t v = GET;                                                                    \
-        if (v)                                                                               \
-            REG##bits(i->reg) = INDEX;                                                       \
-        lf_logic32(c, v ? 0x100 | (INDEX) : 0); /* ZF by v, PF (undefined) by the index */   \
-        NEXT;                                                                                \
+#define DEF_SCAN(op, form, bits, GET, INDEX)                                               \
+    OP(op##_##form##bits)                                                                  \
+    {                                                                                      \
+        uint32_t v = GET;                                                                  \
+        if (v)                                                                             \
+            REG##bits(i->reg) = INDEX;                                                     \
+        lf_logic32(c, v ? 0x100 | (INDEX) : 0); /* ZF by v, PF (undefined) by the index */ \
+        NEXT;                                                                              \
     }
 DEF_SCAN(bsf, r, 16, REG16(i->rm), __builtin_ctz(v))
 DEF_SCAN(bsf, r, 32, REG32(i->rm), __builtin_ctz(v))

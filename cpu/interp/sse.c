@@ -103,10 +103,7 @@ static inline uint32_t mask_ps(const union xmm *v)
     return v->d[0] >> 31 | v->d[1] >> 31 << 1 | v->d[2] >> 31 << 2 | v->d[3] >> 31 << 3;
 }
 
-static inline uint32_t mask_pd(const union xmm *v)
-{
-    return (uint32_t)(v->q[0] >> 63 | v->q[1] >> 63 << 1);
-}
+static inline uint32_t mask_pd(const union xmm *v) { return (uint32_t)(v->q[0] >> 63 | v->q[1] >> 63 << 1); }
 
 static inline uint32_t mask_b(const union xmm *v)
 {
@@ -125,64 +122,110 @@ HSET(sse_pmovmskb) = HSET_ALL(pmovmskb);
 
 /* --- d = d op s, 128 bits, aligned in memory --- */
 
-#define DEF_BINARY(name)                       \
-    OP(name##_r)                               \
-    {                                          \
-        union xmm d, s;                        \
-        SSE_ENTER;                             \
-        d = XMM(i->reg);                       \
-        s = XMM(i->rm);                        \
-        f_##name(&d, &s, 16);                  \
-        XMM(i->reg) = d;                       \
-        NEXT;                                  \
-    }                                          \
+#define DEF_BINARY(name)                                         \
+    OP(name##_r)                                                 \
+    {                                                            \
+        union xmm d, s;                                          \
+        SSE_ENTER;                                               \
+        d = XMM(i->reg);                                         \
+        s = XMM(i->rm);                                          \
+        f_##name(&d, &s, 16);                                    \
+        XMM(i->reg) = d;                                         \
+        NEXT;                                                    \
+    }                                                            \
     static void name##_m_do(struct cpu *c, const struct insn *i) \
-    {                                          \
-        union xmm d, s = xmm_read(c, i, true); \
-        d = XMM(i->reg);                       \
-        f_##name(&d, &s, 16);                  \
-        XMM(i->reg) = d;                       \
-    }                                          \
-    OP(name##_m)                               \
-    {                                          \
-        SSE_ENTER;                             \
-        name##_m_do(c, i);                     \
-        NEXT;                                  \
-    }                                          \
+    {                                                            \
+        union xmm d, s = xmm_read(c, i, true);                   \
+        d = XMM(i->reg);                                         \
+        f_##name(&d, &s, 16);                                    \
+        XMM(i->reg) = d;                                         \
+    }                                                            \
+    OP(name##_m)                                                 \
+    {                                                            \
+        SSE_ENTER;                                               \
+        name##_m_do(c, i);                                       \
+        NEXT;                                                    \
+    }                                                            \
     HSET(sse_##name) = HSET_RM(name##_r, name##_m);
 
-DEF_BINARY(punpcklbw) DEF_BINARY(punpcklwd) DEF_BINARY(punpckldq) DEF_BINARY(punpcklqdq)
-DEF_BINARY(punpckhbw) DEF_BINARY(punpckhwd) DEF_BINARY(punpckhdq) DEF_BINARY(punpckhqdq)
-DEF_BINARY(packsswb) DEF_BINARY(packuswb) DEF_BINARY(packssdw)
-DEF_BINARY(pcmpeqb) DEF_BINARY(pcmpeqw) DEF_BINARY(pcmpeqd)
-DEF_BINARY(pcmpgtb) DEF_BINARY(pcmpgtw) DEF_BINARY(pcmpgtd)
-DEF_BINARY(paddb) DEF_BINARY(paddw) DEF_BINARY(paddd) DEF_BINARY(paddq)
-DEF_BINARY(psubb) DEF_BINARY(psubw) DEF_BINARY(psubd) DEF_BINARY(psubq)
-DEF_BINARY(paddsb) DEF_BINARY(paddsw) DEF_BINARY(paddusb) DEF_BINARY(paddusw)
-DEF_BINARY(psubsb) DEF_BINARY(psubsw) DEF_BINARY(psubusb) DEF_BINARY(psubusw)
-DEF_BINARY(pmullw) DEF_BINARY(pmulhw) DEF_BINARY(pmulhuw) DEF_BINARY(pmuludq)
-DEF_BINARY(pmaddwd) DEF_BINARY(psadbw) DEF_BINARY(pavgb) DEF_BINARY(pavgw)
-DEF_BINARY(pminub) DEF_BINARY(pmaxub) DEF_BINARY(pminsw) DEF_BINARY(pmaxsw)
-DEF_BINARY(pand) DEF_BINARY(pandn) DEF_BINARY(por) DEF_BINARY(pxor)
-DEF_BINARY(psrlw) DEF_BINARY(psrld) DEF_BINARY(psrlq)
-DEF_BINARY(psllw) DEF_BINARY(pslld) DEF_BINARY(psllq)
-DEF_BINARY(psraw) DEF_BINARY(psrad)
+DEF_BINARY(punpcklbw)
+DEF_BINARY(punpcklwd)
+DEF_BINARY(punpckldq)
+DEF_BINARY(punpcklqdq)
+DEF_BINARY(punpckhbw)
+DEF_BINARY(punpckhwd)
+DEF_BINARY(punpckhdq)
+DEF_BINARY(punpckhqdq)
+DEF_BINARY(packsswb)
+DEF_BINARY(packuswb)
+DEF_BINARY(packssdw)
+DEF_BINARY(pcmpeqb)
+DEF_BINARY(pcmpeqw)
+DEF_BINARY(pcmpeqd)
+DEF_BINARY(pcmpgtb)
+DEF_BINARY(pcmpgtw)
+DEF_BINARY(pcmpgtd)
+DEF_BINARY(paddb)
+DEF_BINARY(paddw)
+DEF_BINARY(paddd)
+DEF_BINARY(paddq)
+DEF_BINARY(psubb)
+DEF_BINARY(psubw)
+DEF_BINARY(psubd)
+DEF_BINARY(psubq)
+DEF_BINARY(paddsb)
+DEF_BINARY(paddsw)
+DEF_BINARY(paddusb)
+DEF_BINARY(paddusw)
+DEF_BINARY(psubsb)
+DEF_BINARY(psubsw)
+DEF_BINARY(psubusb)
+DEF_BINARY(psubusw)
+DEF_BINARY(pmullw)
+DEF_BINARY(pmulhw)
+DEF_BINARY(pmulhuw)
+DEF_BINARY(pmuludq)
+DEF_BINARY(pmaddwd)
+DEF_BINARY(psadbw)
+DEF_BINARY(pavgb)
+DEF_BINARY(pavgw)
+DEF_BINARY(pminub)
+DEF_BINARY(pmaxub)
+DEF_BINARY(pminsw)
+DEF_BINARY(pmaxsw)
+DEF_BINARY(pand)
+DEF_BINARY(pandn)
+DEF_BINARY(por)
+DEF_BINARY(pxor)
+DEF_BINARY(psrlw)
+DEF_BINARY(psrld)
+DEF_BINARY(psrlq)
+DEF_BINARY(psllw)
+DEF_BINARY(pslld)
+DEF_BINARY(psllq)
+DEF_BINARY(psraw)
+DEF_BINARY(psrad)
 
 /* Shifts by an immediate: the register is in ModRM.rm. */
-#define DEF_SHIFT_IMM(name)                                \
-    OP(sse_##name##_i)                                     \
-    {                                                      \
-        union xmm d, s = { .q = { i->imm & 0xff, 0 } };    \
-        SSE_ENTER;                                         \
-        d = XMM(i->rm);                                    \
-        f_##name(&d, &s, 16);                              \
-        XMM(i->rm) = d;                                    \
-        NEXT;                                              \
-    }                                                      \
+#define DEF_SHIFT_IMM(name)                             \
+    OP(sse_##name##_i)                                  \
+    {                                                   \
+        union xmm d, s = { .q = { i->imm & 0xff, 0 } }; \
+        SSE_ENTER;                                      \
+        d = XMM(i->rm);                                 \
+        f_##name(&d, &s, 16);                           \
+        XMM(i->rm) = d;                                 \
+        NEXT;                                           \
+    }                                                   \
     HSET(sse_##name##_i) = HSET_ALL(sse_##name##_i);
-DEF_SHIFT_IMM(psrlw) DEF_SHIFT_IMM(psrld) DEF_SHIFT_IMM(psrlq)
-DEF_SHIFT_IMM(psllw) DEF_SHIFT_IMM(pslld) DEF_SHIFT_IMM(psllq)
-DEF_SHIFT_IMM(psraw) DEF_SHIFT_IMM(psrad)
+DEF_SHIFT_IMM(psrlw)
+DEF_SHIFT_IMM(psrld)
+DEF_SHIFT_IMM(psrlq)
+DEF_SHIFT_IMM(psllw)
+DEF_SHIFT_IMM(pslld)
+DEF_SHIFT_IMM(psllq)
+DEF_SHIFT_IMM(psraw)
+DEF_SHIFT_IMM(psrad)
 
 static inline union xmm shift_bytes(union xmm v, unsigned count, bool left)
 {
@@ -235,14 +278,14 @@ static inline union xmm shuffle_pd(union xmm d, union xmm s, unsigned o)
     return (union xmm){ .q = { d.q[o & 1], s.q[o >> 1 & 1] } };
 }
 
-#define DEF_SHUFFLE(name, f)                                                            \
-    DEF_SSE(name##_r, XMM(i->reg) = f(XMM(i->reg), XMM(i->rm), i->imm))                 \
-    static void name##_m_do(struct cpu *c, const struct insn *i)                        \
-    {                                                                                   \
-        union xmm s = xmm_read(c, i, true);                                             \
-        XMM(i->reg) = f(XMM(i->reg), s, i->imm);                                        \
-    }                                                                                   \
-    DEF_SSE(name##_m, name##_m_do(c, i))                                                \
+#define DEF_SHUFFLE(name, f)                                            \
+    DEF_SSE(name##_r, XMM(i->reg) = f(XMM(i->reg), XMM(i->rm), i->imm)) \
+    static void name##_m_do(struct cpu *c, const struct insn *i)        \
+    {                                                                   \
+        union xmm s = xmm_read(c, i, true);                             \
+        XMM(i->reg) = f(XMM(i->reg), s, i->imm);                        \
+    }                                                                   \
+    DEF_SSE(name##_m, name##_m_do(c, i))                                \
     HSET(name) = HSET_RM(name##_r, name##_m);
 DEF_SHUFFLE(pshufd, shuffle_d)
 DEF_SHUFFLE(pshuflw, shuffle_lw)
@@ -275,10 +318,7 @@ DEF_SSE(stmxcsr, mem_write32(c, i, c->fpu.mxcsr))
 HSET(stmxcsr) = HSET_ALL(stmxcsr);
 
 /* Fences and prefetches: memory here is already in order, and there is no cache. */
-OP(simd_nop)
-{
-    NEXT;
-}
+OP(simd_nop) { NEXT; }
 HSET(simd_nop) = HSET_ALL(simd_nop);
 
 /* CLFLUSH is checked like a load of one byte (SDM 2). */

@@ -7,28 +7,25 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/interp/interp_int.h"
 
-static inline uint32_t count_get(const struct cpu *c, const struct insn *i)
-{
-    return c->r[ECX] & i->amask;
-}
+static inline uint32_t count_get(const struct cpu *c, const struct insn *i) { return c->r[ECX] & i->amask; }
 
 static inline void add_masked(struct cpu *c, const struct insn *i, unsigned reg, uint32_t n)
 {
     c->r[reg] = (c->r[reg] & ~i->amask) | ((c->r[reg] + n) & i->amask);
 }
 
-#define SI_OFF (c->r[ESI] & i->amask)
-#define DI_OFF (c->r[EDI] & i->amask)
+#define SI_OFF      (c->r[ESI] & i->amask)
+#define DI_OFF      (c->r[EDI] & i->amask)
 #define STEP(bytes) (c->eflags & EFLAGS_DF ? -(uint32_t)(bytes) : (uint32_t)(bytes))
-#define IS_REP (i->flags & (IF_REP | IF_REPNE))
+#define IS_REP      (i->flags & (IF_REP | IF_REPNE))
 
 /* Leave between two iterations. RF is then set in the image that an interrupt or a debug trap saves
  * (SDM 3B 17.3.1.1), and no instruction breakpoint hits when the rest is done. */
-#define REP_LEAVE                                                                            \
-    do {                                                                                     \
-        c->eflags |= EFLAGS_RF;                                                              \
-        cpu_update_mode(c);                                                                  \
-        LEAVE(EIP_HERE);                                                                     \
+#define REP_LEAVE               \
+    do {                        \
+        c->eflags |= EFLAGS_RF; \
+        cpu_update_mode(c);     \
+        LEAVE(EIP_HERE);        \
     } while (0)
 
 /* Where runs must repeat exactly, nothing that comes from outside may cut a repeated instruction; so that it
@@ -56,11 +53,11 @@ static inline uint32_t count_room(const struct cpu *c, const struct insn *i)
 }
 
 /* Between two iterations: leave if something is waiting. */
-#define REP_BREAK                                                                            \
-    do {                                                                                     \
-        if (unlikely(c->events || c->rep_whole) && count_get(c, i) &&                        \
-            (cpu_event_due(c) || cut_here(c, count_get(c, i))))                              \
-            REP_LEAVE;                                                                       \
+#define REP_BREAK                                                     \
+    do {                                                              \
+        if (unlikely(c->events || c->rep_whole) && count_get(c, i) && \
+            (cpu_event_due(c) || cut_here(c, count_get(c, i))))       \
+            REP_LEAVE;                                                \
     } while (0)
 
 /* How many elements from linear address `la` on lie in its page and, by `off`, below the segment
@@ -142,160 +139,157 @@ static uint32_t stos_run(struct cpu *c, const struct insn *i, unsigned size)
 
 /* The flags are set at the end only: a fault in a later iteration leaves them as they were before
  * the instruction (SDM 2B REP), unlike an interrupt. */
-#define DEF_COMPARE(name, bits)                                                              \
-    OP(name##bits)                                                                           \
-    {                                                                                        \
-        uint##bits##_t a, b;                                                                 \
-        bool more;                                                                           \
-        if (!IS_REP) {                                                                       \
-            name##_load##bits(c, i, &a, &b);                                                 \
-            lf_sub##bits(c, a, b, (uint##bits##_t)(a - b));                                  \
-            NEXT;                                                                            \
-        }                                                                                    \
-        if (!count_get(c, i))                                                                \
-            NEXT;                                                                            \
-        do {                                                                                 \
-            name##_load##bits(c, i, &a, &b);                                                 \
-            add_masked(c, i, ECX, -1);                                                       \
-            more = count_get(c, i) && (a == b) == ((i->flags & IF_REP) != 0);                \
-        } while (more && !(unlikely(c->events) && cpu_event_due(c)) &&                       \
-                 !cut_here(c, count_get(c, i)));                                             \
-        lf_sub##bits(c, a, b, (uint##bits##_t)(a - b));                                      \
-        if (more)                                                                            \
-            REP_LEAVE;                                                                       \
-        NEXT;                                                                                \
+#define DEF_COMPARE(name, bits)                                                                        \
+    OP(name##bits)                                                                                     \
+    {                                                                                                  \
+        uint##bits##_t a, b;                                                                           \
+        bool more;                                                                                     \
+        if (!IS_REP) {                                                                                 \
+            name##_load##bits(c, i, &a, &b);                                                           \
+            lf_sub##bits(c, a, b, (uint##bits##_t)(a - b));                                            \
+            NEXT;                                                                                      \
+        }                                                                                              \
+        if (!count_get(c, i))                                                                          \
+            NEXT;                                                                                      \
+        do {                                                                                           \
+            name##_load##bits(c, i, &a, &b);                                                           \
+            add_masked(c, i, ECX, -1);                                                                 \
+            more = count_get(c, i) && (a == b) == ((i->flags & IF_REP) != 0);                          \
+        } while (more && !(unlikely(c->events) && cpu_event_due(c)) && !cut_here(c, count_get(c, i))); \
+        lf_sub##bits(c, a, b, (uint##bits##_t)(a - b));                                                \
+        if (more)                                                                                      \
+            REP_LEAVE;                                                                                 \
+        NEXT;                                                                                          \
     }
 
-#define DEF_STRING(bits)                                                                     \
-    static inline void movs_one##bits(struct cpu *c, const struct insn *i)                   \
-    {                                                                                        \
-        uint##bits##_t v = seg_read##bits(c, i, i->seg, SI_OFF);                             \
-        uint32_t step = STEP(bits / 8);                                                      \
-        seg_write##bits(c, i, SEG_ES, DI_OFF, v);                                            \
-        add_masked(c, i, ESI, step);                                                         \
-        add_masked(c, i, EDI, step);                                                         \
-    }                                                                                        \
-    OP(movs##bits)                                                                           \
-    {                                                                                        \
-        if (!IS_REP) {                                                                       \
-            movs_one##bits(c, i);                                                            \
-            NEXT;                                                                            \
-        }                                                                                    \
-        while (count_get(c, i)) {                                                            \
-            uint32_t n = unlikely(c->step || c->db_bp_active) ? 0 : movs_run(c, i, bits / 8);  \
-            if (n) {                                                                         \
-                add_masked(c, i, ESI, n * (bits / 8));                                       \
-                add_masked(c, i, EDI, n * (bits / 8));                                       \
-                add_masked(c, i, ECX, -n);                                                   \
-            } else {                                                                         \
-                movs_one##bits(c, i);                                                        \
-                add_masked(c, i, ECX, -1);                                                   \
-            }                                                                                \
-            REP_BREAK;                                                                       \
-        }                                                                                    \
-        NEXT;                                                                                \
-    }                                                                                        \
-    OP(stos##bits)                                                                           \
-    {                                                                                        \
-        if (!IS_REP) {                                                                       \
-            seg_write##bits(c, i, SEG_ES, DI_OFF, REG##bits(EAX));                           \
-            add_masked(c, i, EDI, STEP(bits / 8));                                           \
-            NEXT;                                                                            \
-        }                                                                                    \
-        while (count_get(c, i)) {                                                            \
-            uint32_t n = unlikely(c->step || c->db_bp_active) ? 0 : stos_run(c, i, bits / 8);  \
-            if (n) {                                                                         \
-                add_masked(c, i, EDI, n * (bits / 8));                                       \
-                add_masked(c, i, ECX, -n);                                                   \
-            } else {                                                                         \
-                seg_write##bits(c, i, SEG_ES, DI_OFF, REG##bits(EAX));                       \
-                add_masked(c, i, EDI, STEP(bits / 8));                                       \
-                add_masked(c, i, ECX, -1);                                                   \
-            }                                                                                \
-            REP_BREAK;                                                                       \
-        }                                                                                    \
-        NEXT;                                                                                \
-    }                                                                                        \
-    OP(lods##bits)                                                                           \
-    {                                                                                        \
-        if (!IS_REP) {                                                                       \
-            REG##bits(EAX) = seg_read##bits(c, i, i->seg, SI_OFF);                           \
-            add_masked(c, i, ESI, STEP(bits / 8));                                           \
-            NEXT;                                                                            \
-        }                                                                                    \
-        while (count_get(c, i)) {                                                            \
-            REG##bits(EAX) = seg_read##bits(c, i, i->seg, SI_OFF);                           \
-            add_masked(c, i, ESI, STEP(bits / 8));                                           \
-            add_masked(c, i, ECX, -1);                                                       \
-            REP_BREAK;                                                                       \
-        }                                                                                    \
-        NEXT;                                                                                \
-    }                                                                                        \
-    /* A comparison's operands, ES:eDI first as on Intel's CPUs, and the pointers moved on. */\
-    static inline void cmps_load##bits(struct cpu *c, const struct insn *i, uint##bits##_t *a,\
-                                       uint##bits##_t *b)                                    \
-    {                                                                                        \
-        uint32_t step = STEP(bits / 8);                                                      \
-        *b = seg_read##bits(c, i, SEG_ES, DI_OFF);                                           \
-        *a = seg_read##bits(c, i, i->seg, SI_OFF);                                           \
-        add_masked(c, i, ESI, step);                                                         \
-        add_masked(c, i, EDI, step);                                                         \
-    }                                                                                        \
-    static inline void scas_load##bits(struct cpu *c, const struct insn *i, uint##bits##_t *a,\
-                                       uint##bits##_t *b)                                    \
-    {                                                                                        \
-        *a = REG##bits(EAX);                                                                 \
-        *b = seg_read##bits(c, i, SEG_ES, DI_OFF);                                           \
-        add_masked(c, i, EDI, STEP(bits / 8));                                               \
-    }                                                                                        \
-    DEF_COMPARE(cmps, bits)                                                                  \
-    DEF_COMPARE(scas, bits)                                                                  \
-    /* the store is checked before the port is read: the read may have side effects */       \
-    static inline void ins_one##bits(struct cpu *c, const struct insn *i)                    \
-    {                                                                                        \
-        gla_t la = seg_linear(c, i, SEG_ES, DI_OFF, bits / 8, true);                         \
-        const struct tlb_entry *e = TLB_W(la);                                               \
-        if (!TLB_HIT(e->tag, la, bits / 8))                                                  \
-            c->mem->probe_write(c, la, bits / 8, c->cpl == 3);                               \
-        la_write##bits(c, i, la, cpu_in(c, c->r[EDX], bits / 8));                            \
-        add_masked(c, i, EDI, STEP(bits / 8));                                               \
-    }                                                                                        \
-    OP(ins##bits)                                                                            \
-    {                                                                                        \
-        SYNC();                                                                              \
-        cpu_check_io(c, c->r[EDX], bits / 8);                                                \
-        if (!IS_REP) {                                                                       \
-            ins_one##bits(c, i);                                                             \
-            END_BLOCK;                                                                       \
-        }                                                                                    \
-        while (count_get(c, i)) {                                                            \
-            ins_one##bits(c, i);                                                             \
-            add_masked(c, i, ECX, -1);                                                       \
-            REP_BREAK;                                                                       \
-        }                                                                                    \
-        END_BLOCK;                                                                           \
-    }                                                                                        \
-    static inline void outs_one##bits(struct cpu *c, const struct insn *i)                   \
-    {                                                                                        \
-        uint##bits##_t v = seg_read##bits(c, i, i->seg, SI_OFF);                             \
-        SYNC();                                                                              \
-        cpu_out(c, c->r[EDX], v, bits / 8);                                                  \
-        add_masked(c, i, ESI, STEP(bits / 8));                                               \
-    }                                                                                        \
-    OP(outs##bits)                                                                           \
-    {                                                                                        \
-        SYNC();                                                                              \
-        cpu_check_io(c, c->r[EDX], bits / 8);                                                \
-        if (!IS_REP) {                                                                       \
-            outs_one##bits(c, i);                                                            \
-            END_BLOCK;                                                                       \
-        }                                                                                    \
-        while (count_get(c, i)) {                                                            \
-            outs_one##bits(c, i);                                                            \
-            add_masked(c, i, ECX, -1);                                                       \
-            REP_BREAK;                                                                       \
-        }                                                                                    \
-        END_BLOCK;                                                                           \
+#define DEF_STRING(bits)                                                                                          \
+    static inline void movs_one##bits(struct cpu *c, const struct insn *i)                                        \
+    {                                                                                                             \
+        uint##bits##_t v = seg_read##bits(c, i, i->seg, SI_OFF);                                                  \
+        uint32_t step = STEP(bits / 8);                                                                           \
+        seg_write##bits(c, i, SEG_ES, DI_OFF, v);                                                                 \
+        add_masked(c, i, ESI, step);                                                                              \
+        add_masked(c, i, EDI, step);                                                                              \
+    }                                                                                                             \
+    OP(movs##bits)                                                                                                \
+    {                                                                                                             \
+        if (!IS_REP) {                                                                                            \
+            movs_one##bits(c, i);                                                                                 \
+            NEXT;                                                                                                 \
+        }                                                                                                         \
+        while (count_get(c, i)) {                                                                                 \
+            uint32_t n = unlikely(c->step || c->db_bp_active) ? 0 : movs_run(c, i, bits / 8);                     \
+            if (n) {                                                                                              \
+                add_masked(c, i, ESI, n *(bits / 8));                                                             \
+                add_masked(c, i, EDI, n *(bits / 8));                                                             \
+                add_masked(c, i, ECX, -n);                                                                        \
+            } else {                                                                                              \
+                movs_one##bits(c, i);                                                                             \
+                add_masked(c, i, ECX, -1);                                                                        \
+            }                                                                                                     \
+            REP_BREAK;                                                                                            \
+        }                                                                                                         \
+        NEXT;                                                                                                     \
+    }                                                                                                             \
+    OP(stos##bits)                                                                                                \
+    {                                                                                                             \
+        if (!IS_REP) {                                                                                            \
+            seg_write##bits(c, i, SEG_ES, DI_OFF, REG##bits(EAX));                                                \
+            add_masked(c, i, EDI, STEP(bits / 8));                                                                \
+            NEXT;                                                                                                 \
+        }                                                                                                         \
+        while (count_get(c, i)) {                                                                                 \
+            uint32_t n = unlikely(c->step || c->db_bp_active) ? 0 : stos_run(c, i, bits / 8);                     \
+            if (n) {                                                                                              \
+                add_masked(c, i, EDI, n *(bits / 8));                                                             \
+                add_masked(c, i, ECX, -n);                                                                        \
+            } else {                                                                                              \
+                seg_write##bits(c, i, SEG_ES, DI_OFF, REG##bits(EAX));                                            \
+                add_masked(c, i, EDI, STEP(bits / 8));                                                            \
+                add_masked(c, i, ECX, -1);                                                                        \
+            }                                                                                                     \
+            REP_BREAK;                                                                                            \
+        }                                                                                                         \
+        NEXT;                                                                                                     \
+    }                                                                                                             \
+    OP(lods##bits)                                                                                                \
+    {                                                                                                             \
+        if (!IS_REP) {                                                                                            \
+            REG##bits(EAX) = seg_read##bits(c, i, i->seg, SI_OFF);                                                \
+            add_masked(c, i, ESI, STEP(bits / 8));                                                                \
+            NEXT;                                                                                                 \
+        }                                                                                                         \
+        while (count_get(c, i)) {                                                                                 \
+            REG##bits(EAX) = seg_read##bits(c, i, i->seg, SI_OFF);                                                \
+            add_masked(c, i, ESI, STEP(bits / 8));                                                                \
+            add_masked(c, i, ECX, -1);                                                                            \
+            REP_BREAK;                                                                                            \
+        }                                                                                                         \
+        NEXT;                                                                                                     \
+    }                                                                                                             \
+    /* A comparison's operands, ES:eDI first as on Intel's CPUs, and the pointers moved on. */                    \
+    static inline void cmps_load##bits(struct cpu *c, const struct insn *i, uint##bits##_t *a, uint##bits##_t *b) \
+    {                                                                                                             \
+        uint32_t step = STEP(bits / 8);                                                                           \
+        *b = seg_read##bits(c, i, SEG_ES, DI_OFF);                                                                \
+        *a = seg_read##bits(c, i, i->seg, SI_OFF);                                                                \
+        add_masked(c, i, ESI, step);                                                                              \
+        add_masked(c, i, EDI, step);                                                                              \
+    }                                                                                                             \
+    static inline void scas_load##bits(struct cpu *c, const struct insn *i, uint##bits##_t *a, uint##bits##_t *b) \
+    {                                                                                                             \
+        *a = REG##bits(EAX);                                                                                      \
+        *b = seg_read##bits(c, i, SEG_ES, DI_OFF);                                                                \
+        add_masked(c, i, EDI, STEP(bits / 8));                                                                    \
+    }                                                                                                             \
+    DEF_COMPARE(cmps, bits)                                                                                       \
+    DEF_COMPARE(scas, bits)                                                                                       \
+    /* the store is checked before the port is read: the read may have side effects */                            \
+    static inline void ins_one##bits(struct cpu *c, const struct insn *i)                                         \
+    {                                                                                                             \
+        gla_t la = seg_linear(c, i, SEG_ES, DI_OFF, bits / 8, true);                                              \
+        const struct tlb_entry *e = TLB_W(la);                                                                    \
+        if (!TLB_HIT(e->tag, la, bits / 8))                                                                       \
+            c->mem->probe_write(c, la, bits / 8, c->cpl == 3);                                                    \
+        la_write##bits(c, i, la, cpu_in(c, c->r[EDX], bits / 8));                                                 \
+        add_masked(c, i, EDI, STEP(bits / 8));                                                                    \
+    }                                                                                                             \
+    OP(ins##bits)                                                                                                 \
+    {                                                                                                             \
+        SYNC();                                                                                                   \
+        cpu_check_io(c, c->r[EDX], bits / 8);                                                                     \
+        if (!IS_REP) {                                                                                            \
+            ins_one##bits(c, i);                                                                                  \
+            END_BLOCK;                                                                                            \
+        }                                                                                                         \
+        while (count_get(c, i)) {                                                                                 \
+            ins_one##bits(c, i);                                                                                  \
+            add_masked(c, i, ECX, -1);                                                                            \
+            REP_BREAK;                                                                                            \
+        }                                                                                                         \
+        END_BLOCK;                                                                                                \
+    }                                                                                                             \
+    static inline void outs_one##bits(struct cpu *c, const struct insn *i)                                        \
+    {                                                                                                             \
+        uint##bits##_t v = seg_read##bits(c, i, i->seg, SI_OFF);                                                  \
+        SYNC();                                                                                                   \
+        cpu_out(c, c->r[EDX], v, bits / 8);                                                                       \
+        add_masked(c, i, ESI, STEP(bits / 8));                                                                    \
+    }                                                                                                             \
+    OP(outs##bits)                                                                                                \
+    {                                                                                                             \
+        SYNC();                                                                                                   \
+        cpu_check_io(c, c->r[EDX], bits / 8);                                                                     \
+        if (!IS_REP) {                                                                                            \
+            outs_one##bits(c, i);                                                                                 \
+            END_BLOCK;                                                                                            \
+        }                                                                                                         \
+        while (count_get(c, i)) {                                                                                 \
+            outs_one##bits(c, i);                                                                                 \
+            add_masked(c, i, ECX, -1);                                                                            \
+            REP_BREAK;                                                                                            \
+        }                                                                                                         \
+        END_BLOCK;                                                                                                \
     }
 DEF_STRING(8)
 DEF_STRING(16)

@@ -4,17 +4,17 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/interp/interp_int.h"
 
-#define NEED_CPL0                                                                            \
-    do {                                                                                     \
-        if (c->cpl != 0)                                                                     \
-            RAISE_ERR(EXC_GP, 0);                                                            \
+#define NEED_CPL0                 \
+    do {                          \
+        if (c->cpl != 0)          \
+            RAISE_ERR(EXC_GP, 0); \
     } while (0)
-#define NEED_PROT                                                                            \
-    do {                                                                                     \
-        if (!cpu_prot(c))                                                                    \
-            RAISE(EXC_UD);                                                                   \
+#define NEED_PROT          \
+    do {                   \
+        if (!cpu_prot(c))  \
+            RAISE(EXC_UD); \
     } while (0)
-#define ONE(name) HSET(name) = HSET_ALL(name)
+#define ONE(name)  HSET(name) = HSET_ALL(name)
 #define SET2(name) HSET(name) = { .fn = { { NULL, name##16, name##32 }, { NULL, NULL, NULL } } }
 
 OP(ud) { RAISE(EXC_UD); }
@@ -29,15 +29,19 @@ static void shadow(struct cpu *c, const struct insn *i, uint8_t kind)
     c->shadow_at = c->icount + i->n + 1;
 }
 
-#define DEF_PUSH_SEG(name, n)                                                                \
-    OP(push_##name##16) { push16(c, i, c->seg[n].sel); NEXT; }                               \
-    /* 32-bit pushes write the low word only (SDM 2B, PUSH) */                               \
-    OP(push_##name##32)                                                                      \
-    {                                                                                        \
-        seg_write16(c, i, SEG_SS, (c->r[ESP] - 4) & c->sp_mask, c->seg[n].sel);              \
-        sp_add(c, -4u);                                                                      \
-        NEXT;                                                                                \
-    }                                                                                        \
+#define DEF_PUSH_SEG(name, n)                                                   \
+    OP(push_##name##16)                                                         \
+    {                                                                           \
+        push16(c, i, c->seg[n].sel);                                            \
+        NEXT;                                                                   \
+    }                                                                           \
+    /* 32-bit pushes write the low word only (SDM 2B, PUSH) */                  \
+    OP(push_##name##32)                                                         \
+    {                                                                           \
+        seg_write16(c, i, SEG_SS, (c->r[ESP] - 4) & c->sp_mask, c->seg[n].sel); \
+        sp_add(c, -4u);                                                         \
+        NEXT;                                                                   \
+    }                                                                           \
     SET2(push_##name);
 DEF_PUSH_SEG(es, SEG_ES)
 DEF_PUSH_SEG(cs, SEG_CS)
@@ -46,20 +50,20 @@ DEF_PUSH_SEG(ds, SEG_DS)
 DEF_PUSH_SEG(fs, SEG_FS)
 DEF_PUSH_SEG(gs, SEG_GS)
 
-#define DEF_POP_SEG(name, n)                                                                 \
-    OP(pop_##name)                                                                           \
-    {                                                                                        \
-        uint16_t sel = stack_read16(c, i, 0);                                                \
-        uint32_t mask = c->sp_mask;                                                          \
-        uint32_t sp = c->r[ESP] + (i->flags & IF_O32 ? 4 : 2);                               \
-        SYNC();                                                                              \
-        seg_load(c, n, sel);                                                                 \
-        /* the increment uses the old stack's size */                                        \
-        c->r[ESP] = (c->r[ESP] & ~mask) | (sp & mask);                                       \
-        if (n == SEG_SS)                                                                     \
-            shadow(c, i, SHADOW_SS);                                                            \
-        END_BLOCK;                                                                           \
-    }                                                                                        \
+#define DEF_POP_SEG(name, n)                                   \
+    OP(pop_##name)                                             \
+    {                                                          \
+        uint16_t sel = stack_read16(c, i, 0);                  \
+        uint32_t mask = c->sp_mask;                            \
+        uint32_t sp = c->r[ESP] + (i->flags & IF_O32 ? 4 : 2); \
+        SYNC();                                                \
+        seg_load(c, n, sel);                                   \
+        /* the increment uses the old stack's size */          \
+        c->r[ESP] = (c->r[ESP] & ~mask) | (sp & mask);         \
+        if (n == SEG_SS)                                       \
+            shadow(c, i, SHADOW_SS);                           \
+        END_BLOCK;                                             \
+    }                                                          \
     ONE(pop_##name);
 DEF_POP_SEG(es, SEG_ES)
 DEF_POP_SEG(ss, SEG_SS)
@@ -132,10 +136,7 @@ ONE(lgs);
 
 /* --- descriptor instructions --- */
 
-static void set_zf(struct cpu *c, bool z)
-{
-    lf_set_all(c, (lf_get_all(c) & ~EFLAGS_ZF) | (z ? EFLAGS_ZF : 0));
-}
+static void set_zf(struct cpu *c, bool z) { lf_set_all(c, (lf_get_all(c) & ~EFLAGS_ZF) | (z ? EFLAGS_ZF : 0)); }
 
 static uint16_t read_ew(struct cpu *c, const struct insn *i)
 {
@@ -171,11 +172,25 @@ static void store_emw(struct cpu *c, const struct insn *i, uint32_t v)
         REG16(i->rm) = v;
 }
 
-OP(sldt) { NEED_PROT; store_emw(c, i, c->ldtr.sel); NEXT; }
+OP(sldt)
+{
+    NEED_PROT;
+    store_emw(c, i, c->ldtr.sel);
+    NEXT;
+}
 ONE(sldt);
-OP(str_E) { NEED_PROT; store_emw(c, i, c->tr.sel); NEXT; }
+OP(str_E)
+{
+    NEED_PROT;
+    store_emw(c, i, c->tr.sel);
+    NEXT;
+}
 ONE(str_E);
-OP(smsw) { store_emw(c, i, i->flags & IF_MEM ? c->cr0 & 0xffff : c->cr0); NEXT; }
+OP(smsw)
+{
+    store_emw(c, i, i->flags & IF_MEM ? c->cr0 & 0xffff : c->cr0);
+    NEXT;
+}
 ONE(smsw);
 
 OP(lldt)
@@ -260,8 +275,8 @@ ONE(verw);
 OP(lar)
 {
     /* system types LAR accepts (SDM 2A, LAR) */
-    const unsigned ok = 1u << DT_TSS16 | 1u << DT_LDT | 1u << DT_TSS16_BUSY | 1u << DT_CALL16 |
-                        1u << DT_TASK | 1u << DT_TSS32 | 1u << DT_TSS32_BUSY | 1u << DT_CALL32;
+    const unsigned ok = 1u << DT_TSS16 | 1u << DT_LDT | 1u << DT_TSS16_BUSY | 1u << DT_CALL16 | 1u << DT_TASK |
+                        1u << DT_TSS32 | 1u << DT_TSS32_BUSY | 1u << DT_CALL32;
     uint16_t sel;
     struct desc d;
 
@@ -283,8 +298,7 @@ ONE(lar);
 
 OP(lsl)
 {
-    const unsigned ok = 1u << DT_TSS16 | 1u << DT_LDT | 1u << DT_TSS16_BUSY | 1u << DT_TSS32 |
-                        1u << DT_TSS32_BUSY;
+    const unsigned ok = 1u << DT_TSS16 | 1u << DT_LDT | 1u << DT_TSS16_BUSY | 1u << DT_TSS32 | 1u << DT_TSS32_BUSY;
     uint16_t sel;
     struct desc d;
     struct seg s;
@@ -324,13 +338,31 @@ static void load_table(struct cpu *c, const struct insn *i, struct dtable *t)
     t->base = load32(b + 2) & (i->flags & IF_O32 ? 0xffffffff : 0xffffff);
 }
 
-OP(sgdt) { store_table(c, i, &c->gdtr); NEXT; }
+OP(sgdt)
+{
+    store_table(c, i, &c->gdtr);
+    NEXT;
+}
 ONE(sgdt);
-OP(sidt) { store_table(c, i, &c->idtr); NEXT; }
+OP(sidt)
+{
+    store_table(c, i, &c->idtr);
+    NEXT;
+}
 ONE(sidt);
-OP(lgdt) { NEED_CPL0; load_table(c, i, &c->gdtr); NEXT; }
+OP(lgdt)
+{
+    NEED_CPL0;
+    load_table(c, i, &c->gdtr);
+    NEXT;
+}
 ONE(lgdt);
-OP(lidt) { NEED_CPL0; load_table(c, i, &c->idtr); NEXT; }
+OP(lidt)
+{
+    NEED_CPL0;
+    load_table(c, i, &c->idtr);
+    NEXT;
+}
 ONE(lidt);
 
 /* --- far transfers and interrupts --- */
@@ -556,34 +588,34 @@ ONE(hlt);
 
 /* --- ports --- */
 
-#define DEF_IO(bits)                                                                         \
-    OP(in_I##bits)                                                                           \
-    {                                                                                        \
-        SYNC();                                                                              \
-        cpu_check_io(c, i->imm & 0xff, bits / 8);                                            \
-        REG##bits(EAX) = cpu_in(c, i->imm & 0xff, bits / 8);                                 \
-        END_BLOCK;                                                                           \
-    }                                                                                        \
-    OP(in_D##bits)                                                                           \
-    {                                                                                        \
-        SYNC();                                                                              \
-        cpu_check_io(c, c->r[EDX], bits / 8);                                                \
-        REG##bits(EAX) = cpu_in(c, c->r[EDX], bits / 8);                                     \
-        END_BLOCK;                                                                           \
-    }                                                                                        \
-    OP(out_I##bits)                                                                          \
-    {                                                                                        \
-        SYNC();                                                                              \
-        cpu_check_io(c, i->imm & 0xff, bits / 8);                                            \
-        cpu_out(c, i->imm & 0xff, REG##bits(EAX), bits / 8);                                 \
-        END_BLOCK;                                                                           \
-    }                                                                                        \
-    OP(out_D##bits)                                                                          \
-    {                                                                                        \
-        SYNC();                                                                              \
-        cpu_check_io(c, c->r[EDX], bits / 8);                                                \
-        cpu_out(c, c->r[EDX], REG##bits(EAX), bits / 8);                                     \
-        END_BLOCK;                                                                           \
+#define DEF_IO(bits)                                         \
+    OP(in_I##bits)                                           \
+    {                                                        \
+        SYNC();                                              \
+        cpu_check_io(c, i->imm & 0xff, bits / 8);            \
+        REG##bits(EAX) = cpu_in(c, i->imm & 0xff, bits / 8); \
+        END_BLOCK;                                           \
+    }                                                        \
+    OP(in_D##bits)                                           \
+    {                                                        \
+        SYNC();                                              \
+        cpu_check_io(c, c->r[EDX], bits / 8);                \
+        REG##bits(EAX) = cpu_in(c, c->r[EDX], bits / 8);     \
+        END_BLOCK;                                           \
+    }                                                        \
+    OP(out_I##bits)                                          \
+    {                                                        \
+        SYNC();                                              \
+        cpu_check_io(c, i->imm & 0xff, bits / 8);            \
+        cpu_out(c, i->imm & 0xff, REG##bits(EAX), bits / 8); \
+        END_BLOCK;                                           \
+    }                                                        \
+    OP(out_D##bits)                                          \
+    {                                                        \
+        SYNC();                                              \
+        cpu_check_io(c, c->r[EDX], bits / 8);                \
+        cpu_out(c, c->r[EDX], REG##bits(EAX), bits / 8);     \
+        END_BLOCK;                                           \
     }
 DEF_IO(8)
 DEF_IO(16)

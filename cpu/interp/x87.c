@@ -80,28 +80,16 @@ static void arith_mem(struct cpu *c, const struct insn *i, struct sfn b)
         arith(c, i->reg, 0, b, false, false);
 }
 
-X87(arith_m32)
-{
-    arith_mem(c, i, sf_unpack32(&plain, mem_read32(c, i)));
-}
+X87(arith_m32) { arith_mem(c, i, sf_unpack32(&plain, mem_read32(c, i))); }
 HSET(arith_m32) = HSET_ALL(arith_m32);
 
-X87(arith_m64)
-{
-    arith_mem(c, i, sf_unpack64(&plain, mem_read64(c, i)));
-}
+X87(arith_m64) { arith_mem(c, i, sf_unpack64(&plain, mem_read64(c, i))); }
 HSET(arith_m64) = HSET_ALL(arith_m64);
 
-X87(arith_i16)
-{
-    arith_mem(c, i, sf_from_int((int16_t)mem_read16(c, i)));
-}
+X87(arith_i16) { arith_mem(c, i, sf_from_int((int16_t)mem_read16(c, i))); }
 HSET(arith_i16) = HSET_ALL(arith_i16);
 
-X87(arith_i32)
-{
-    arith_mem(c, i, sf_from_int((int32_t)mem_read32(c, i)));
-}
+X87(arith_i32) { arith_mem(c, i, sf_from_int((int32_t)mem_read32(c, i))); }
 HSET(arith_i32) = HSET_ALL(arith_i32);
 
 X87(arith_st0)
@@ -126,12 +114,12 @@ X87(arith_pop)
 }
 HSET(arith_pop) = HSET_ALL(arith_pop);
 
-#define DEF_COMPARE(name, n, signaling, pops)                          \
-    X87(name)                                                          \
-    {                                                                  \
-        x87_track(c, i);                                               \
-        compare(c, sf_unpack80(ST(n)), st_empty(c, n), signaling, pops);            \
-    }                                                                  \
+#define DEF_COMPARE(name, n, signaling, pops)                            \
+    X87(name)                                                            \
+    {                                                                    \
+        x87_track(c, i);                                                 \
+        compare(c, sf_unpack80(ST(n)), st_empty(c, n), signaling, pops); \
+    }                                                                    \
     HSET(name) = HSET_ALL(name);
 DEF_COMPARE(fcom, i->rm, true, 0)
 DEF_COMPARE(fcomp, i->rm, true, 1)
@@ -142,8 +130,7 @@ DEF_COMPARE(fucompp, 1, false, 2)
 
 static void compare_flags(struct cpu *c, unsigned n, bool signaling, bool pop)
 {
-    static const uint32_t flags[4] = { EFLAGS_CF, EFLAGS_ZF, 0,
-                                       EFLAGS_ZF | EFLAGS_PF | EFLAGS_CF };
+    static const uint32_t flags[4] = { EFLAGS_CF, EFLAGS_ZF, 0, EFLAGS_ZF | EFLAGS_PF | EFLAGS_CF };
     struct sf s = x87_sf(c);
     enum sf_order o = SF_UNORDERED;
     uint16_t c1 = c->fpu.sw & SW_C1; /* left alone */
@@ -161,12 +148,12 @@ static void compare_flags(struct cpu *c, unsigned n, bool signaling, bool pop)
         st_pop(c);
 }
 
-#define DEF_COMPARE_FLAGS(name, signaling, pop)                        \
-    X87(name)                                                          \
-    {                                                                  \
-        x87_track(c, i);                                               \
-        compare_flags(c, i->rm, signaling, pop);                       \
-    }                                                                  \
+#define DEF_COMPARE_FLAGS(name, signaling, pop)  \
+    X87(name)                                    \
+    {                                            \
+        x87_track(c, i);                         \
+        compare_flags(c, i->rm, signaling, pop); \
+    }                                            \
     HSET(name) = HSET_ALL(name);
 DEF_COMPARE_FLAGS(fcomi, true, false)
 DEF_COMPARE_FLAGS(fcomip, true, true)
@@ -330,28 +317,28 @@ static void store_probe(struct cpu *c, const struct insn *i, unsigned size)
 
 /* The stack underflow of a store: the environment as if the operation had found IE; SF is added
  * by the caller of store_done. */
-#define DEF_STORE(name, bits, convert, indefinite, pop)                          \
-    X87(name)                                                                    \
-    {                                                                            \
-        struct sf s = x87_sf(c);                                                 \
-        bool empty = st_empty(c, 0), stored;                                     \
-        uint##bits##_t v;                                                        \
-                                                                                 \
-        if (unlikely(empty)) {                                                   \
-            s.flags = SF_IE;                                                     \
-            v = indefinite;                                                      \
-        } else {                                                                 \
-            v = (uint##bits##_t)convert;                                         \
-        }                                                                        \
-        stored = store_allowed(&s);                                              \
-        if (stored)                                                              \
-            mem_write##bits(c, i, v);                                            \
-        else                                                                     \
-            store_probe(c, i, bits / 8);                                         \
-        if (unlikely(empty))                                                     \
-            c->fpu.sw |= SW_SF;                                                  \
-        store_done(c, i, &s, stored, pop);                                       \
-    }                                                                            \
+#define DEF_STORE(name, bits, convert, indefinite, pop) \
+    X87(name)                                           \
+    {                                                   \
+        struct sf s = x87_sf(c);                        \
+        bool empty = st_empty(c, 0), stored;            \
+        uint##bits##_t v;                               \
+                                                        \
+        if (unlikely(empty)) {                          \
+            s.flags = SF_IE;                            \
+            v = indefinite;                             \
+        } else {                                        \
+            v = (uint##bits##_t)convert;                \
+        }                                               \
+        stored = store_allowed(&s);                     \
+        if (stored)                                     \
+            mem_write##bits(c, i, v);                   \
+        else                                            \
+            store_probe(c, i, bits / 8);                \
+        if (unlikely(empty))                            \
+            c->fpu.sw |= SW_SF;                         \
+        store_done(c, i, &s, stored, pop);              \
+    }                                                   \
     HSET(name) = HSET_ALL(name);
 DEF_STORE(fst_m32, 32, f80_to_f32(&s, ST(0)), 0xffc00000u, false)
 DEF_STORE(fstp_m32, 32, f80_to_f32(&s, ST(0)), 0xffc00000u, true)
@@ -363,8 +350,7 @@ DEF_STORE(fist_m32, 32, f80_to_int(&s, ST(0), 32), 0x80000000u, false)
 DEF_STORE(fistp_m32, 32, f80_to_int(&s, ST(0), 32), 0x80000000u, true)
 DEF_STORE(fistp_m64, 64, f80_to_int(&s, ST(0), 64), 0x8000000000000000u, true)
 
-static void store_bytes(struct cpu *c, const struct insn *i, struct sf *s, const uint8_t b[10],
-                        bool empty)
+static void store_bytes(struct cpu *c, const struct insn *i, struct sf *s, const uint8_t b[10], bool empty)
 {
     bool stored = store_allowed(s);
 
@@ -468,8 +454,8 @@ static void fcmov(struct cpu *c, const struct insn *i, bool take)
     }
 }
 
-#define DEF_FCMOV(name, condition)             \
-    X87(name) { fcmov(c, i, condition); }      \
+#define DEF_FCMOV(name, condition)        \
+    X87(name) { fcmov(c, i, condition); } \
     HSET(name) = HSET_ALL(name);
 DEF_FCMOV(fcmovb, lf_cf(c))
 DEF_FCMOV(fcmove, lf_zf(c))
@@ -597,8 +583,7 @@ static void remainder_op(struct cpu *c, const struct insn *i, bool nearest)
     if (q == F80_NO_QUOTIENT)
         return;
     c->fpu.sw &= (uint16_t)~SW_CC;
-    c->fpu.sw |= (partial ? SW_C2 : 0) | (q & 4 ? SW_C0 : 0) | (q & 2 ? SW_C3 : 0)
-               | (q & 1 ? SW_C1 : 0);
+    c->fpu.sw |= (partial ? SW_C2 : 0) | (q & 4 ? SW_C0 : 0) | (q & 2 ? SW_C3 : 0) | (q & 1 ? SW_C1 : 0);
 }
 
 X87(fprem) { remainder_op(c, i, false); }

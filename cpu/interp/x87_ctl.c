@@ -19,28 +19,19 @@ OP(fwait)
 }
 HSET(fwait) = HSET_ALL(fwait);
 
-X87(fnop)
-{
-    x87_track(c, i);
-}
+X87(fnop) { x87_track(c, i); }
 HSET(fnop) = HSET_ALL(fnop);
 
 /* FENI, FDISI, FSETPM: nothing since the 387. */
-X87_NOWAIT(fnop_8087)
-{
-    (void)c;
-}
+X87_NOWAIT(fnop_8087) { (void)c; }
 HSET(fnop_8087) = HSET_ALL(fnop_8087);
 
-X87_NOWAIT(fninit)
-{
-    x87_init(c);
-}
+X87_NOWAIT(fninit) { x87_init(c); }
 HSET(fninit) = HSET_ALL(fninit);
 
 X87_NOWAIT(fnclex)
 {
-    c->fpu.sw &= (uint16_t)~(CW_MASKS | SW_SF | SW_ES | SW_B);
+    c->fpu.sw &= (uint16_t) ~(CW_MASKS | SW_SF | SW_ES | SW_B);
     x87_update_es(c);
 }
 HSET(fnclex) = HSET_ALL(fnclex);
@@ -52,22 +43,13 @@ X87(fldcw)
 }
 HSET(fldcw) = HSET_ALL(fldcw);
 
-X87_NOWAIT(fnstcw)
-{
-    mem_write16(c, i, c->fpu.cw);
-}
+X87_NOWAIT(fnstcw) { mem_write16(c, i, c->fpu.cw); }
 HSET(fnstcw) = HSET_ALL(fnstcw);
 
-X87_NOWAIT(fnstsw_m16)
-{
-    mem_write16(c, i, fpu_status(c));
-}
+X87_NOWAIT(fnstsw_m16) { mem_write16(c, i, fpu_status(c)); }
 HSET(fnstsw_m16) = HSET_ALL(fnstsw_m16);
 
-X87_NOWAIT(fnstsw_ax)
-{
-    REG16(EAX) = fpu_status(c);
-}
+X87_NOWAIT(fnstsw_ax) { REG16(EAX) = fpu_status(c); }
 HSET(fnstsw_ax) = HSET_ALL(fnstsw_ax);
 
 X87(ffree)
@@ -148,10 +130,7 @@ static unsigned env_save(struct cpu *c, const struct insn *i, uint8_t *p)
     return 14;
 }
 
-static unsigned env_size(const struct insn *i)
-{
-    return i->flags & IF_O32 ? 28 : 14;
-}
+static unsigned env_size(const struct insn *i) { return i->flags & IF_O32 ? 28 : 14; }
 
 static void env_load(struct cpu *c, const struct insn *i, const uint8_t *p)
 {

@@ -6,14 +6,13 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/isa/insn.h"
 
-#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs) \
-    extern const struct hset h_##hs;
+#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs) extern const struct hset h_##hs;
 #include "cpu/isa/insn.def"
 #undef INSN
 
-#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs)            \
-    { MAP_##map, op, PFX_##pfx, mrm, mn, { OP_##o1, OP_##o2, OP_##o3 }, FEAT_##ft,          \
-      MODES_##md, PRIV_##pv, u, d, n, CLS_##cls, at, &h_##hs, #hs },
+#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs)                                  \
+    { MAP_##map, op, PFX_##pfx, mrm, mn, { OP_##o1, OP_##o2, OP_##o3 }, FEAT_##ft, MODES_##md, PRIV_##pv, u, d, n, \
+      CLS_##cls, at, &h_##hs,   #hs },
 const struct insn_row insn_rows[] = {
 #include "cpu/isa/insn.def"
 };
@@ -32,9 +31,9 @@ static const uint8_t reg8_offset[8] = { 0, 4, 8, 12, 1, 5, 9, 13 };
 enum { SIZE_FIXED, SIZE_BYTE, SIZE_BY_OPSIZE };
 
 static struct {
-    uint16_t first;    /* index into candidates */
+    uint16_t first; /* index into candidates */
     uint8_t count;
-    bool modrm;        /* some row needs the ModRM byte */
+    bool modrm; /* some row needs the ModRM byte */
 } lookup[MAP_COUNT][256];
 static uint16_t candidates[4096];
 static uint8_t row_size[ARRAY_SIZE(insn_rows)];
@@ -44,8 +43,8 @@ static uint8_t row_modrm[ARRAY_SIZE(insn_rows)]; /* the row has a ModRM byte */
 enum { PLAN_REG8 = 1, PLAN_RM8 = 2, PLAN_IMM = 4, PLAN_ANY = 8 };
 static struct {
     uint8_t todo;
-    uint8_t kind;      /* of the immediate */
-    bool always_reg;   /* ModRM names a register whatever its upper bits say */
+    uint8_t kind;    /* of the immediate */
+    bool always_reg; /* ModRM names a register whatever its upper bits say */
 } plan[ARRAY_SIZE(insn_rows)];
 
 /* The first row that may match, by what decides for nearly all: prefix (none, 66, F3, F2), ModRM.mod = 3,
@@ -63,8 +62,8 @@ static uint8_t size_rule(const struct insn_row *r)
     for (n = 0; n < 3; n++) {
         const struct opnd_info *o = &opnd_info[r->op[n]];
 
-        if (o->where == W_NONE || o->where == W_I || o->where == W_J ||
-            r->op[n] == OP_DX || r->op[n] == OP_CL || r->op[n] == OP_I1)
+        if (o->where == W_NONE || o->where == W_I || o->where == W_J || r->op[n] == OP_DX || r->op[n] == OP_CL ||
+            r->op[n] == OP_I1)
             continue;
         return o->rsize == 1 || (o->where == W_M && o->msize == 1) ? SIZE_BYTE : SIZE_BY_OPSIZE;
     }
@@ -116,19 +115,21 @@ static void make_plan(unsigned row)
         const struct opnd_info *o = &opnd_info[r->op[n]];
 
         switch (o->where) {
-        case W_G: case W_S: case W_C: case W_D: case W_P: case W_V:
-            todo |= !row_modrm[row] ? PLAN_ANY : o->rsize == 1 ? PLAN_REG8 : 0;
-            break;
-        case W_E:
-            todo |= !row_modrm[row] ? PLAN_ANY : o->rsize == 1 ? PLAN_RM8 : 0;
-            break;
-        case W_I: case W_J:
+        case W_G:
+        case W_S:
+        case W_C:
+        case W_D:
+        case W_P:
+        case W_V: todo |= !row_modrm[row] ? PLAN_ANY : o->rsize == 1 ? PLAN_REG8 : 0; break;
+        case W_E: todo |= !row_modrm[row] ? PLAN_ANY : o->rsize == 1 ? PLAN_RM8 : 0; break;
+        case W_I:
+        case W_J:
             todo |= todo & PLAN_IMM ? PLAN_ANY : PLAN_IMM;
             plan[row].kind = r->op[n];
             break;
-        case W_Z: case W_O: case W_A:
-            todo |= PLAN_ANY;
-            break;
+        case W_Z:
+        case W_O:
+        case W_A: todo |= PLAN_ANY; break;
         }
         plan[row].always_reg |= n < 2 && o->where == W_R;
     }
@@ -193,8 +194,7 @@ void insn_init(void)
     }
 }
 
-static const struct insn_row *find_row(unsigned map, unsigned op, uint8_t modrm, unsigned flags,
-                                       uint64_t features)
+static const struct insn_row *find_row(unsigned map, unsigned op, uint8_t modrm, unsigned flags, uint64_t features)
 {
     unsigned prefix = flags & IF_REP ? 2 : flags & IF_REPNE ? 3 : flags & IF_66 ? 1 : 0;
     unsigned row = quick[map][op][prefix][(modrm >= 0xc0) << 3 | (modrm >> 3 & 7)];
@@ -205,8 +205,7 @@ static const struct insn_row *find_row(unsigned map, unsigned op, uint8_t modrm,
     for (n = 0; n < lookup[map][op].count; n++) {
         const struct insn_row *r = &insn_rows[candidates[lookup[map][op].first + n]];
 
-        if (modrm_matches(r->modrm, modrm) && prefix_matches(r->prefix, flags) &&
-            (features >> r->feature & 1))
+        if (modrm_matches(r->modrm, modrm) && prefix_matches(r->prefix, flags) && (features >> r->feature & 1))
             return r;
     }
     return NULL;
@@ -218,10 +217,10 @@ struct cursor {
     const uint8_t *end;
 };
 
-#define NEED(n)                             \
-    do {                                    \
+#define NEED(n)                                \
+    do {                                       \
         if ((size_t)(cur->end - cur->p) < (n)) \
-            return DECODE_MORE;             \
+            return DECODE_MORE;                \
     } while (0)
 
 /* The addressing form of a ModRM with memory operand (SDM 2, tables 2-1 to 2-3). */
@@ -317,8 +316,8 @@ static int decode_immediate(struct insn *i, struct cursor *cur, unsigned kind, b
     return DECODE_OK;
 }
 
-static int decode_operands(struct insn *i, struct cursor *cur, const struct insn_row *r,
-                           uint8_t modrm, uint8_t opcode, int segovr)
+static int decode_operands(struct insn *i, struct cursor *cur, const struct insn_row *r, uint8_t modrm, uint8_t opcode,
+                           int segovr)
 {
     unsigned todo = plan[i->row].todo;
     bool second = false;
@@ -337,15 +336,13 @@ static int decode_operands(struct insn *i, struct cursor *cur, const struct insn
         const struct opnd_info *o = &opnd_info[kind];
 
         switch (o->where) {
-        case W_G:
-            i->reg = o->rsize == 1 ? reg8_offset[modrm >> 3 & 7] : modrm >> 3 & 7;
-            break;
-        case W_S: case W_C: case W_D: case W_P: case W_V:
-            i->reg = modrm >> 3 & 7;
-            break;
-        case W_Z:
-            i->rm = o->rsize == 1 ? reg8_offset[opcode & 7] : opcode & 7;
-            break;
+        case W_G: i->reg = o->rsize == 1 ? reg8_offset[modrm >> 3 & 7] : modrm >> 3 & 7; break;
+        case W_S:
+        case W_C:
+        case W_D:
+        case W_P:
+        case W_V: i->reg = modrm >> 3 & 7; break;
+        case W_Z: i->rm = o->rsize == 1 ? reg8_offset[opcode & 7] : opcode & 7; break;
         case W_E:
             if (!(i->flags & IF_MEM))
                 i->rm = o->rsize == 1 ? reg8_offset[modrm & 7] : modrm & 7;
@@ -360,13 +357,14 @@ static int decode_operands(struct insn *i, struct cursor *cur, const struct insn
             i->flags |= IF_MEM;
             break;
         }
-        case W_I: case W_J: case W_A:
+        case W_I:
+        case W_J:
+        case W_A:
             rc = decode_immediate(i, cur, kind, &second);
             if (rc)
                 return rc;
             break;
-        default:
-            break;
+        default: break;
         }
     }
     return DECODE_OK;
@@ -378,10 +376,7 @@ static unsigned fn_index(const struct insn *i)
     return row_size[i->row] != SIZE_BY_OPSIZE ? 0 : i->flags & IF_O32 ? 2 : 1;
 }
 
-insn_fn insn_handler(const struct insn *i)
-{
-    return insn_rows[i->row].h->fn[(i->flags & IF_MEM) != 0][fn_index(i)];
-}
+insn_fn insn_handler(const struct insn *i) { return insn_rows[i->row].h->fn[(i->flags & IF_MEM) != 0][fn_index(i)]; }
 
 static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t features)
 {
@@ -397,7 +392,10 @@ static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t featur
         NEED(1);
         op = *cur->p++;
         switch (op) {
-        case 0x26: case 0x2e: case 0x36: case 0x3e: segovr = op >> 3 & 3; continue;
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e: segovr = op >> 3 & 3; continue;
         case 0x64: segovr = SEG_FS; continue;
         case 0x65: segovr = SEG_GS; continue;
         case 0x66: flags = (flags & ~IF_O32) | (cs_d ? 0 : IF_O32) | IF_66; continue;
@@ -474,8 +472,7 @@ void insn_specialize(struct insn *i)
     bool mem = i->flags & IF_MEM;
     insn_fn fn = h->flat[!mem ? 0 : i->index == 8 ? 1 : 2][fn_index(i)];
 
-    if (mem && (!(i->flags & IF_A32) ||
-                (i->seg != SEG_ES && i->seg != SEG_SS && i->seg != SEG_DS)))
+    if (mem && (!(i->flags & IF_A32) || (i->seg != SEG_ES && i->seg != SEG_SS && i->seg != SEG_DS)))
         return;
     if (fn)
         i->fn = fn;
@@ -495,12 +492,6 @@ static unsigned resolve(unsigned size, const struct insn *i)
     }
 }
 
-unsigned opnd_mem_size(enum opnd_kind kind, const struct insn *i)
-{
-    return resolve(opnd_info[kind].msize, i);
-}
+unsigned opnd_mem_size(enum opnd_kind kind, const struct insn *i) { return resolve(opnd_info[kind].msize, i); }
 
-unsigned opnd_reg_size(enum opnd_kind kind, const struct insn *i)
-{
-    return resolve(opnd_info[kind].rsize, i);
-}
+unsigned opnd_reg_size(enum opnd_kind kind, const struct insn *i) { return resolve(opnd_info[kind].rsize, i); }

@@ -26,33 +26,33 @@ typedef void (*insn_fn)(struct cpu *c, const struct insn *i);
  * (AL 0, CL 4, DL 8, BL 12, AH 1, CH 5, DH 9, BH 13), all others as register numbers. */
 struct insn {
     insn_fn fn;
-    uint32_t disp;   /* displacement of the memory operand, or absolute offset */
-    uint32_t imm;    /* immediate, sign-extended where the SDM says so; relative branches: the
+    uint32_t disp;  /* displacement of the memory operand, or absolute offset */
+    uint32_t imm;   /* immediate, sign-extended where the SDM says so; relative branches: the
                       * target minus the EIP of the block's first instruction */
-    uint32_t amask;  /* 0xffff or 0xffffffff: address size */
-    uint16_t row;    /* index into insn_rows */
-    uint16_t off;    /* offset of this instruction from the block's first */
-    uint16_t imm2;   /* far pointer's selector, second immediate of ENTER */
-    uint16_t flags;  /* IF_* */
-    uint8_t base;    /* register number, 8 = none */
-    uint8_t index;   /* register number, 8 = none */
-    uint8_t scale;   /* shift count */
-    uint8_t seg;     /* segment of the memory operand, override applied */
-    uint8_t reg;     /* ModRM.reg (or register in the opcode) */
-    uint8_t rm;      /* ModRM.rm when it is a register */
-    uint8_t len;     /* bytes */
-    uint8_t n;       /* index within the block */
+    uint32_t amask; /* 0xffff or 0xffffffff: address size */
+    uint16_t row;   /* index into insn_rows */
+    uint16_t off;   /* offset of this instruction from the block's first */
+    uint16_t imm2;  /* far pointer's selector, second immediate of ENTER */
+    uint16_t flags; /* IF_* */
+    uint8_t base;   /* register number, 8 = none */
+    uint8_t index;  /* register number, 8 = none */
+    uint8_t scale;  /* shift count */
+    uint8_t seg;    /* segment of the memory operand, override applied */
+    uint8_t reg;    /* ModRM.reg (or register in the opcode) */
+    uint8_t rm;     /* ModRM.rm when it is a register */
+    uint8_t len;    /* bytes */
+    uint8_t n;      /* index within the block */
 };
 
-#define IF_MEM     0x001u /* has a ModRM memory operand */
-#define IF_LOCK    0x002u
-#define IF_REP     0x004u /* F3 */
-#define IF_REPNE   0x008u /* F2 */
-#define IF_O32     0x010u /* operand size is 32 */
-#define IF_A32     0x020u /* address size is 32 */
-#define IF_SEGOVR  0x040u /* a segment override was given */
-#define IF_66      0x080u /* 66 was given */
-#define IF_67      0x100u
+#define IF_MEM    0x001u /* has a ModRM memory operand */
+#define IF_LOCK   0x002u
+#define IF_REP    0x004u /* F3 */
+#define IF_REPNE  0x008u /* F2 */
+#define IF_O32    0x010u /* operand size is 32 */
+#define IF_A32    0x020u /* address size is 32 */
+#define IF_SEGOVR 0x040u /* a segment override was given */
+#define IF_66     0x080u /* 66 was given */
+#define IF_67     0x100u
 
 /* Functions by form ([0] register or no ModRM, [1] memory) and operand size
  * ([0] byte or fixed, [1] 16, [2] 32). */
@@ -63,8 +63,14 @@ struct hset {
     insn_fn flat[3][3];
 };
 #define HSET(name) const struct hset h_##name
-#define HSET_ALL(f) { .fn = { { f, f, f }, { f, f, f } } }
-#define HSET_RM(r, m) { .fn = { { r, r, r }, { m, m, m } } } /* the same for every operand size */
+#define HSET_ALL(f)                        \
+    {                                      \
+        .fn = { { f, f, f }, { f, f, f } } \
+    }
+#define HSET_RM(r, m)                      \
+    {                                      \
+        .fn = { { r, r, r }, { m, m, m } } \
+    } /* the same for every operand size */
 
 enum { MAP_P1, MAP_P2, MAP_COUNT };
 enum { PFX_pAny, PFX_pNP, PFX_p66, PFX_pF3, PFX_pF2 };
@@ -73,36 +79,36 @@ enum { PRIV_free, PRIV_cpl0, PRIV_iopl, PRIV_vm };
 
 /* modrm column: kind << 8 | value */
 enum { MRK_NONE, MRK_ANY, MRK_MEM, MRK_REG, MRK_X, MRK_XM, MRK_XR, MRK_PLUS, MRK_BYTE };
-#define mNone (MRK_NONE << 8)
-#define mAny  (MRK_ANY << 8)
-#define mMem  (MRK_MEM << 8)
-#define mReg  (MRK_REG << 8)
-#define mPlus (MRK_PLUS << 8)
+#define mNone    (MRK_NONE << 8)
+#define mAny     (MRK_ANY << 8)
+#define mMem     (MRK_MEM << 8)
+#define mReg     (MRK_REG << 8)
+#define mPlus    (MRK_PLUS << 8)
 #define mByte(b) (MRK_BYTE << 8 | (b))
-#define x0 (MRK_X << 8 | 0)
-#define x1 (MRK_X << 8 | 1)
-#define x2 (MRK_X << 8 | 2)
-#define x3 (MRK_X << 8 | 3)
-#define x4 (MRK_X << 8 | 4)
-#define x5 (MRK_X << 8 | 5)
-#define x6 (MRK_X << 8 | 6)
-#define x7 (MRK_X << 8 | 7)
-#define x0_M (MRK_XM << 8 | 0)
-#define x1_M (MRK_XM << 8 | 1)
-#define x2_M (MRK_XM << 8 | 2)
-#define x3_M (MRK_XM << 8 | 3)
-#define x4_M (MRK_XM << 8 | 4)
-#define x5_M (MRK_XM << 8 | 5)
-#define x6_M (MRK_XM << 8 | 6)
-#define x7_M (MRK_XM << 8 | 7)
-#define x0_R (MRK_XR << 8 | 0)
-#define x1_R (MRK_XR << 8 | 1)
-#define x2_R (MRK_XR << 8 | 2)
-#define x3_R (MRK_XR << 8 | 3)
-#define x4_R (MRK_XR << 8 | 4)
-#define x5_R (MRK_XR << 8 | 5)
-#define x6_R (MRK_XR << 8 | 6)
-#define x7_R (MRK_XR << 8 | 7)
+#define x0       (MRK_X << 8 | 0)
+#define x1       (MRK_X << 8 | 1)
+#define x2       (MRK_X << 8 | 2)
+#define x3       (MRK_X << 8 | 3)
+#define x4       (MRK_X << 8 | 4)
+#define x5       (MRK_X << 8 | 5)
+#define x6       (MRK_X << 8 | 6)
+#define x7       (MRK_X << 8 | 7)
+#define x0_M     (MRK_XM << 8 | 0)
+#define x1_M     (MRK_XM << 8 | 1)
+#define x2_M     (MRK_XM << 8 | 2)
+#define x3_M     (MRK_XM << 8 | 3)
+#define x4_M     (MRK_XM << 8 | 4)
+#define x5_M     (MRK_XM << 8 | 5)
+#define x6_M     (MRK_XM << 8 | 6)
+#define x7_M     (MRK_XM << 8 | 7)
+#define x0_R     (MRK_XR << 8 | 0)
+#define x1_R     (MRK_XR << 8 | 1)
+#define x2_R     (MRK_XR << 8 | 2)
+#define x3_R     (MRK_XR << 8 | 3)
+#define x4_R     (MRK_XR << 8 | 4)
+#define x5_R     (MRK_XR << 8 | 5)
+#define x6_R     (MRK_XR << 8 | 6)
+#define x7_R     (MRK_XR << 8 | 7)
 
 /* Flag masks: the six arithmetic flags (EFLAGS bits), by letter. */
 #define FL_0   0
@@ -117,18 +123,18 @@ enum { MRK_NONE, MRK_ANY, MRK_MEM, MRK_REG, MRK_X, MRK_XM, MRK_XR, MRK_PLUS, MRK
 
 /* Class: what a translator may do with it. */
 enum insn_class {
-    CLS_IDENT,  /* may be copied as it is */
-    CLS_PCREL,  /* direct branch */
-    CLS_CTRL,   /* other control transfer */
-    CLS_SENS,   /* behaves differently without privilege, silently */
-    CLS_PRIV,   /* privileged */
+    CLS_IDENT, /* may be copied as it is */
+    CLS_PCREL, /* direct branch */
+    CLS_CTRL,  /* other control transfer */
+    CLS_SENS,  /* behaves differently without privilege, silently */
+    CLS_PRIV,  /* privileged */
     CLS_IO,
-    CLS_SEGLD,  /* loads a segment register */
+    CLS_SEGLD, /* loads a segment register */
     CLS_STACK,
-    CLS_NO64,   /* invalid or different in 64-bit mode */
+    CLS_NO64, /* invalid or different in 64-bit mode */
     CLS_STRING,
-    CLS_FPU,    /* x87 */
-    CLS_SIMD,   /* MMX, SSE */
+    CLS_FPU,  /* x87 */
+    CLS_SIMD, /* MMX, SSE */
     CLS_UD,
 };
 
@@ -147,8 +153,31 @@ enum opnd_kind {
 #undef OPND
     OP_COUNT
 };
-enum opnd_where { W_NONE, W_E, W_G, W_M, W_R, W_Z, W_I, W_J, W_A, W_O, W_S, W_C, W_D, W_X, W_Y,
-                  W_F, W_P, W_Q, W_N, W_V, W_W, W_U, W_T };
+enum opnd_where {
+    W_NONE,
+    W_E,
+    W_G,
+    W_M,
+    W_R,
+    W_Z,
+    W_I,
+    W_J,
+    W_A,
+    W_O,
+    W_S,
+    W_C,
+    W_D,
+    W_X,
+    W_Y,
+    W_F,
+    W_P,
+    W_Q,
+    W_N,
+    W_V,
+    W_W,
+    W_U,
+    W_T
+};
 enum { SZ_V = 200, SZ_VV, SZ_P, SZ_ENV, SZ_SAVE };
 
 struct opnd_info {

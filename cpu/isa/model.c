@@ -5,27 +5,27 @@
 
 #define F(x) (1ull << FEAT_##x)
 
-#define FEAT_SET_386     F(I386)
-#define FEAT_SET_486     (FEAT_SET_386 | F(I486) | F(CPUID) | F(FPU))
-#define FEAT_SET_PENTIUM (FEAT_SET_486 | F(I586) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) |     \
-                          F(MCE) | F(CX8) | F(APIC))
-#define FEAT_SET_P2      (FEAT_SET_PENTIUM | F(P6) | F(PAE) | F(SEP) | F(MTRR) | F(PGE) | F(MCA) | \
-                          F(CMOV) | F(PAT) | F(PSE36) | F(MMX) | F(FXSR))
-#define FEAT_SET_P3      (FEAT_SET_P2 | F(SSE))
-#define FEAT_SET_P4      (FEAT_SET_P3 | F(SSE2) | F(CLFSH))
-#define FEAT_SET_MAX     (FEAT_SET_P4 | F(NX) | F(HYPERVISOR))
+#define FEAT_SET_386 F(I386)
+#define FEAT_SET_486 (FEAT_SET_386 | F(I486) | F(CPUID) | F(FPU))
+#define FEAT_SET_PENTIUM \
+    (FEAT_SET_486 | F(I586) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(MCE) | F(CX8) | F(APIC))
+#define FEAT_SET_P2                                                                                                  \
+    (FEAT_SET_PENTIUM | F(P6) | F(PAE) | F(SEP) | F(MTRR) | F(PGE) | F(MCA) | F(CMOV) | F(PAT) | F(PSE36) | F(MMX) | \
+     F(FXSR))
+#define FEAT_SET_P3  (FEAT_SET_P2 | F(SSE))
+#define FEAT_SET_P4  (FEAT_SET_P3 | F(SSE2) | F(CLFSH))
+#define FEAT_SET_MAX (FEAT_SET_P4 | F(NX) | F(HYPERVISOR))
 
 static const struct cpu_model models[] = {
     { "486", "Intel 486 DX4: FPU, CPUID", "GenuineIntel", NULL, 0x480, FEAT_SET_486, 100000 },
-    { "pentium", "Intel Pentium: TSC, MSRs, 4 MiB pages, local APIC", "GenuineIntel", NULL, 0x52c,
-      FEAT_SET_PENTIUM, 200000 },
-    { "pentium2", "Intel Pentium II: CMOV, PAE, SYSENTER, MMX", "GenuineIntel", NULL, 0x652,
-      FEAT_SET_P2, 450000 },
+    { "pentium", "Intel Pentium: TSC, MSRs, 4 MiB pages, local APIC", "GenuineIntel", NULL, 0x52c, FEAT_SET_PENTIUM,
+      200000 },
+    { "pentium2", "Intel Pentium II: CMOV, PAE, SYSENTER, MMX", "GenuineIntel", NULL, 0x652, FEAT_SET_P2, 450000 },
     { "pentium3", "Intel Pentium III: SSE", "GenuineIntel", NULL, 0x683, FEAT_SET_P3, 800000 },
-    { "pentium4", "Intel Pentium 4: SSE2", "GenuineIntel",
-      "Intel(R) Pentium(R) 4 CPU (Callgate)", 0xf29, FEAT_SET_P4, 2000000 },
-    { "max", "everything that is implemented: Pentium III core with SSE2 and NX (default)",
-      "GenuineIntel", "Callgate virtual CPU", 0x683, FEAT_SET_MAX, 2000000 },
+    { "pentium4", "Intel Pentium 4: SSE2", "GenuineIntel", "Intel(R) Pentium(R) 4 CPU (Callgate)", 0xf29, FEAT_SET_P4,
+      2000000 },
+    { "max", "everything that is implemented: Pentium III core with SSE2 and NX (default)", "GenuineIntel",
+      "Callgate virtual CPU", 0x683, FEAT_SET_MAX, 2000000 },
 };
 
 const struct cpu_model *cpu_model_find(const char *name)
@@ -38,10 +38,7 @@ const struct cpu_model *cpu_model_find(const char *name)
     return NULL;
 }
 
-const struct cpu_model *cpu_model_list(unsigned i)
-{
-    return i < ARRAY_SIZE(models) ? &models[i] : NULL;
-}
+const struct cpu_model *cpu_model_list(unsigned i) { return i < ARRAY_SIZE(models) ? &models[i] : NULL; }
 
 enum { R_EAX, R_EBX, R_ECX, R_EDX };
 #define REG_0   R_EAX
@@ -63,8 +60,7 @@ static uint32_t leaf_features(const struct cpu *c, uint32_t leaf, uint8_t reg)
     unsigned n;
 
     for (n = 0; n < FEAT_COUNT; n++)
-        if (feature_bits[n].leaf == leaf && leaf && feature_bits[n].reg == reg &&
-            (c->features >> n & 1))
+        if (feature_bits[n].leaf == leaf && leaf && feature_bits[n].reg == reg && (c->features >> n & 1))
             v |= 1u << feature_bits[n].bit;
     return v;
 }
@@ -72,8 +68,7 @@ static uint32_t leaf_features(const struct cpu *c, uint32_t leaf, uint8_t reg)
 /* The APIC bit follows the enable bit of IA32_APIC_BASE (SDM 3A 10.4.3). */
 static bool apic_enabled(struct cpu *c)
 {
-    return cpu_has(c, FEAT_APIC) && c->bus && c->bus->apic_base_read &&
-           (c->bus->apic_base_read(c->bus_opaque) & 0x800);
+    return cpu_has(c, FEAT_APIC) && c->bus && c->bus->apic_base_read && (c->bus->apic_base_read(c->bus_opaque) & 0x800);
 }
 
 void cpu_cpuid(struct cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
@@ -113,12 +108,8 @@ void cpu_cpuid(struct cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
         out[R_EAX] = 0x03020101;
         out[R_EDX] = 0x0c040843;
         break;
-    case 0x80000000:
-        out[R_EAX] = max_ext;
-        break;
-    case 0x80000001:
-        out[R_EDX] = leaf_features(c, 0x80000001, R_EDX);
-        break;
+    case 0x80000000: out[R_EAX] = max_ext; break;
+    case 0x80000001: out[R_EDX] = leaf_features(c, 0x80000001, R_EDX); break;
     case 0x80000002:
     case 0x80000003:
     case 0x80000004:

@@ -14,27 +14,27 @@
 #define SECTOR_SIZE 512u
 
 enum block_flags {
-    BLOCK_READONLY = 1, /* never written; writes fail with -EROFS */
-    BLOCK_SNAPSHOT = 2, /* writes go to a temporary file that vanishes with the process */
+    BLOCK_READONLY = 1,    /* never written; writes fail with -EROFS */
+    BLOCK_SNAPSHOT = 2,    /* writes go to a temporary file that vanishes with the process */
     BLOCK_MAY_PROTECT = 4, /* if the file cannot be written, be read-only instead of failing */
-    BLOCK_ODD_SIZE = 8, /* the last sector may be cut short, as in floppies that are made by hand */
-    BLOCK_RAW = 16,     /* the user says that it is raw: no note of what it looks like */
+    BLOCK_ODD_SIZE = 8,    /* the last sector may be cut short, as in floppies that are made by hand */
+    BLOCK_RAW = 16,        /* the user says that it is raw: no note of what it looks like */
 };
 
 struct block {
-    char *path;        /* NULL: no medium */
-    uint64_t size;     /* bytes, rounded up to whole sectors; 0: no medium */
+    char *path;    /* NULL: no medium */
+    uint64_t size; /* bytes, rounded up to whole sectors; 0: no medium */
     bool read_only;
     const struct resemblance *looks_like; /* not raw, it seems; it is used as raw. NULL: nothing known */
-    unsigned changes;  /* how often the medium was changed or ejected */
-    uint64_t reads;    /* calls of block_read and block_write that succeeded */
+    unsigned changes;                     /* how often the medium was changed or ejected */
+    uint64_t reads;                       /* calls of block_read and block_write that succeeded */
     uint64_t writes;
-    uint64_t syncs;    /* times that the file was brought to stable storage */
+    uint64_t syncs; /* times that the file was brought to stable storage */
     /* private */
-    bool dirty;        /* written since the last of these */
-    bool complained;   /* a failure was said; the first is enough */
+    bool dirty;      /* written since the last of these */
+    bool complained; /* a failure was said; the first is enough */
     int fd;
-    int overlay_fd;    /* -1: no snapshot */
+    int overlay_fd;      /* -1: no snapshot */
     uint8_t *in_overlay; /* a bit a sector */
 };
 
@@ -48,14 +48,8 @@ void block_close(struct block *b);
 int block_change(struct block *b, const char *path, unsigned flags, char *err, size_t err_len);
 void block_eject(struct block *b);
 
-static inline bool block_present(const struct block *b)
-{
-    return b && b->path;
-}
-static inline uint64_t block_sectors(const struct block *b)
-{
-    return b ? b->size / SECTOR_SIZE : 0;
-}
+static inline bool block_present(const struct block *b) { return b && b->path; }
+static inline uint64_t block_sectors(const struct block *b) { return b ? b->size / SECTOR_SIZE : 0; }
 
 /* Move `count` sectors. 0, -EIO (also for what lies past the end), -EROFS or another -errno. */
 int block_read(struct block *b, uint64_t sector, void *buf, size_t count);

@@ -36,23 +36,20 @@ static int open_image(const char *path, unsigned *flags, char *err, size_t err_l
     }
     if (fd < 0) {
         bool denied = write && (fd == -EACCES || fd == -EROFS || fd == -EPERM);
-        snprintf(err, err_len, "cannot open image '%s'%s: %s%s", path,
-                 denied ? " for writing" : "", hostfile_error(fd),
+        snprintf(err, err_len, "cannot open image '%s'%s: %s%s", path, denied ? " for writing" : "", hostfile_error(fd),
                  denied ? "; use readonly=on or snapshot=on" : "");
         return fd;
     }
     if (flock(fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB) && errno == EWOULDBLOCK) {
         close(fd);
         snprintf(err, err_len, "image '%s' is in use by another machine or drive%s", path,
-                 write ? "; to share it, use readonly=on or snapshot=on everywhere"
-                       : " that writes it");
+                 write ? "; to share it, use readonly=on or snapshot=on everywhere" : " that writes it");
         return -EBUSY;
     }
     return fd;
 }
 
-static int open_medium(struct block *b, const char *path, unsigned flags, char *err,
-                       size_t err_len)
+static int open_medium(struct block *b, const char *path, unsigned flags, char *err, size_t err_len)
 {
     int fd = open_image(path, &flags, err, err_len);
     const struct resemblance *looks;
@@ -75,9 +72,10 @@ static int open_medium(struct block *b, const char *path, unsigned flags, char *
         if (looks)
             snprintf(err, err_len, "image '%s' is %s: %s", path, looks->what, looks->advice);
         else
-            snprintf(err, err_len, "image '%s' has %llu bytes, which are no whole sectors of %u; is it cut "
-                     "short? truncate -s %%%u pads a raw image", path, (unsigned long long)size,
-                     SECTOR_SIZE, SECTOR_SIZE);
+            snprintf(err, err_len,
+                     "image '%s' has %llu bytes, which are no whole sectors of %u; is it cut "
+                     "short? truncate -s %%%u pads a raw image",
+                     path, (unsigned long long)size, SECTOR_SIZE, SECTOR_SIZE);
         goto fail;
     }
     /* Of whole sectors, so it may well be a disk into which a guest wrote this: it is one. */
@@ -91,8 +89,8 @@ static int open_medium(struct block *b, const char *path, unsigned flags, char *
         b->overlay_fd = overlay < 0 ? -1 : overlay;
         b->in_overlay = calloc(1, b->size / SECTOR_SIZE / 8 + 1);
         if (b->overlay_fd < 0 || !b->in_overlay) {
-            snprintf(err, err_len, "cannot create a temporary file for the snapshot of '%s': %s",
-                     path, strerror(errno));
+            snprintf(err, err_len, "cannot create a temporary file for the snapshot of '%s': %s", path,
+                     strerror(errno));
             goto fail;
         }
     }
@@ -137,12 +135,12 @@ void block_eject(struct block *b)
         close(b->overlay_fd);
     free(b->in_overlay);
     free(b->path);
-    *b = (struct block){.fd = -1, .overlay_fd = -1, .changes = b->changes + 1};
+    *b = (struct block){ .fd = -1, .overlay_fd = -1, .changes = b->changes + 1 };
 }
 
 int block_change(struct block *b, const char *path, unsigned flags, char *err, size_t err_len)
 {
-    struct block fresh = {.fd = -1, .overlay_fd = -1};
+    struct block fresh = { .fd = -1, .overlay_fd = -1 };
     int rc = open_medium(&fresh, path, flags, err, err_len);
     if (rc)
         return rc;
@@ -196,10 +194,7 @@ static int write_all(int fd, const uint8_t *p, size_t len, uint64_t at)
     return 0;
 }
 
-static bool in_overlay(const struct block *b, uint64_t sector)
-{
-    return b->in_overlay[sector / 8] >> (sector % 8) & 1;
-}
+static bool in_overlay(const struct block *b, uint64_t sector) { return b->in_overlay[sector / 8] >> (sector % 8) & 1; }
 
 static bool inside(const struct block *b, uint64_t sector, size_t count)
 {

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#define HEAD 512u
+#define HEAD    512u
 #define CONVERT "only raw images are supported; convert it with qemu-img convert -O raw"
 #define UNPACK  "only raw images are supported; unpack it first"
 
@@ -27,7 +27,11 @@ static const struct {
     { 0, 8, "vhdxfile", { "a VHDX image", CONVERT } },
     { 0, 8, "conectix", { "a VHD image", CONVERT } },
     { 0, 2, "\x1f\x8b", { "packed with gzip", UNPACK } },
-    { 0, 6, "\xfd" "7zXZ", { "packed with xz", UNPACK } },
+    { 0,
+      6,
+      "\xfd"
+      "7zXZ",
+      { "packed with xz", UNPACK } },
     { 0, 3, "BZh", { "packed with bzip2", UNPACK } },
     { 0, 4, "\x28\xb5\x2f\xfd", { "packed with zstd", UNPACK } },
     { 0, 4, "PK\x03\x04", { "a zip archive", UNPACK } },

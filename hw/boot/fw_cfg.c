@@ -9,10 +9,10 @@
 
 #include <stdlib.h>
 
-#define KEYS   0x80u /* files use 20h.. of them */
-#define ARCH   0x8000u
-#define WRITE  0x4000u
-#define FILES  (KEYS - FW_CFG_FILE_FIRST)
+#define KEYS       0x80u /* files use 20h.. of them */
+#define ARCH       0x8000u
+#define WRITE      0x4000u
+#define FILES      (KEYS - FW_CFG_FILE_FIRST)
 #define ZEROES_MAX (64u << 20) /* what a read may ask for beyond the end of a blob */
 #define DMA_ERROR  1u
 #define DMA_READ   2u
@@ -52,15 +52,9 @@ struct fw_cfg {
     uint64_t dma_addr;
 };
 
-static void put_be32(uint8_t *p, uint32_t v)
-{
-    store32(p, __builtin_bswap32(v));
-}
+static void put_be32(uint8_t *p, uint32_t v) { store32(p, __builtin_bswap32(v)); }
 
-static uint32_t get_be32(const uint8_t *p)
-{
-    return __builtin_bswap32(load32(p));
-}
+static uint32_t get_be32(const uint8_t *p) { return __builtin_bswap32(load32(p)); }
 
 static struct entry *find(struct fw_cfg *fw, unsigned key)
 {
@@ -78,7 +72,7 @@ static void set_entry(struct entry *e, const void *data, size_t len, bool owned)
 {
     if (e->owned)
         free((void *)e->data);
-    *e = (struct entry){.data = data, .len = (uint32_t)len, .owned = owned};
+    *e = (struct entry){ .data = data, .len = (uint32_t)len, .owned = owned };
 }
 
 static void *copy_of(struct fw_cfg *fw, const void *data, size_t len)
@@ -106,31 +100,19 @@ void fw_cfg_add_copy(struct fw_cfg *fw, unsigned key, const void *data, size_t l
         set_entry(e, p, len, true);
 }
 
-void fw_cfg_add_u16(struct fw_cfg *fw, unsigned key, uint16_t val)
-{
-    fw_cfg_add_copy(fw, key, &val, sizeof val);
-}
+void fw_cfg_add_u16(struct fw_cfg *fw, unsigned key, uint16_t val) { fw_cfg_add_copy(fw, key, &val, sizeof val); }
 
-void fw_cfg_add_u32(struct fw_cfg *fw, unsigned key, uint32_t val)
-{
-    fw_cfg_add_copy(fw, key, &val, sizeof val);
-}
+void fw_cfg_add_u32(struct fw_cfg *fw, unsigned key, uint32_t val) { fw_cfg_add_copy(fw, key, &val, sizeof val); }
 
-void fw_cfg_add_u64(struct fw_cfg *fw, unsigned key, uint64_t val)
-{
-    fw_cfg_add_copy(fw, key, &val, sizeof val);
-}
+void fw_cfg_add_u64(struct fw_cfg *fw, unsigned key, uint64_t val) { fw_cfg_add_copy(fw, key, &val, sizeof val); }
 
-void fw_cfg_add_string(struct fw_cfg *fw, unsigned key, const char *s)
-{
-    fw_cfg_add_copy(fw, key, s, strlen(s) + 1);
-}
+void fw_cfg_add_string(struct fw_cfg *fw, unsigned key, const char *s) { fw_cfg_add_copy(fw, key, s, strlen(s) + 1); }
 
 static void rebuild_directory(struct fw_cfg *fw)
 {
     put_be32(fw->dir, fw->files);
     for (unsigned i = 0; i < fw->files; i++) {
-        struct dir_entry d = {0};
+        struct dir_entry d = { 0 };
         unsigned key = FW_CFG_FILE_FIRST + i;
         put_be32(d.size, fw->file[i].entry.len);
         d.key[0] = (uint8_t)(key >> 8);
@@ -141,8 +123,7 @@ static void rebuild_directory(struct fw_cfg *fw)
     fw_cfg_add(fw, FW_CFG_FILE_DIR, fw->dir, 4 + fw->files * sizeof(struct dir_entry));
 }
 
-static void add_file(struct fw_cfg *fw, const char *name, const void *data, size_t len, bool owned,
-                     bool writable)
+static void add_file(struct fw_cfg *fw, const char *name, const void *data, size_t len, bool owned, bool writable)
 {
     unsigned i = 0;
     while (i < fw->files && strcmp(fw->file[i].name, name) < 0)
@@ -297,10 +278,10 @@ static void fw_cfg_reset(struct device *dev)
     fw->dma_addr = 0;
 }
 
-static const struct state_field fw_cfg_fields[] = {
-    FIELD_U16(struct fw_cfg, selected), FIELD_U32(struct fw_cfg, offset),
-    FIELD_U64(struct fw_cfg, dma_addr), FIELD_END};
-static const struct state_desc fw_cfg_state = {"fw_cfg", 1, fw_cfg_fields, NULL};
+static const struct state_field fw_cfg_fields[] = { FIELD_U16(struct fw_cfg, selected),
+                                                    FIELD_U32(struct fw_cfg, offset),
+                                                    FIELD_U64(struct fw_cfg, dma_addr), FIELD_END };
+static const struct state_desc fw_cfg_state = { "fw_cfg", 1, fw_cfg_fields, NULL };
 
 static void fw_cfg_dump(struct device *dev, FILE *f)
 {
@@ -312,14 +293,13 @@ static void fw_cfg_dump(struct device *dev, FILE *f)
         if (fw->arch[i].data)
             fprintf(f, "key %04x: %u bytes\n", ARCH + i, fw->arch[i].len);
     for (unsigned i = 0; i < fw->files; i++)
-        fprintf(f, "key %04x: %u bytes %s\n", FW_CFG_FILE_FIRST + i, fw->file[i].entry.len,
-                fw->file[i].name);
+        fprintf(f, "key %04x: %u bytes %s\n", FW_CFG_FILE_FIRST + i, fw->file[i].entry.len, fw->file[i].name);
 }
 
 static int fw_cfg_init(struct device *dev, const void *props)
 {
-    static const struct port_ops ops = {fw_cfg_read, fw_cfg_write, 1, 2};
-    static const struct port_ops dma_ops = {dma_reg_read, dma_reg_write, 1, 4};
+    static const struct port_ops ops = { fw_cfg_read, fw_cfg_write, 1, 2 };
+    static const struct port_ops dma_ops = { dma_reg_read, dma_reg_write, 1, 4 };
     struct fw_cfg *fw = (struct fw_cfg *)dev;
     (void)props;
     bus_port_add(dev->bus, 0x510, 2, &ops, fw, "fw_cfg");
@@ -342,11 +322,13 @@ static void fw_cfg_destroy(struct device *dev)
 }
 
 static const struct device_class fw_cfg_class = {
-    .name = "fw_cfg", .size = sizeof(struct fw_cfg), .init = fw_cfg_init, .reset = fw_cfg_reset,
-    .destroy = fw_cfg_destroy, .state = &fw_cfg_state, .dump = fw_cfg_dump,
+    .name = "fw_cfg",
+    .size = sizeof(struct fw_cfg),
+    .init = fw_cfg_init,
+    .reset = fw_cfg_reset,
+    .destroy = fw_cfg_destroy,
+    .state = &fw_cfg_state,
+    .dump = fw_cfg_dump,
 };
 
-struct fw_cfg *fw_cfg_create(struct bus *bus)
-{
-    return bus_add_device(bus, &fw_cfg_class, NULL, NULL);
-}
+struct fw_cfg *fw_cfg_create(struct bus *bus) { return bus_add_device(bus, &fw_cfg_class, NULL, NULL); }

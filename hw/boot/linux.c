@@ -22,8 +22,8 @@
 #define CMDLINE_MAX 0x238
 #define HEADER_MIN  0x250
 
-#define LOADED_HIGH 0x01
-#define CAN_USE_HEAP 0x80
+#define LOADED_HIGH    0x01
+#define CAN_USE_HEAP   0x80
 #define UNKNOWN_LOADER 0xff /* "undefined": we are registered nowhere */
 
 /* The firmware's tables lie at the top of low RAM. */
@@ -71,8 +71,7 @@ int linux_load(struct fw_cfg *fw, const struct linux_boot *b, char *err, size_t 
         protocol = load16(k + PROTOCOL);
     uint32_t cmdline_max = protocol >= 0x206 ? load32(k + CMDLINE_MAX) : 255;
     if (strlen(cmdline) > cmdline_max || cmdline_size > 0x8000)
-        return fail(err, err_len, "the command line is longer than the %u bytes the kernel takes",
-                    cmdline_max);
+        return fail(err, err_len, "the command line is longer than the %u bytes the kernel takes", cmdline_max);
     if (protocol < 0x200 || !(k[LOADFLAGS] & LOADED_HIGH)) {
         kernel_addr = 0x10000; /* zImage */
     } else if (protocol >= 0x202) {

@@ -21,21 +21,21 @@
 #define FLAG_ADDRESS 0x10000u
 #define FLAG_VIDEO   0x00004u
 #define FLAG_UNKNOWN 0x0fff8u
-#define MBI_SIZE   0x74u
-#define MBI_MAX    0x500u /* with the modules */
-#define MBI_PIECES 0xd00u
-#define MBI_VIDEO  0xe80u
-#define MBI_DATA   0xea0u
+#define MBI_SIZE     0x74u
+#define MBI_MAX      0x500u /* with the modules */
+#define MBI_PIECES   0xd00u
+#define MBI_VIDEO    0xe80u
+#define MBI_DATA     0xea0u
 /* The work block, in low memory below what the BIOS keeps at its end. */
-#define WORK_SIZE  0x2000u
-#define WORK_USUAL 0x9000u
-#define WORK_MIN   0x1000u
-#define WORK_MAX   0x9e000u
-#define LOW_END    0x100000u
-#define ROM_STACK  0x7000u /* to 7C00h: the ROM's while it reads the work block */
-#define MBI_FLAGS  0x24du /* memory, command line, modules, memory map, loader name */
-#define MODULES_MAX ((MBI_MAX - MBI_SIZE) / 16)
-#define PIECES_MAX ((MBI_VIDEO - MBI_PIECES - 4) / 8)
+#define WORK_SIZE    0x2000u
+#define WORK_USUAL   0x9000u
+#define WORK_MIN     0x1000u
+#define WORK_MAX     0x9e000u
+#define LOW_END      0x100000u
+#define ROM_STACK    0x7000u /* to 7C00h: the ROM's while it reads the work block */
+#define MBI_FLAGS    0x24du  /* memory, command line, modules, memory map, loader name */
+#define MODULES_MAX  ((MBI_MAX - MBI_SIZE) / 16)
+#define PIECES_MAX   ((MBI_VIDEO - MBI_PIECES - 4) / 8)
 
 /* What the kernel occupies: in order, apart from each other. */
 struct piece {
@@ -47,7 +47,7 @@ struct image {
     struct piece piece[PIECES_MAX + 1];
     unsigned pieces;
     uint8_t *data;
-    size_t len;  /* from addr */
+    size_t len; /* from addr */
     size_t cap;
     uint32_t addr;
     uint32_t entry;
@@ -68,16 +68,12 @@ static long find_header(const uint8_t *k, size_t size)
 {
     size_t end = size < SEARCH ? size : SEARCH;
     for (size_t i = 0; i + 12 <= end; i += 4)
-        if (load32(k + i) == HEADER_MAGIC &&
-            load32(k + i) + load32(k + i + 4) + load32(k + i + 8) == 0)
+        if (load32(k + i) == HEADER_MAGIC && load32(k + i) + load32(k + i + 4) + load32(k + i + 8) == 0)
             return (long)i;
     return -1;
 }
 
-bool multiboot_probe(const void *kernel, size_t size)
-{
-    return find_header(kernel, size) >= 0;
-}
+bool multiboot_probe(const void *kernel, size_t size) { return find_header(kernel, size) >= 0; }
 
 /* Make the image at least `len` bytes long, the new ones zero. */
 static bool grow(struct image *im, size_t len)
@@ -115,7 +111,7 @@ static void add_piece(struct image *im, uint64_t start, uint64_t end)
     unsigned n = im->pieces++;
     for (; n && p[n - 1].start > start; n--)
         p[n] = p[n - 1];
-    p[n] = (struct piece){start, end};
+    p[n] = (struct piece){ start, end };
     for (;;) {
         unsigned best = 0;
         for (unsigned i = 1; i < im->pieces; i++) {
@@ -123,8 +119,7 @@ static void add_piece(struct image *im, uint64_t start, uint64_t end)
                 best = i;
                 break;
             }
-            if (im->pieces > PIECES_MAX &&
-                (!best || p[i].start - p[i - 1].end < p[best].start - p[best - 1].end))
+            if (im->pieces > PIECES_MAX && (!best || p[i].start - p[i - 1].end < p[best].start - p[best - 1].end))
                 best = i;
         }
         if (!best)
@@ -149,8 +144,7 @@ static uint32_t find_work(const struct image *im)
     return 0;
 }
 
-static int load_addresses(struct image *im, const struct multiboot_boot *b, long header, char *err,
-                          size_t err_len)
+static int load_addresses(struct image *im, const struct multiboot_boot *b, long header, char *err, size_t err_len)
 {
     const uint8_t *k = b->kernel;
     if ((size_t)header + 32 > b->kernel_size)
@@ -193,8 +187,7 @@ static int load_elf(struct image *im, const struct multiboot_boot *b, char *err,
     if (k[EI_CLASS] != ELFCLASS32)
         return fail(err, err_len, "a 64-bit ELF kernel cannot be loaded: give a 32-bit one");
     memcpy(&eh, k, sizeof eh);
-    if (eh.e_phentsize != sizeof ph ||
-        eh.e_phoff + (uint64_t)eh.e_phnum * sizeof ph > b->kernel_size)
+    if (eh.e_phentsize != sizeof ph || eh.e_phoff + (uint64_t)eh.e_phnum * sizeof ph > b->kernel_size)
         return fail(err, err_len, "the ELF kernel is cut short");
     im->entry = eh.e_entry;
     for (int pass = 0; pass < 2; pass++) {
@@ -229,8 +222,8 @@ static int load_elf(struct image *im, const struct multiboot_boot *b, char *err,
 }
 
 /* Append a host file on a page boundary; all must end below `ram_end`. */
-static int append_file(struct image *im, const char *path, uint64_t ram_end, uint32_t *start,
-                       uint32_t *end, char *err, size_t err_len)
+static int append_file(struct image *im, const char *path, uint64_t ram_end, uint32_t *start, uint32_t *end, char *err,
+                       size_t err_len)
 {
     char why[128];
     /* the address is to be on a page boundary: the image itself may begin anywhere */
@@ -245,9 +238,11 @@ static int append_file(struct image *im, const char *path, uint64_t ram_end, uin
     bool fits = size <= ram_end - used;
     if (!fits || !grow(im, at + size)) {
         close(fd);
-        return fail(err, err_len, fits ? "out of memory for the module '%s'"
-                                       : "the module '%s' does not fit into the machine's memory; "
-                                         "use a larger -m", path);
+        return fail(err, err_len,
+                    fits ? "out of memory for the module '%s'"
+                         : "the module '%s' does not fit into the machine's memory; "
+                           "use a larger -m",
+                    path);
     }
     if (hostread_take(fd, im->data + at, size, why, sizeof why))
         return fail(err, err_len, "cannot read the module '%s': %s", path, why);
@@ -257,8 +252,8 @@ static int append_file(struct image *im, const char *path, uint64_t ram_end, uin
 }
 
 /* Load each of "file arg,file2 arg"; entries go to mbi behind the structure. */
-static int load_modules(struct image *im, const char *list, uint64_t ram_end, uint8_t *mbi,
-                        unsigned *count, char *err, size_t err_len)
+static int load_modules(struct image *im, const char *list, uint64_t ram_end, uint8_t *mbi, unsigned *count, char *err,
+                        size_t err_len)
 {
     while (list && *list) {
         char item[1024];
@@ -275,8 +270,8 @@ static int load_modules(struct image *im, const char *list, uint64_t ram_end, ui
         uint32_t end = 0;
         uint32_t string = append(im, item, len + 1, 1);
         item[strcspn(item, " ")] = 0;
-        int rc = string ? append_file(im, item, ram_end, &start, &end, err, err_len)
-                        : fail(err, err_len, "out of memory");
+        int rc =
+            string ? append_file(im, item, ram_end, &start, &end, err, err_len) : fail(err, err_len, "out of memory");
         if (rc)
             return rc;
         store32(m, start);
@@ -290,7 +285,7 @@ static int load_modules(struct image *im, const char *list, uint64_t ram_end, ui
 /* The video mode that the header asks for. */
 static void want_video(const uint8_t *header, size_t len, uint8_t *work)
 {
-    uint32_t v[4] = {1, 0, 0, 0}; /* text, if the header does not say */
+    uint32_t v[4] = { 1, 0, 0, 0 }; /* text, if the header does not say */
     if (len >= 48)
         for (unsigned i = 0; i < 4; i++)
             v[i] = load32(header + 32 + 4 * i);
@@ -337,8 +332,8 @@ int multiboot_load(struct fw_cfg *fw, const struct multiboot_boot *b, char *err,
 {
     const uint8_t *k = b->kernel;
     long header = find_header(k, b->kernel_size);
-    struct image im = {0};
-    uint8_t mbi[MBI_DATA] = {0};
+    struct image im = { 0 };
+    uint8_t mbi[MBI_DATA] = { 0 };
     uint32_t at = 0;
     char cmdline[4096];
     unsigned modules = 0;
@@ -347,10 +342,8 @@ int multiboot_load(struct fw_cfg *fw, const struct multiboot_boot *b, char *err,
         return fail(err, err_len, "not a Multiboot kernel");
     uint32_t flags = load32(k + header + 4);
     if (flags & FLAG_UNKNOWN)
-        return fail(err, err_len, "the Multiboot kernel wants features %#x, which are unknown",
-                    flags & FLAG_UNKNOWN);
-    int rc = flags & FLAG_ADDRESS ? load_addresses(&im, b, header, err, err_len)
-                                  : load_elf(&im, b, err, err_len);
+        return fail(err, err_len, "the Multiboot kernel wants features %#x, which are unknown", flags & FLAG_UNKNOWN);
+    int rc = flags & FLAG_ADDRESS ? load_addresses(&im, b, header, err, err_len) : load_elf(&im, b, err, err_len);
     uint64_t tail = im.addr + (uint64_t)im.len;
     if (!rc && tail < LOW_END && b->ram_below_4g > LOW_END) { /* not into video memory and ROM */
         tail = LOW_END;
@@ -370,7 +363,8 @@ int multiboot_load(struct fw_cfg *fw, const struct multiboot_boot *b, char *err,
         add_piece(&im, tail, im.addr + (uint64_t)im.len);
         at = find_work(&im);
         if (!at)
-            rc = fail(err, err_len, "the kernel leaves no 8 KiB below 632 KiB free for the boot "
+            rc = fail(err, err_len,
+                      "the kernel leaves no 8 KiB below 632 KiB free for the boot "
                       "information; link it to a higher address");
     }
     if (!rc) {

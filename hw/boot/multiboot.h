@@ -30,7 +30,7 @@ struct multiboot_boot {
     size_t kernel_size;
     const char *kernel_name; /* first word of the command line */
     const char *cmdline;
-    const char *modules;     /* "file arg,file2 arg": read here */
+    const char *modules; /* "file arg,file2 arg": read here */
     uint64_t ram_below_4g;
 };
 

@@ -65,10 +65,7 @@ void chardev_set_handlers(struct chardev *c, const struct chardev_handlers *h, v
     chardev_accept_input(c);
 }
 
-size_t chardev_pending_room(const struct chardev *c)
-{
-    return PENDING_MAX - c->pending_len;
-}
+size_t chardev_pending_room(const struct chardev *c) { return PENDING_MAX - c->pending_len; }
 
 void chardev_deliver_later(struct chardev *c, const uint8_t *buf, size_t len)
 {
@@ -118,8 +115,8 @@ void chardev_dump(const struct chardev *c, FILE *out)
 {
     fprintf(out, "%s: ", c->label);
     c = chardev_bottom(c);
-    fprintf(out, "%s, %llu bytes written, %llu lost", c->open ? "open" : "closed",
-            (unsigned long long)c->written, (unsigned long long)c->lost);
+    fprintf(out, "%s, %llu bytes written, %llu lost", c->open ? "open" : "closed", (unsigned long long)c->written,
+            (unsigned long long)c->lost);
     if (c->pending_len)
         fprintf(out, ", %zu of input wait", c->pending_len);
     if (c->failed)
@@ -149,10 +146,7 @@ void chardev_send_break(struct chardev *c)
         c->ops->send_break(c);
 }
 
-const char *chardev_describe(const struct chardev *c)
-{
-    return c->label;
-}
+const char *chardev_describe(const struct chardev *c) { return c->label; }
 
 void chardev_close(struct chardev *c)
 {
@@ -166,7 +160,7 @@ void chardev_close(struct chardev *c)
 
 /* ---- null ---- */
 
-static const struct chardev_ops null_ops = {.name = "null"};
+static const struct chardev_ops null_ops = { .name = "null" };
 
 /* ---- ring buffer ---- */
 
@@ -190,13 +184,9 @@ static void ring_write(struct chardev *c, const uint8_t *buf, size_t len)
     }
 }
 
-static void ring_close(struct chardev *c)
-{
-    free(((struct ring_chardev *)c)->buf);
-}
+static void ring_close(struct chardev *c) { free(((struct ring_chardev *)c)->buf); }
 
-static const struct chardev_ops ring_ops = {
-    .name = "ringbuf", .write = ring_write, .close = ring_close};
+static const struct chardev_ops ring_ops = { .name = "ringbuf", .write = ring_write, .close = ring_close };
 
 size_t chardev_ring_read(struct chardev *c, void *buf, size_t len)
 {
@@ -238,8 +228,7 @@ static struct chardev *null_open(struct evloop *ev, char *err, size_t err_len)
 
 struct chardev *chardev_open(struct evloop *ev, const char *spec, char *err, size_t err_len)
 {
-    if (!strcmp(spec, "null") || !strcmp(spec, "none") || !strcmp(spec, "vc") ||
-        !strncmp(spec, "vc:", 3))
+    if (!strcmp(spec, "null") || !strcmp(spec, "none") || !strcmp(spec, "vc") || !strncmp(spec, "vc:", 3))
         return null_open(ev, err, err_len);
     if (!strcmp(spec, "stdio"))
         return chardev_stdio_open(ev, err, err_len);

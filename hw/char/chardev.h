@@ -14,9 +14,9 @@
 struct chardev;
 
 enum chardev_event {
-    CHARDEV_OPENED, /* somebody connected (sent at once for back ends that always are) */
-    CHARDEV_CLOSED, /* the peer left, or end of input */
-    CHARDEV_BREAK,  /* the peer sent a break */
+    CHARDEV_OPENED,   /* somebody connected (sent at once for back ends that always are) */
+    CHARDEV_CLOSED,   /* the peer left, or end of input */
+    CHARDEV_BREAK,    /* the peer sent a break */
     CHARDEV_WRITABLE, /* chardev_writable is true again */
     CHARDEV_FOCUS_IN, /* multiplexer: input comes here from now on */
     CHARDEV_FOCUS_OUT,

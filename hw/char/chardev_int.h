@@ -28,9 +28,9 @@ struct chardev {
     struct evloop *ev;
     const struct chardev_handlers *front;
     void *opaque;
-    bool open; /* OPENED was the last of OPENED and CLOSED */
-    bool typed;  /* a person types here: what there is no room for is dropped, so that Ctrl-A works */
-    bool failed; /* writing has failed, which was said */
+    bool open;        /* OPENED was the last of OPENED and CLOSED */
+    bool typed;       /* a person types here: what there is no room for is dropped, so that Ctrl-A works */
+    bool failed;      /* writing has failed, which was said */
     uint64_t written; /* bytes taken for the peer */
     uint64_t lost;    /* bytes dropped, as the peer did not read */
     uint8_t *pending; /* input that came before the front had room */
@@ -54,8 +54,8 @@ void *chardev_fail(char *err, size_t err_len, const char *fmt, ...) printf_fn(3,
 
 /* ---- out.c: bytes waiting for a slow peer ---- */
 
-#define CHARDEV_OUT_SOCKET  (64u << 10)
-#define CHARDEV_OUT_STREAM  (1u << 20)
+#define CHARDEV_OUT_SOCKET (64u << 10)
+#define CHARDEV_OUT_STREAM (1u << 20)
 
 struct chardev_out {
     int fd;
@@ -86,8 +86,7 @@ void chardev_out_end(struct chardev *c, struct chardev_out *o);
 void chardev_failed(struct chardev *c, int err);
 
 struct chardev *chardev_stdio_open(struct evloop *ev, char *err, size_t err_len);
-struct chardev *chardev_socket_open(struct evloop *ev, const char *spec, char *err,
-                                    size_t err_len);
+struct chardev *chardev_socket_open(struct evloop *ev, const char *spec, char *err, size_t err_len);
 struct chardev *chardev_pty_open(struct evloop *ev, char *err, size_t err_len);
 struct chardev *chardev_file_open(struct evloop *ev, const char *path, char *err, size_t err_len);
 

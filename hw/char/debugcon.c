@@ -39,7 +39,7 @@ struct props {
 
 static int debugcon_init(struct device *dev, const void *props)
 {
-    static const struct port_ops ops = {debugcon_read, debugcon_write, 1, 1};
+    static const struct port_ops ops = { debugcon_read, debugcon_write, 1, 1 };
     struct debugcon *d = (struct debugcon *)dev;
     const struct props *p = props;
     d->out = p->out;
@@ -48,12 +48,13 @@ static int debugcon_init(struct device *dev, const void *props)
 }
 
 static const struct device_class debugcon_class = {
-    .name = "debugcon", .size = sizeof(struct debugcon), .init = debugcon_init,
+    .name = "debugcon",
+    .size = sizeof(struct debugcon),
+    .init = debugcon_init,
 };
 
-struct debugcon *debugcon_create(struct bus *bus, uint16_t port, struct chardev *out,
-                                 const char *name)
+struct debugcon *debugcon_create(struct bus *bus, uint16_t port, struct chardev *out, const char *name)
 {
-    const struct props props = {port, out};
+    const struct props props = { port, out };
     return bus_add_device(bus, &debugcon_class, name, &props);
 }

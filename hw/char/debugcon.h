@@ -9,7 +9,6 @@
 struct chardev;
 struct debugcon;
 
-struct debugcon *debugcon_create(struct bus *bus, uint16_t port, struct chardev *out,
-                                 const char *name);
+struct debugcon *debugcon_create(struct bus *bus, uint16_t port, struct chardev *out, const char *name);
 
 #endif

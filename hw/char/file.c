@@ -78,8 +78,9 @@ static void file_close(struct chardev *c)
         chardev_failed(c, errno);
 }
 
-static const struct chardev_ops file_ops = {.name = "file", .write = file_write, .writable = file_writable,
-                                            .close = file_close, .dump = file_dump};
+static const struct chardev_ops file_ops = {
+    .name = "file", .write = file_write, .writable = file_writable, .close = file_close, .dump = file_dump
+};
 
 struct chardev *chardev_file_open(struct evloop *ev, const char *path, char *err, size_t err_len)
 {

@@ -12,42 +12,42 @@
 
 #include "hw/char/chardev.h"
 
-#define IER_RX  0x01
-#define IER_THR 0x02
-#define IER_LS  0x04
-#define IER_MS  0x08
-#define IIR_NONE    0x01
-#define IIR_MODEM   0x00
-#define IIR_THR     0x02
-#define IIR_RX      0x04
-#define IIR_LINE    0x06
-#define IIR_TIMEOUT 0x0c
-#define IIR_FIFO    0xc0
+#define IER_RX       0x01
+#define IER_THR      0x02
+#define IER_LS       0x04
+#define IER_MS       0x08
+#define IIR_NONE     0x01
+#define IIR_MODEM    0x00
+#define IIR_THR      0x02
+#define IIR_RX       0x04
+#define IIR_LINE     0x06
+#define IIR_TIMEOUT  0x0c
+#define IIR_FIFO     0xc0
 #define FCR_ENABLE   0x01
 #define FCR_CLEAR_RX 0x02
 #define FCR_CLEAR_TX 0x04
-#define LCR_BREAK 0x40
-#define LCR_DLAB  0x80
-#define MCR_DTR  0x01
-#define MCR_RTS  0x02
-#define MCR_OUT1 0x04
-#define MCR_OUT2 0x08
-#define MCR_LOOP 0x10
-#define LSR_DR   0x01
-#define LSR_OE   0x02
-#define LSR_BI   0x10
-#define LSR_ERR  0x1e
-#define LSR_THRE 0x20
-#define LSR_TEMT 0x40
+#define LCR_BREAK    0x40
+#define LCR_DLAB     0x80
+#define MCR_DTR      0x01
+#define MCR_RTS      0x02
+#define MCR_OUT1     0x04
+#define MCR_OUT2     0x08
+#define MCR_LOOP     0x10
+#define LSR_DR       0x01
+#define LSR_OE       0x02
+#define LSR_BI       0x10
+#define LSR_ERR      0x1e
+#define LSR_THRE     0x20
+#define LSR_TEMT     0x40
 #define LSR_FIFO_ERR 0x80
-#define MSR_CTS 0x10
-#define MSR_DSR 0x20
-#define MSR_RI  0x40
-#define MSR_DCD 0x80
+#define MSR_CTS      0x10
+#define MSR_DSR      0x20
+#define MSR_RI       0x40
+#define MSR_DCD      0x80
 
-#define FIFO 16
-#define UART_HZ 115200u
-#define LOOKS 8
+#define FIFO        16
+#define UART_HZ     115200u
+#define LOOKS       8
 #define SETTLE_TIME (TICKS_PER_SEC / 50)
 
 struct i16550 {
@@ -69,25 +69,22 @@ struct i16550 {
     bool thre_pending; /* the THRE interrupt is due */
     bool timeout;      /* the character time-out is due */
     bool connected;
-    uint8_t held;      /* bytes sent since the chardev is behind: the transmitter stays busy; 0: it is not */
-    uint8_t looks;     /* LSR reads with nothing to read or to send, in a row */
-    bool polls;        /* ... which did find input since the last set-up */
+    uint8_t held;       /* bytes sent since the chardev is behind: the transmitter stays busy; 0: it is not */
+    uint8_t looks;      /* LSR reads with nothing to read or to send, in a row */
+    bool polls;         /* ... which did find input since the last set-up */
     uint8_t kept[FIFO]; /* input that the guest threw away before it ever looked for any */
     uint8_t kept_count;
-    bool settled;      /* interrupts on input have been on for SETTLE_TIME */
+    bool settled; /* interrupts on input have been on for SETTLE_TIME */
     struct timer tx_timer;
     struct timer rx_timer;
     struct timer settle_timer;
 };
 
-static unsigned fifo_size(const struct i16550 *u)
-{
-    return u->fcr & FCR_ENABLE ? FIFO : 1;
-}
+static unsigned fifo_size(const struct i16550 *u) { return u->fcr & FCR_ENABLE ? FIFO : 1; }
 
 static unsigned trigger(const struct i16550 *u)
 {
-    static const uint8_t level[4] = {1, 4, 8, 14};
+    static const uint8_t level[4] = { 1, 4, 8, 14 };
     return u->fcr & FCR_ENABLE ? level[u->fcr >> 6] : 1;
 }
 
@@ -156,10 +153,7 @@ static void update_modem(struct i16550 *u)
  * have typed yet; here a pipe may have been full from the start. So input waits until the guest has asked for
  * interrupts (and had time to set up the 8259, which forgets a line that is high already), or polls: reads the
  * line status again and again, with nothing to send. */
-static bool listens(const struct i16550 *u)
-{
-    return ((u->ier & IER_RX) && u->settled) || u->looks >= LOOKS;
-}
+static bool listens(const struct i16550 *u) { return ((u->ier & IER_RX) && u->settled) || u->looks >= LOOKS; }
 
 static void receive(struct i16550 *u, uint8_t byte, uint8_t bad)
 {
@@ -242,7 +236,7 @@ static void transmit(struct i16550 *u, uint8_t byte)
         chardev_write(u->chr, &byte, 1);
         if (u->held || !chardev_writable(u->chr)) {
             u->held++; /* a driver that saw it empty fills the whole FIFO */
-            u->lsr &= (uint8_t)~(LSR_THRE | LSR_TEMT);
+            u->lsr &= (uint8_t) ~(LSR_THRE | LSR_TEMT);
             return;
         }
     }
@@ -398,7 +392,7 @@ static void serial_event(void *opaque, enum chardev_event event)
     i16550_update_irq(u);
 }
 
-static const struct chardev_handlers serial_handlers = {serial_can_read, serial_read, serial_event};
+static const struct chardev_handlers serial_handlers = { serial_can_read, serial_read, serial_event };
 
 /* ---- timers ---- */
 
@@ -458,21 +452,31 @@ static void i16550_post_load(void *obj)
     i16550_update_irq(u);
 }
 
-static const struct state_field i16550_fields[] = {
-    FIELD_BYTES(struct i16550, rx),       FIELD_BYTES(struct i16550, rx_bad),
-    FIELD_U8(struct i16550, rx_head),     FIELD_U8(struct i16550, rx_count),
-    FIELD_U8(struct i16550, ier),         FIELD_U8(struct i16550, fcr),
-    FIELD_U8(struct i16550, lcr),         FIELD_U8(struct i16550, mcr),
-    FIELD_U8(struct i16550, lsr),         FIELD_U8(struct i16550, msr),
-    FIELD_U8(struct i16550, scr),         FIELD_U16(struct i16550, divisor),
-    FIELD_BOOL(struct i16550, thre_pending), FIELD_BOOL(struct i16550, timeout),
-    FIELD_U8(struct i16550, held),        FIELD_U8(struct i16550, looks),
-    FIELD_BOOL(struct i16550, polls),
-    FIELD_BOOL(struct i16550, settled),   FIELD_TIMER(struct i16550, settle_timer),
-    FIELD_BYTES(struct i16550, kept),     FIELD_U8(struct i16550, kept_count),
-    FIELD_TIMER(struct i16550, tx_timer), FIELD_TIMER(struct i16550, rx_timer),
-    FIELD_END};
-static const struct state_desc i16550_state = {"i16550", 1, i16550_fields, i16550_post_load};
+static const struct state_field i16550_fields[] = { FIELD_BYTES(struct i16550, rx),
+                                                    FIELD_BYTES(struct i16550, rx_bad),
+                                                    FIELD_U8(struct i16550, rx_head),
+                                                    FIELD_U8(struct i16550, rx_count),
+                                                    FIELD_U8(struct i16550, ier),
+                                                    FIELD_U8(struct i16550, fcr),
+                                                    FIELD_U8(struct i16550, lcr),
+                                                    FIELD_U8(struct i16550, mcr),
+                                                    FIELD_U8(struct i16550, lsr),
+                                                    FIELD_U8(struct i16550, msr),
+                                                    FIELD_U8(struct i16550, scr),
+                                                    FIELD_U16(struct i16550, divisor),
+                                                    FIELD_BOOL(struct i16550, thre_pending),
+                                                    FIELD_BOOL(struct i16550, timeout),
+                                                    FIELD_U8(struct i16550, held),
+                                                    FIELD_U8(struct i16550, looks),
+                                                    FIELD_BOOL(struct i16550, polls),
+                                                    FIELD_BOOL(struct i16550, settled),
+                                                    FIELD_TIMER(struct i16550, settle_timer),
+                                                    FIELD_BYTES(struct i16550, kept),
+                                                    FIELD_U8(struct i16550, kept_count),
+                                                    FIELD_TIMER(struct i16550, tx_timer),
+                                                    FIELD_TIMER(struct i16550, rx_timer),
+                                                    FIELD_END };
+static const struct state_desc i16550_state = { "i16550", 1, i16550_fields, i16550_post_load };
 
 struct props {
     uint16_t base;
@@ -482,7 +486,7 @@ struct props {
 
 static int i16550_init(struct device *dev, const void *props)
 {
-    static const struct port_ops ops = {i16550_read, i16550_write, 1, 1};
+    static const struct port_ops ops = { i16550_read, i16550_write, 1, 1 };
     struct i16550 *u = (struct i16550 *)dev;
     const struct props *p = props;
     u->irq = p->irq;
@@ -508,13 +512,16 @@ static void i16550_destroy(struct device *dev)
 }
 
 static const struct device_class i16550_class = {
-    .name = "serial", .size = sizeof(struct i16550), .init = i16550_init, .reset = i16550_reset,
-    .destroy = i16550_destroy, .state = &i16550_state,
+    .name = "serial",
+    .size = sizeof(struct i16550),
+    .init = i16550_init,
+    .reset = i16550_reset,
+    .destroy = i16550_destroy,
+    .state = &i16550_state,
 };
 
-struct i16550 *i16550_create(struct bus *bus, uint16_t base, struct irq irq, struct chardev *chr,
-                             const char *name)
+struct i16550 *i16550_create(struct bus *bus, uint16_t base, struct irq irq, struct chardev *chr, const char *name)
 {
-    const struct props props = {base, irq, chr};
+    const struct props props = { base, irq, chr };
     return bus_add_device(bus, &i16550_class, name, &props);
 }

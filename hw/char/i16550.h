@@ -9,7 +9,6 @@
 struct chardev;
 struct i16550;
 
-struct i16550 *i16550_create(struct bus *bus, uint16_t base, struct irq irq, struct chardev *chr,
-                             const char *name);
+struct i16550 *i16550_create(struct bus *bus, uint16_t base, struct irq irq, struct chardev *chr, const char *name);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#define ESCAPE   1 /* Ctrl-A */
+#define ESCAPE     1 /* Ctrl-A */
 #define MAX_FRONTS 8
 #define FRONT_BUF  4096
 
@@ -48,10 +48,7 @@ static void deliver_pending(struct front *f)
     }
 }
 
-static void say(struct mux *m, const char *text)
-{
-    chardev_write(m->back, text, strlen(text));
-}
+static void say(struct mux *m, const char *text) { chardev_write(m->back, text, strlen(text)); }
 
 void chardev_mux_focus_next(struct chardev *c)
 {
@@ -135,17 +132,14 @@ static void mux_event(void *opaque, enum chardev_event event)
         chardev_event(&m->front[i]->c, event);
 }
 
-static const struct chardev_handlers mux_handlers = {mux_can_read, mux_read, mux_event};
+static const struct chardev_handlers mux_handlers = { mux_can_read, mux_read, mux_event };
 
 static void front_write(struct chardev *c, const uint8_t *buf, size_t len)
 {
     chardev_write(((struct front *)c)->mux->back, buf, len);
 }
 
-static struct chardev *front_back(const struct chardev *c)
-{
-    return ((const struct front *)c)->mux->back;
-}
+static struct chardev *front_back(const struct chardev *c) { return ((const struct front *)c)->mux->back; }
 
 static void front_update_input(struct chardev *c)
 {
@@ -154,10 +148,7 @@ static void front_update_input(struct chardev *c)
     chardev_accept_input(f->mux->back);
 }
 
-static void front_send_break(struct chardev *c)
-{
-    chardev_send_break(((struct front *)c)->mux->back);
-}
+static void front_send_break(struct chardev *c) { chardev_send_break(((struct front *)c)->mux->back); }
 
 static void front_close(struct chardev *c)
 {
@@ -174,20 +165,19 @@ static void front_close(struct chardev *c)
     }
 }
 
-static const struct chardev_ops front_ops = {
-    .name = "mux-front", .write = front_write, .back = front_back,
-    .update_input = front_update_input,
-    .send_break = front_send_break, .close = front_close};
+static const struct chardev_ops front_ops = { .name = "mux-front",
+                                              .write = front_write,
+                                              .back = front_back,
+                                              .update_input = front_update_input,
+                                              .send_break = front_send_break,
+                                              .close = front_close };
 
 static void mux_write(struct chardev *c, const uint8_t *buf, size_t len)
 {
     chardev_write(((struct mux *)c)->back, buf, len);
 }
 
-static struct chardev *mux_back(const struct chardev *c)
-{
-    return ((const struct mux *)c)->back;
-}
+static struct chardev *mux_back(const struct chardev *c) { return ((const struct mux *)c)->back; }
 
 static void mux_close(struct chardev *c)
 {
@@ -198,7 +188,7 @@ static void mux_close(struct chardev *c)
     chardev_close(m->back);
 }
 
-static const struct chardev_ops mux_ops = {.name = "mux", .write = mux_write, .back = mux_back, .close = mux_close};
+static const struct chardev_ops mux_ops = { .name = "mux", .write = mux_write, .back = mux_back, .close = mux_close };
 
 struct chardev *chardev_mux_open(struct chardev *back)
 {
@@ -235,7 +225,4 @@ void chardev_mux_on_quit(struct chardev *c, void (*quit)(void *opaque), void *op
     m->quit_opaque = opaque;
 }
 
-bool chardev_is_mux(const struct chardev *c)
-{
-    return c->ops == &mux_ops;
-}
+bool chardev_is_mux(const struct chardev *c) { return c->ops == &mux_ops; }

@@ -16,27 +16,24 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FIRST_ROOM 4096u
+#define FIRST_ROOM   4096u
 /* ms without progress at the end, then the rest is dropped: usually, and when the user wants it at once */
 #define END_PATIENCE 500
 #define END_HURRY    30
 
 static int patience = END_PATIENCE;
 
-void chardev_hurry(void)
-{
-    patience = END_HURRY;
-}
+void chardev_hurry(void) { patience = END_HURRY; }
 
 void chardev_out_init(struct chardev_out *o, int fd, size_t max, bool shared)
 {
-    *o = (struct chardev_out){.fd = fd, .max = max, .shared = shared};
+    *o = (struct chardev_out){ .fd = fd, .max = max, .shared = shared };
 }
 
 /* Would a small write go through at once? */
 static bool can_take(int fd)
 {
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
     return poll(&p, 1, 0) == 1;
 }
 
@@ -46,8 +43,7 @@ void chardev_lost(struct chardev *c, size_t n)
         return;
     c = (struct chardev *)chardev_bottom(c);
     if (!c->lost && !c->failed)
-        host_say("callgate: nobody reads %s: some of what goes there is lost (info chardev counts it)\n",
-                    c->label);
+        host_say("callgate: nobody reads %s: some of what goes there is lost (info chardev counts it)\n", c->label);
     c->lost += n;
 }
 
@@ -59,20 +55,11 @@ void chardev_failed(struct chardev *c, int err)
 }
 
 /* Below this, a guest that was held back goes on; above three quarters it is held. */
-static size_t low_water(const struct chardev_out *o)
-{
-    return o->max / 2;
-}
+static size_t low_water(const struct chardev_out *o) { return o->max / 2; }
 
-bool chardev_out_writable(const struct chardev_out *o)
-{
-    return !o->held;
-}
+bool chardev_out_writable(const struct chardev_out *o) { return !o->held; }
 
-bool chardev_out_waits(const struct chardev_out *o)
-{
-    return o->len > 0;
-}
+bool chardev_out_waits(const struct chardev_out *o) { return o->len > 0; }
 
 static bool make_room(struct chardev_out *o, size_t len)
 {
@@ -201,7 +188,7 @@ int chardev_out_write(struct chardev *c, struct chardev_out *o, const uint8_t *b
 void chardev_out_end(struct chardev *c, struct chardev_out *o)
 {
     while (o->len && !chardev_out_flush(c, o) && o->len) {
-        struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+        struct pollfd p = { .fd = o->fd, .events = POLLOUT };
         if (poll(&p, 1, patience) == 0)
             break;
     }

@@ -69,8 +69,8 @@ static void pty_dump(const struct chardev *c, FILE *out)
 }
 
 static const struct chardev_ops pty_ops = {
-    .name = "pty", .write = pty_write, .update_input = pty_update_input, .close = pty_close,
-    .dump = pty_dump};
+    .name = "pty", .write = pty_write, .update_input = pty_update_input, .close = pty_close, .dump = pty_dump
+};
 
 struct chardev *chardev_pty_open(struct evloop *ev, char *err, size_t err_len)
 {

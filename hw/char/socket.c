@@ -24,11 +24,11 @@
 
 struct socket_chardev {
     struct chardev c;
-    int listen_fd; /* -1: client */
-    int fd;        /* -1: not connected */
+    int listen_fd;                                          /* -1: client */
+    int fd;                                                 /* -1: not connected */
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to unlink; may be empty */
-    bool deaf;     /* the client takes no more; what it sent before is still to be read */
-    bool keep;     /* nobody was here yet: what is written is for the first client */
+    bool deaf; /* the client takes no more; what it sent before is still to be read */
+    bool keep; /* nobody was here yet: what is written is for the first client */
     struct chardev_out out;
 };
 
@@ -165,14 +165,17 @@ static void socket_close(struct chardev *c)
     free(s->out.buf);
 }
 
-static const struct chardev_ops socket_ops = {
-    .name = "socket", .write = socket_write, .writable = socket_writable,
-    .update_input = socket_update_input, .close = socket_close, .dump = socket_dump};
+static const struct chardev_ops socket_ops = { .name = "socket",
+                                               .write = socket_write,
+                                               .writable = socket_writable,
+                                               .update_input = socket_update_input,
+                                               .close = socket_close,
+                                               .dump = socket_dump };
 
 /* A connected or listening socket, or -errno (with a sentence in err). */
 static int open_unix(const char *path, bool server, char *err, size_t err_len)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
     if (!*path || strlen(path) >= sizeof a.sun_path) {
         chardev_fail(err, err_len, "unix:%s: the path is empty or too long", path);
         return -EINVAL;
@@ -202,7 +205,7 @@ static int open_tcp(const char *where, bool server, char *err, size_t err_len)
     }
     memcpy(host, where, (size_t)(colon - where));
     host[colon - where] = 0;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = server ? AI_PASSIVE : 0};
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = server ? AI_PASSIVE : 0 };
     struct addrinfo *list = NULL;
     int rc = getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, &list);
     if (rc) {
@@ -219,8 +222,7 @@ static int open_tcp(const char *where, bool server, char *err, size_t err_len)
             continue;
         }
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-        if (server ? bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, 1)
-                   : connect(fd, a->ai_addr, a->ai_addrlen)) {
+        if (server ? bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, 1) : connect(fd, a->ai_addr, a->ai_addrlen)) {
             e = errno;
             close(fd);
             fd = -1;
@@ -252,8 +254,7 @@ struct chardev *chardev_socket_open(struct evloop *ev, const char *spec, char *e
         size_t n = strcspn(++opts, ",");
         if ((n == 6 && !strncmp(opts, "server", 6)) || (n == 9 && !strncmp(opts, "server=on", 9)))
             server = true;
-        else if ((n == 6 && !strncmp(opts, "nowait", 6)) ||
-                 (n == 8 && !strncmp(opts, "wait=off", 8)))
+        else if ((n == 6 && !strncmp(opts, "nowait", 6)) || (n == 8 && !strncmp(opts, "wait=off", 8)))
             wait = false;
         else if ((n != 7 || strncmp(opts, "wait=on", 7)) && (n != 4 || strncmp(opts, "wait", 4)))
             return chardev_fail(err, err_len, "%s: unknown option %.*s", spec, (int)n, opts);
@@ -261,8 +262,7 @@ struct chardev *chardev_socket_open(struct evloop *ev, const char *spec, char *e
     }
 
     signal(SIGPIPE, SIG_IGN);
-    int fd = is_unix ? open_unix(where, server, err, err_len)
-                     : open_tcp(where, server, err, err_len);
+    int fd = is_unix ? open_unix(where, server, err, err_len) : open_tcp(where, server, err, err_len);
     if (fd < 0)
         return NULL;
     struct socket_chardev *s = chardev_alloc(sizeof *s, &socket_ops, ev);
@@ -282,7 +282,7 @@ struct chardev *chardev_socket_open(struct evloop *ev, const char *spec, char *e
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
         rc = evloop_add_fd(ev, fd, true, false, accept_ready, s);
         if (!rc && wait) {
-            struct pollfd pf = {.fd = fd, .events = POLLIN};
+            struct pollfd pf = { .fd = fd, .events = POLLIN };
             fprintf(stderr, "callgate: waiting for a connection on %s\n", s->c.label);
             while (poll(&pf, 1, -1) < 0 && errno == EINTR)
                 ;

@@ -31,7 +31,7 @@ static struct termios raw;
 static volatile sig_atomic_t tty_changed;
 static bool in_use;
 
-static const int fatal[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT, SIGTSTP};
+static const int fatal[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT, SIGTSTP };
 static struct sigaction previous[ARRAY_SIZE(fatal)];
 
 void chardev_stdio_restore(void)
@@ -87,7 +87,7 @@ static void make_raw(void)
         once = true;
         atexit(chardev_stdio_restore);
         for (size_t i = 0; i < ARRAY_SIZE(fatal); i++) {
-            struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+            struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK };
             sigaction(fatal[i], NULL, &previous[i]);
             bool taken = previous[i].sa_flags & SA_SIGINFO;
             if (!taken && previous[i].sa_handler != SIG_IGN)
@@ -207,9 +207,12 @@ static void stdio_close(struct chardev *c)
     in_use = false;
 }
 
-static const struct chardev_ops stdio_ops = {
-    .name = "stdio", .write = stdio_write, .writable = stdio_writable,
-    .update_input = stdio_update_input, .close = stdio_close, .dump = stdio_dump};
+static const struct chardev_ops stdio_ops = { .name = "stdio",
+                                              .write = stdio_write,
+                                              .writable = stdio_writable,
+                                              .update_input = stdio_update_input,
+                                              .close = stdio_close,
+                                              .dump = stdio_dump };
 
 struct chardev *chardev_stdio_open(struct evloop *ev, char *err, size_t err_len)
 {

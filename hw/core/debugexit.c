@@ -23,13 +23,15 @@ static void debugexit_write(void *opaque, uint16_t port, uint32_t val, unsigned 
 
 static int debugexit_init(struct device *dev, const void *props)
 {
-    static const struct port_ops ops = {debugexit_read, debugexit_write, 1, 4};
+    static const struct port_ops ops = { debugexit_read, debugexit_write, 1, 4 };
     bus_port_add(dev->bus, *(const uint16_t *)props, 4, &ops, dev, "debug exit");
     return 0;
 }
 
 static const struct device_class debugexit_class = {
-    .name = "debug-exit", .size = sizeof(struct device), .init = debugexit_init,
+    .name = "debug-exit",
+    .size = sizeof(struct device),
+    .init = debugexit_init,
 };
 
 struct device *debugexit_create(struct bus *bus, uint16_t base)

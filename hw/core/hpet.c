@@ -63,10 +63,7 @@ struct hpet {
     struct hpet_timer t[HPET_TIMERS];
 };
 
-static bool running(const struct hpet *h)
-{
-    return h->config & CONFIG_ENABLE;
-}
+static bool running(const struct hpet *h) { return h->config & CONFIG_ENABLE; }
 
 static bool legacy(const struct hpet *h)
 {
@@ -78,15 +75,9 @@ static uint64_t counter(const struct hpet *h, tick_t now)
     return running(h) ? now / NS_PER_COUNT + h->counter : h->counter;
 }
 
-static uint64_t width(const struct hpet_timer *t)
-{
-    return t->config & TN_32BIT ? UINT32_MAX : UINT64_MAX;
-}
+static uint64_t width(const struct hpet_timer *t) { return t->config & TN_32BIT ? UINT32_MAX : UINT64_MAX; }
 
-static bool is_periodic(const struct hpet_timer *t)
-{
-    return t->config & TN_PERIODIC;
-}
+static bool is_periodic(const struct hpet_timer *t) { return t->config & TN_PERIODIC; }
 
 /* ns between two ticks; 0 if it is not periodic, or so slowly that it does not matter. */
 static tick_t period(const struct hpet_timer *t)
@@ -366,29 +357,28 @@ static void hpet_post_load(void *obj)
 }
 
 static const struct state_field timer_fields[] = {
-    FIELD_U32(struct hpet_timer, config), FIELD_BOOL(struct hpet_timer, val_set),
-    FIELD_U64(struct hpet_timer, cmp),    FIELD_U64(struct hpet_timer, period),
-    FIELD_U64(struct hpet_timer, due),    FIELD_STRUCT(struct hpet_timer, ticks, &ticks_state),
-    FIELD_TIMER(struct hpet_timer, timer), FIELD_END};
-static const struct state_desc timer_state = {"hpet-timer", 1, timer_fields, NULL};
-static const struct state_field hpet_fields[] = {
-    FIELD_U32(struct hpet, config),  FIELD_U32(struct hpet, status),
-    FIELD_U64(struct hpet, counter), FIELD_STRUCT_ARRAY(struct hpet, t, &timer_state), FIELD_END};
-static const struct state_desc hpet_state = {"hpet", 1, hpet_fields, hpet_post_load};
+    FIELD_U32(struct hpet_timer, config),  FIELD_BOOL(struct hpet_timer, val_set),
+    FIELD_U64(struct hpet_timer, cmp),     FIELD_U64(struct hpet_timer, period),
+    FIELD_U64(struct hpet_timer, due),     FIELD_STRUCT(struct hpet_timer, ticks, &ticks_state),
+    FIELD_TIMER(struct hpet_timer, timer), FIELD_END
+};
+static const struct state_desc timer_state = { "hpet-timer", 1, timer_fields, NULL };
+static const struct state_field hpet_fields[] = { FIELD_U32(struct hpet, config), FIELD_U32(struct hpet, status),
+                                                  FIELD_U64(struct hpet, counter),
+                                                  FIELD_STRUCT_ARRAY(struct hpet, t, &timer_state), FIELD_END };
+static const struct state_desc hpet_state = { "hpet", 1, hpet_fields, hpet_post_load };
 
 static void hpet_dump(struct device *dev, FILE *f)
 {
     const struct hpet *h = (const struct hpet *)dev;
-    fprintf(f, "%s%s counter %016llx status %x\n", running(h) ? "running" : "halted",
-            legacy(h) ? " legacy" : "", (unsigned long long)counter(h, bus_now(dev->bus)), h->status);
+    fprintf(f, "%s%s counter %016llx status %x\n", running(h) ? "running" : "halted", legacy(h) ? " legacy" : "",
+            (unsigned long long)counter(h, bus_now(dev->bus)), h->status);
     for (unsigned n = 0; n < HPET_TIMERS; n++) {
         const struct hpet_timer *t = &h->t[n];
-        fprintf(f, "timer %u: comparator %016llx period %llx pin %u%s%s%s%s owed %u\n", n,
-                (unsigned long long)t->cmp, (unsigned long long)t->period,
-                (t->config & TN_ROUTE) >> 9, t->config & TN_ENABLE ? " enabled" : "",
-                t->config & TN_LEVEL ? " level" : " edge",
-                t->config & TN_PERIODIC ? " periodic" : "", t->config & TN_32BIT ? " 32-bit" : "",
-                t->ticks.owed);
+        fprintf(f, "timer %u: comparator %016llx period %llx pin %u%s%s%s%s owed %u\n", n, (unsigned long long)t->cmp,
+                (unsigned long long)t->period, (t->config & TN_ROUTE) >> 9, t->config & TN_ENABLE ? " enabled" : "",
+                t->config & TN_LEVEL ? " level" : " edge", t->config & TN_PERIODIC ? " periodic" : "",
+                t->config & TN_32BIT ? " 32-bit" : "", t->ticks.owed);
     }
 }
 
@@ -404,7 +394,7 @@ static const char *hpet_check(struct device *dev)
 
 static int hpet_init(struct device *dev, const void *props)
 {
-    static const struct mmio_ops ops = {hpet_read, hpet_write, 4, 8};
+    static const struct mmio_ops ops = { hpet_read, hpet_write, 4, 8 };
     struct hpet *h = (struct hpet *)dev;
     h->wire = *(const struct hpet_config *)props;
     for (unsigned n = 0; n < HPET_TIMERS; n++) {
@@ -423,8 +413,14 @@ static void hpet_destroy(struct device *dev)
 }
 
 static const struct device_class hpet_class = {
-    .name = "hpet", .size = sizeof(struct hpet), .init = hpet_init, .reset = hpet_reset,
-    .destroy = hpet_destroy, .state = &hpet_state, .dump = hpet_dump, .check = hpet_check,
+    .name = "hpet",
+    .size = sizeof(struct hpet),
+    .init = hpet_init,
+    .reset = hpet_reset,
+    .destroy = hpet_destroy,
+    .state = &hpet_state,
+    .dump = hpet_dump,
+    .check = hpet_check,
 };
 
 struct hpet *hpet_create(struct bus *bus, const struct hpet_config *config)

@@ -44,7 +44,7 @@ struct i8237 {
 };
 
 /* Channel of page register 80h + i, -1: none. */
-static const int8_t page_channel[16] = {-1, 2, 3, 1, -1, -1, -1, 0, -1, 6, 7, 5, -1, -1, -1, -1};
+static const int8_t page_channel[16] = { -1, 2, 3, 1, -1, -1, -1, 0, -1, 6, 7, 5, -1, -1, -1, -1 };
 
 static uint32_t address(const struct channel *ch, bool words)
 {
@@ -69,7 +69,7 @@ static bool advance(struct controller *c, unsigned n, bool hold)
     if (ch->count--)
         return false;
     c->status |= (uint8_t)(1u << n);
-    c->request &= (uint8_t)~(1u << n);
+    c->request &= (uint8_t) ~(1u << n);
     if (ch->mode & MODE_AUTO) {
         ch->addr = ch->base_addr;
         ch->count = ch->base_count;
@@ -135,8 +135,7 @@ static void write_reg(struct i8237 *dma, struct controller *c, unsigned reg, uin
     case 8: c->command = val; break;
     case 9:
         c->request = (uint8_t)(val & 4 ? c->request | bit : c->request & ~bit);
-        if (c == &dma->c[0] && (c->request & 1) && (c->command & CMD_MEM_TO_MEM) &&
-            !(c->command & CMD_DISABLE))
+        if (c == &dma->c[0] && (c->request & 1) && (c->command & CMD_MEM_TO_MEM) && !(c->command & CMD_DISABLE))
             mem_to_mem(dma);
         break;
     case 10: c->mask = (uint8_t)(val & 4 ? c->mask | bit : c->mask & ~bit); break;
@@ -258,38 +257,41 @@ static void i8237_reset(struct device *dev)
     master_clear(&dma->c[1]);
 }
 
-static const struct state_field channel_fields[] = {
-    FIELD_U16(struct channel, base_addr), FIELD_U16(struct channel, base_count),
-    FIELD_U16(struct channel, addr),      FIELD_U16(struct channel, count),
-    FIELD_U8(struct channel, mode),       FIELD_U8(struct channel, page),
-    FIELD_END};
-static const struct state_desc channel_state = {"i8237-channel", 1, channel_fields, NULL};
-static const struct state_field controller_fields[] = {
-    FIELD_STRUCT_ARRAY(struct controller, ch, &channel_state),
-    FIELD_U8(struct controller, command), FIELD_U8(struct controller, status),
-    FIELD_U8(struct controller, mask),    FIELD_U8(struct controller, request),
-    FIELD_U8(struct controller, temp),    FIELD_BOOL(struct controller, high_byte),
-    FIELD_END};
-static const struct state_desc controller_state = {"i8237-chip", 1, controller_fields, NULL};
-static const struct state_field i8237_fields[] = {
-    FIELD_STRUCT_ARRAY(struct i8237, c, &controller_state),
-    FIELD_BYTES(struct i8237, spare_page), FIELD_END};
-static const struct state_desc i8237_state = {"i8237", 1, i8237_fields, NULL};
+static const struct state_field channel_fields[] = { FIELD_U16(struct channel, base_addr),
+                                                     FIELD_U16(struct channel, base_count),
+                                                     FIELD_U16(struct channel, addr),
+                                                     FIELD_U16(struct channel, count),
+                                                     FIELD_U8(struct channel, mode),
+                                                     FIELD_U8(struct channel, page),
+                                                     FIELD_END };
+static const struct state_desc channel_state = { "i8237-channel", 1, channel_fields, NULL };
+static const struct state_field controller_fields[] = { FIELD_STRUCT_ARRAY(struct controller, ch, &channel_state),
+                                                        FIELD_U8(struct controller, command),
+                                                        FIELD_U8(struct controller, status),
+                                                        FIELD_U8(struct controller, mask),
+                                                        FIELD_U8(struct controller, request),
+                                                        FIELD_U8(struct controller, temp),
+                                                        FIELD_BOOL(struct controller, high_byte),
+                                                        FIELD_END };
+static const struct state_desc controller_state = { "i8237-chip", 1, controller_fields, NULL };
+static const struct state_field i8237_fields[] = { FIELD_STRUCT_ARRAY(struct i8237, c, &controller_state),
+                                                   FIELD_BYTES(struct i8237, spare_page), FIELD_END };
+static const struct state_desc i8237_state = { "i8237", 1, i8237_fields, NULL };
 
 static void i8237_dump(struct device *dev, FILE *f)
 {
     const struct i8237 *dma = (const struct i8237 *)dev;
     for (unsigned n = 0; n < 8; n++) {
         const struct channel *ch = &dma->c[n >> 2].ch[n & 3];
-        fprintf(f, "channel %u: address %06x count %04x mode %02x%s\n", n, address(ch, n >= 4),
-                ch->count, ch->mode, dma->c[n >> 2].mask & (1u << (n & 3)) ? " masked" : "");
+        fprintf(f, "channel %u: address %06x count %04x mode %02x%s\n", n, address(ch, n >= 4), ch->count, ch->mode,
+                dma->c[n >> 2].mask & (1u << (n & 3)) ? " masked" : "");
     }
 }
 
 static int i8237_init(struct device *dev, const void *props)
 {
-    static const struct port_ops ops = {i8237_read, i8237_write, 1, 1};
-    static const struct port_ops page_ops = {page_read, page_write, 1, 1};
+    static const struct port_ops ops = { i8237_read, i8237_write, 1, 1 };
+    static const struct port_ops page_ops = { page_read, page_write, 1, 1 };
     (void)props;
     bus_port_add(dev->bus, 0x00, 16, &ops, dev, "dma0");
     bus_port_add(dev->bus, 0xc0, 32, &ops, dev, "dma1");
@@ -298,11 +300,12 @@ static int i8237_init(struct device *dev, const void *props)
 }
 
 static const struct device_class i8237_class = {
-    .name = "dma", .size = sizeof(struct i8237), .init = i8237_init, .reset = i8237_reset,
-    .state = &i8237_state, .dump = i8237_dump,
+    .name = "dma",
+    .size = sizeof(struct i8237),
+    .init = i8237_init,
+    .reset = i8237_reset,
+    .state = &i8237_state,
+    .dump = i8237_dump,
 };
 
-struct i8237 *i8237_create(struct bus *bus)
-{
-    return bus_add_device(bus, &i8237_class, NULL, NULL);
-}
+struct i8237 *i8237_create(struct bus *bus) { return bus_add_device(bus, &i8237_class, NULL, NULL); }

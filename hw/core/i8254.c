@@ -58,30 +58,15 @@ struct i8254 {
     struct timer timer;
 };
 
-static uint64_t to_cycles(tick_t t)
-{
-    return muldiv64(t, PIT_HZ, TICKS_PER_SEC);
-}
+static uint64_t to_cycles(tick_t t) { return muldiv64(t, PIT_HZ, TICKS_PER_SEC); }
 
-static tick_t from_cycles(uint64_t cycles)
-{
-    return muldiv64(cycles, TICKS_PER_SEC, PIT_HZ) + 1;
-}
+static tick_t from_cycles(uint64_t cycles) { return muldiv64(cycles, TICKS_PER_SEC, PIT_HZ) + 1; }
 
-static uint32_t wrap(const struct counter *c)
-{
-    return c->bcd ? 10000 : 65536;
-}
+static uint32_t wrap(const struct counter *c) { return c->bcd ? 10000 : 65536; }
 
-static uint32_t high_half(uint32_t count)
-{
-    return (count + 1) / 2;
-}
+static uint32_t high_half(uint32_t count) { return (count + 1) / 2; }
 
-static bool periodic(const struct counter *c)
-{
-    return c->mode == 2 || c->mode == 3;
-}
+static bool periodic(const struct counter *c) { return c->mode == 2 || c->mode == 3; }
 
 static uint16_t to_bcd(uint32_t v)
 {
@@ -113,8 +98,7 @@ static void sync(struct counter *c, uint64_t now)
         c->reload = false;
         c->null_count = false;
     }
-    if (c->null_count && !c->reload && c->loaded && now >= c->start &&
-        (c->triggered || (c->mode != 1 && c->mode != 5)))
+    if (c->null_count && !c->reload && c->loaded && now >= c->start && (c->triggered || (c->mode != 1 && c->mode != 5)))
         c->null_count = false;
 }
 
@@ -189,10 +173,7 @@ static uint64_t next_edge(const struct counter *c, uint64_t now)
     }
 }
 
-static tick_t period(const struct counter *c)
-{
-    return periodic(c) ? from_cycles(c->count) : 0;
-}
+static tick_t period(const struct counter *c) { return periodic(c) ? from_cycles(c->count) : 0; }
 
 /* Arm the timer for the next edge, or sooner if ticks are owed. */
 static void arm(struct i8254 *pit, tick_t now)
@@ -219,8 +200,7 @@ static void signal_edges(struct i8254 *pit, tick_t now)
     struct counter *c = &pit->c[0];
     uint64_t cycle = to_cycles(now);
     uint64_t n = pit->edge && cycle >= pit->edge;
-    if (n && c->reload && cycle >= c->reload_at && c->mode == 3 &&
-        elapsed_at(c, c->reload_at) % c->count != 0)
+    if (n && c->reload && cycle >= c->reload_at && c->mode == 3 && elapsed_at(c, c->reload_at) % c->count != 0)
         n = 0; /* a new count takes over where the output falls */
     else if (n && periodic(c) && !c->reload && c->count)
         n += (cycle - pit->edge) / c->count;
@@ -321,8 +301,7 @@ static void write_control(struct i8254 *pit, uint8_t val, uint64_t now)
                 continue;
             sync(c, now);
             if (!(val & 0x10) && !c->status_latched) {
-                c->status = (uint8_t)(output(c, now) << 7 | c->null_count << 6 | c->rw << 4 |
-                                      c->mode << 1 | c->bcd);
+                c->status = (uint8_t)(output(c, now) << 7 | c->null_count << 6 | c->rw << 4 | c->mode << 1 | c->bcd);
                 c->status_latched = true;
             }
             if (!(val & 0x20))
@@ -338,9 +317,13 @@ static void write_control(struct i8254 *pit, uint8_t val, uint64_t now)
         return;
     }
     unsigned mode = val >> 1 & 7;
-    *c = (struct counter){
-        .mode = (uint8_t)(mode > 5 ? mode - 4 : mode), .rw = (uint8_t)rw, .bcd = val & 1,
-        .gate = c->gate, .null_count = true, .count = c->count, .next_count = c->next_count};
+    *c = (struct counter){ .mode = (uint8_t)(mode > 5 ? mode - 4 : mode),
+                           .rw = (uint8_t)rw,
+                           .bcd = val & 1,
+                           .gate = c->gate,
+                           .null_count = true,
+                           .count = c->count,
+                           .next_count = c->next_count };
 }
 
 static uint8_t read_counter(struct counter *c, uint64_t now)
@@ -437,8 +420,7 @@ static void i8254_reset(struct device *dev)
 {
     struct i8254 *pit = (struct i8254 *)dev;
     for (int i = 0; i < 3; i++) /* not defined by the datasheet: nothing counts, OUT is high */
-        pit->c[i] = (struct counter){.mode = 3, .rw = RW_BOTH, .gate = i != 2, .count = 65536,
-                                     .next_count = 65536};
+        pit->c[i] = (struct counter){ .mode = 3, .rw = RW_BOTH, .gate = i != 2, .count = 65536, .next_count = 65536 };
     pit->portb = 0;
     pit->edge = 0;
     ticks_forget(&pit->ticks);
@@ -457,24 +439,26 @@ static void counter_post_load(void *obj)
 }
 
 static const struct state_field counter_fields[] = {
-    FIELD_U8(struct counter, mode),          FIELD_U8(struct counter, rw),
-    FIELD_BOOL(struct counter, bcd),         FIELD_BOOL(struct counter, gate),
-    FIELD_BOOL(struct counter, loaded),      FIELD_BOOL(struct counter, triggered),
-    FIELD_BOOL(struct counter, running),     FIELD_BOOL(struct counter, reload),
-    FIELD_BOOL(struct counter, null_count),  FIELD_BOOL(struct counter, write_msb),
-    FIELD_BOOL(struct counter, read_msb),    FIELD_U8(struct counter, write_lsb),
-    FIELD_U8(struct counter, latch_bytes),   FIELD_BOOL(struct counter, status_latched),
-    FIELD_U8(struct counter, status),        FIELD_U16(struct counter, latch),
-    FIELD_U32(struct counter, count),        FIELD_U32(struct counter, next_count),
-    FIELD_U64(struct counter, start),        FIELD_U64(struct counter, elapsed),
-    FIELD_U64(struct counter, reload_at),    FIELD_END};
-static const struct state_desc counter_state = {
-    "i8254-counter", 1, counter_fields, counter_post_load};
-static const struct state_field i8254_fields[] = {
-    FIELD_STRUCT_ARRAY(struct i8254, c, &counter_state), FIELD_U8(struct i8254, portb),
-    FIELD_TIMER(struct i8254, timer), FIELD_U64(struct i8254, edge),
-    FIELD_STRUCT(struct i8254, ticks, &ticks_state), FIELD_END};
-static const struct state_desc i8254_state = {"i8254", 2, i8254_fields, NULL};
+    FIELD_U8(struct counter, mode),         FIELD_U8(struct counter, rw),
+    FIELD_BOOL(struct counter, bcd),        FIELD_BOOL(struct counter, gate),
+    FIELD_BOOL(struct counter, loaded),     FIELD_BOOL(struct counter, triggered),
+    FIELD_BOOL(struct counter, running),    FIELD_BOOL(struct counter, reload),
+    FIELD_BOOL(struct counter, null_count), FIELD_BOOL(struct counter, write_msb),
+    FIELD_BOOL(struct counter, read_msb),   FIELD_U8(struct counter, write_lsb),
+    FIELD_U8(struct counter, latch_bytes),  FIELD_BOOL(struct counter, status_latched),
+    FIELD_U8(struct counter, status),       FIELD_U16(struct counter, latch),
+    FIELD_U32(struct counter, count),       FIELD_U32(struct counter, next_count),
+    FIELD_U64(struct counter, start),       FIELD_U64(struct counter, elapsed),
+    FIELD_U64(struct counter, reload_at),   FIELD_END
+};
+static const struct state_desc counter_state = { "i8254-counter", 1, counter_fields, counter_post_load };
+static const struct state_field i8254_fields[] = { FIELD_STRUCT_ARRAY(struct i8254, c, &counter_state),
+                                                   FIELD_U8(struct i8254, portb),
+                                                   FIELD_TIMER(struct i8254, timer),
+                                                   FIELD_U64(struct i8254, edge),
+                                                   FIELD_STRUCT(struct i8254, ticks, &ticks_state),
+                                                   FIELD_END };
+static const struct state_desc i8254_state = { "i8254", 2, i8254_fields, NULL };
 
 static void i8254_dump(struct device *dev, FILE *f)
 {
@@ -482,10 +466,9 @@ static void i8254_dump(struct device *dev, FILE *f)
     uint64_t now = to_cycles(bus_now(dev->bus));
     for (int i = 0; i < 3; i++) {
         const struct counter *c = &pit->c[i];
-        fprintf(f, "counter %d: mode %u%s period %u (%u Hz) count %04x out %d gate %d%s%s\n", i,
-                c->mode, c->bcd ? " bcd" : "", c->count, PIT_HZ / (c->count ? c->count : 1),
-                current(c, now), output(c, now), c->gate, c->loaded ? "" : " not loaded",
-                c->null_count ? " null" : "");
+        fprintf(f, "counter %d: mode %u%s period %u (%u Hz) count %04x out %d gate %d%s%s\n", i, c->mode,
+                c->bcd ? " bcd" : "", c->count, PIT_HZ / (c->count ? c->count : 1), current(c, now), output(c, now),
+                c->gate, c->loaded ? "" : " not loaded", c->null_count ? " null" : "");
     }
     fprintf(f, "port 61h: %02x\n", pit->portb);
 }
@@ -501,8 +484,8 @@ static const char *i8254_check(struct device *dev)
 
 static int i8254_init(struct device *dev, const void *props)
 {
-    static const struct port_ops ops = {i8254_read, i8254_write, 1, 1};
-    static const struct port_ops portb_ops = {portb_read, portb_write, 1, 1};
+    static const struct port_ops ops = { i8254_read, i8254_write, 1, 1 };
+    static const struct port_ops portb_ops = { portb_read, portb_write, 1, 1 };
     struct i8254 *pit = (struct i8254 *)dev;
     pit->irq0 = *(const struct irq *)props;
     timer_init(&pit->timer, dev->bus->clock, "pit", edge_timer, pit);
@@ -511,17 +494,17 @@ static int i8254_init(struct device *dev, const void *props)
     return 0;
 }
 
-static void i8254_destroy(struct device *dev)
-{
-    timer_destroy(&((struct i8254 *)dev)->timer);
-}
+static void i8254_destroy(struct device *dev) { timer_destroy(&((struct i8254 *)dev)->timer); }
 
 static const struct device_class i8254_class = {
-    .name = "pit", .size = sizeof(struct i8254), .init = i8254_init, .reset = i8254_reset,
-    .destroy = i8254_destroy, .state = &i8254_state, .dump = i8254_dump, .check = i8254_check,
+    .name = "pit",
+    .size = sizeof(struct i8254),
+    .init = i8254_init,
+    .reset = i8254_reset,
+    .destroy = i8254_destroy,
+    .state = &i8254_state,
+    .dump = i8254_dump,
+    .check = i8254_check,
 };
 
-struct i8254 *i8254_create(struct bus *bus, struct irq irq0)
-{
-    return bus_add_device(bus, &i8254_class, NULL, &irq0);
-}
+struct i8254 *i8254_create(struct bus *bus, struct irq irq0) { return bus_add_device(bus, &i8254_class, NULL, &irq0); }

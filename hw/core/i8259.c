@@ -32,7 +32,7 @@ struct chip {
     uint8_t lines; /* input levels */
     uint8_t elcr;
     uint8_t vector_base;
-    uint8_t lowest; /* the line after this one has the highest priority */
+    uint8_t lowest;     /* the line after this one has the highest priority */
     uint8_t init_state; /* next ICW expected, 0: none */
     uint8_t icw1;
     bool read_isr;
@@ -50,10 +50,7 @@ struct i8259 {
     bool out; /* derived */
 };
 
-static uint8_t level_mask(const struct chip *c)
-{
-    return c->icw1 & ICW1_LTIM ? 0xff : c->elcr;
-}
+static uint8_t level_mask(const struct chip *c) { return c->icw1 & ICW1_LTIM ? 0xff : c->elcr; }
 
 /* The set line of highest priority: its rank in *rank (8 if none). */
 static int highest(const struct chip *c, uint8_t lines, unsigned *rank)
@@ -81,7 +78,7 @@ static int pending(const struct chip *c)
     if (c->special_mask)
         in_service &= (uint8_t)~c->imr;
     if (c->sfnm && c->master)
-        in_service &= (uint8_t)~(1u << CASCADE);
+        in_service &= (uint8_t) ~(1u << CASCADE);
     highest(c, in_service, &busy);
     return want < busy ? n : -1;
 }
@@ -144,7 +141,7 @@ static void write_ocw2(struct chip *c, uint8_t val)
         break;
     default: break; /* 3, 7: specific */
     }
-    c->isr &= (uint8_t)~(1u << n);
+    c->isr &= (uint8_t) ~(1u << n);
     if (cmd & 4)
         c->lowest = (uint8_t)n;
 }
@@ -166,9 +163,7 @@ static void write_data(struct chip *c, uint8_t val)
         c->vector_base = val & 0xf8;
         c->init_state = !(c->icw1 & ICW1_SNGL) ? 3 : c->icw1 & ICW1_IC4 ? 4 : 0;
         break;
-    case 3: /* which line the slave is on: fixed by the board */
-        c->init_state = c->icw1 & ICW1_IC4 ? 4 : 0;
-        break;
+    case 3: /* which line the slave is on: fixed by the board */ c->init_state = c->icw1 & ICW1_IC4 ? 4 : 0; break;
     case 4:
         c->auto_eoi = val & ICW4_AEOI;
         c->sfnm = val & ICW4_SFNM;
@@ -261,10 +256,7 @@ enum irq_state i8259_line_state(const struct i8259 *pic, int n)
     return c->irr & bit ? IRQ_BUSY : IRQ_FREE;
 }
 
-bool i8259_output(const struct i8259 *pic)
-{
-    return pic->out;
-}
+bool i8259_output(const struct i8259 *pic) { return pic->out; }
 
 int i8259_ack(struct i8259 *pic)
 {
@@ -304,15 +296,16 @@ static void i8259_reset(struct device *dev)
 }
 
 static const struct state_field chip_fields[] = {
-    FIELD_U8(struct chip, irr),          FIELD_U8(struct chip, imr),
-    FIELD_U8(struct chip, isr),          FIELD_U8(struct chip, lines),
-    FIELD_U8(struct chip, elcr),         FIELD_U8(struct chip, vector_base),
-    FIELD_U8(struct chip, lowest),       FIELD_U8(struct chip, init_state),
-    FIELD_U8(struct chip, icw1),         FIELD_BOOL(struct chip, read_isr),
-    FIELD_BOOL(struct chip, poll),       FIELD_BOOL(struct chip, special_mask),
-    FIELD_BOOL(struct chip, auto_eoi),   FIELD_BOOL(struct chip, rotate_aeoi),
-    FIELD_BOOL(struct chip, sfnm),       FIELD_END};
-static const struct state_desc chip_state = {"i8259-chip", 1, chip_fields, NULL};
+    FIELD_U8(struct chip, irr),        FIELD_U8(struct chip, imr),
+    FIELD_U8(struct chip, isr),        FIELD_U8(struct chip, lines),
+    FIELD_U8(struct chip, elcr),       FIELD_U8(struct chip, vector_base),
+    FIELD_U8(struct chip, lowest),     FIELD_U8(struct chip, init_state),
+    FIELD_U8(struct chip, icw1),       FIELD_BOOL(struct chip, read_isr),
+    FIELD_BOOL(struct chip, poll),     FIELD_BOOL(struct chip, special_mask),
+    FIELD_BOOL(struct chip, auto_eoi), FIELD_BOOL(struct chip, rotate_aeoi),
+    FIELD_BOOL(struct chip, sfnm),     FIELD_END
+};
+static const struct state_desc chip_state = { "i8259-chip", 1, chip_fields, NULL };
 
 static void i8259_post_load(void *obj)
 {
@@ -323,19 +316,19 @@ static void i8259_post_load(void *obj)
     irq_set(&pic->intr, pic->out);
 }
 
-static const struct state_field i8259_fields[] = {
-    FIELD_STRUCT_ARRAY(struct i8259, chip, &chip_state), FIELD_END};
-static const struct state_desc i8259_state = {"i8259", 1, i8259_fields, i8259_post_load};
+static const struct state_field i8259_fields[] = { FIELD_STRUCT_ARRAY(struct i8259, chip, &chip_state), FIELD_END };
+static const struct state_desc i8259_state = { "i8259", 1, i8259_fields, i8259_post_load };
 
 static void i8259_dump(struct device *dev, FILE *f)
 {
     const struct i8259 *pic = (const struct i8259 *)dev;
     for (int i = 0; i < 2; i++) {
         const struct chip *c = &pic->chip[i];
-        fprintf(f, "pic%d: irr=%02x imr=%02x isr=%02x lines=%02x elcr=%02x base=%02x first=%u"
-                "%s%s%s\n", i, c->irr, c->imr, c->isr, c->lines, c->elcr, c->vector_base,
-                (c->lowest + 1) & 7, c->auto_eoi ? " aeoi" : "",
-                c->special_mask ? " smm" : "", c->sfnm ? " sfnm" : "");
+        fprintf(f,
+                "pic%d: irr=%02x imr=%02x isr=%02x lines=%02x elcr=%02x base=%02x first=%u"
+                "%s%s%s\n",
+                i, c->irr, c->imr, c->isr, c->lines, c->elcr, c->vector_base, (c->lowest + 1) & 7,
+                c->auto_eoi ? " aeoi" : "", c->special_mask ? " smm" : "", c->sfnm ? " sfnm" : "");
     }
 }
 
@@ -347,8 +340,8 @@ static const char *i8259_check(struct device *dev)
 
 static int i8259_init(struct device *dev, const void *props)
 {
-    static const struct port_ops ops = {i8259_read, i8259_write, 1, 1};
-    static const struct port_ops elcr_ops = {elcr_read, elcr_write, 1, 1};
+    static const struct port_ops ops = { i8259_read, i8259_write, 1, 1 };
+    static const struct port_ops elcr_ops = { elcr_read, elcr_write, 1, 1 };
     struct i8259 *pic = (struct i8259 *)dev;
     pic->intr = *(const struct irq *)props;
     pic->chip[0].master = true;
@@ -361,11 +354,13 @@ static int i8259_init(struct device *dev, const void *props)
 }
 
 static const struct device_class i8259_class = {
-    .name = "pic", .size = sizeof(struct i8259), .init = i8259_init, .reset = i8259_reset,
-    .state = &i8259_state, .dump = i8259_dump, .check = i8259_check,
+    .name = "pic",
+    .size = sizeof(struct i8259),
+    .init = i8259_init,
+    .reset = i8259_reset,
+    .state = &i8259_state,
+    .dump = i8259_dump,
+    .check = i8259_check,
 };
 
-struct i8259 *i8259_create(struct bus *bus, struct irq intr)
-{
-    return bus_add_device(bus, &i8259_class, NULL, &intr);
-}
+struct i8259 *i8259_create(struct bus *bus, struct irq intr) { return bus_add_device(bus, &i8259_class, NULL, &intr); }

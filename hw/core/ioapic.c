@@ -34,8 +34,7 @@ static void deliver(struct ioapic *io, int pin)
     if (level)
         *e |= RTE_REMOTE;
     LOG(pic, "IOAPIC pin %d: vector %02x", pin, (unsigned)(*e & 0xff));
-    lapic_message(io->lapic, (uint8_t)(*e >> 56), *e & RTE_LOGICAL, (unsigned)(*e >> 8 & 7),
-                  (uint8_t)*e, level);
+    lapic_message(io->lapic, (uint8_t)(*e >> 56), *e & RTE_LOGICAL, (unsigned)(*e >> 8 & 7), (uint8_t)*e, level);
 }
 
 /* A level-triggered pin whose line is high asks unless masked or in service. */
@@ -147,28 +146,26 @@ static void ioapic_reset(struct device *dev)
         io->entry[i] = RTE_MASKED;
 }
 
-static const struct state_field ioapic_fields[] = {
-    FIELD_U32(struct ioapic, id),    FIELD_U8(struct ioapic, select),
-    FIELD_U32(struct ioapic, lines), FIELD_U64_ARRAY(struct ioapic, entry),
-    FIELD_END};
-static const struct state_desc ioapic_state = {"ioapic", 1, ioapic_fields, NULL};
+static const struct state_field ioapic_fields[] = { FIELD_U32(struct ioapic, id), FIELD_U8(struct ioapic, select),
+                                                    FIELD_U32(struct ioapic, lines),
+                                                    FIELD_U64_ARRAY(struct ioapic, entry), FIELD_END };
+static const struct state_desc ioapic_state = { "ioapic", 1, ioapic_fields, NULL };
 
 static void ioapic_dump(struct device *dev, FILE *f)
 {
     const struct ioapic *io = (const struct ioapic *)dev;
     for (int i = 0; i < IOAPIC_PINS; i++) {
         uint64_t e = io->entry[i];
-        fprintf(f, "pin %2d: %016llx vector %02x dest %02x %s%s%s%s line %u\n", i,
-                (unsigned long long)e, (unsigned)(e & 0xff), (unsigned)(e >> 56),
-                e & RTE_LOGICAL ? "logical " : "physical ", e & RTE_LEVEL ? "level" : "edge",
-                e & RTE_MASKED ? " masked" : "", e & RTE_REMOTE ? " in service" : "",
+        fprintf(f, "pin %2d: %016llx vector %02x dest %02x %s%s%s%s line %u\n", i, (unsigned long long)e,
+                (unsigned)(e & 0xff), (unsigned)(e >> 56), e & RTE_LOGICAL ? "logical " : "physical ",
+                e & RTE_LEVEL ? "level" : "edge", e & RTE_MASKED ? " masked" : "", e & RTE_REMOTE ? " in service" : "",
                 io->lines >> i & 1);
     }
 }
 
 static int ioapic_init(struct device *dev, const void *props)
 {
-    static const struct mmio_ops ops = {ioapic_read, ioapic_write, 4, 4};
+    static const struct mmio_ops ops = { ioapic_read, ioapic_write, 4, 4 };
     struct ioapic *io = (struct ioapic *)dev;
     io->lapic = *(struct lapic *const *)props;
     bus_mmio_add(dev->bus, IOAPIC_BASE, PAGE_SIZE, &ops, io, "ioapic");
@@ -176,8 +173,12 @@ static int ioapic_init(struct device *dev, const void *props)
 }
 
 static const struct device_class ioapic_class = {
-    .name = "ioapic", .size = sizeof(struct ioapic), .init = ioapic_init, .reset = ioapic_reset,
-    .state = &ioapic_state, .dump = ioapic_dump,
+    .name = "ioapic",
+    .size = sizeof(struct ioapic),
+    .init = ioapic_init,
+    .reset = ioapic_reset,
+    .state = &ioapic_state,
+    .dump = ioapic_dump,
 };
 
 struct ioapic *ioapic_create(struct bus *bus, struct lapic *lapic)

@@ -11,35 +11,35 @@
 
 #include "hw/core/ticks.h"
 
-#define REG_ID    0x02
-#define REG_VER   0x03
-#define REG_TPR   0x08
-#define REG_APR   0x09
-#define REG_PPR   0x0a
-#define REG_EOI   0x0b
-#define REG_LDR   0x0d
-#define REG_DFR   0x0e
-#define REG_SVR   0x0f
-#define REG_ISR   0x10
-#define REG_TMR   0x18
-#define REG_IRR   0x20
-#define REG_ESR   0x28
-#define REG_ICR0  0x30
-#define REG_ICR1  0x31
-#define REG_LVT   0x32
-#define REG_TICR  0x38
-#define REG_TCCR  0x39
-#define REG_TDCR  0x3e
+#define REG_ID   0x02
+#define REG_VER  0x03
+#define REG_TPR  0x08
+#define REG_APR  0x09
+#define REG_PPR  0x0a
+#define REG_EOI  0x0b
+#define REG_LDR  0x0d
+#define REG_DFR  0x0e
+#define REG_SVR  0x0f
+#define REG_ISR  0x10
+#define REG_TMR  0x18
+#define REG_IRR  0x20
+#define REG_ESR  0x28
+#define REG_ICR0 0x30
+#define REG_ICR1 0x31
+#define REG_LVT  0x32
+#define REG_TICR 0x38
+#define REG_TCCR 0x39
+#define REG_TDCR 0x3e
 
 enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
 
-#define VERSION      (0x14u | (LVT_COUNT - 1) << 16)
-#define LVT_LEVEL    0x08000u
-#define LVT_REMOTE   0x04000u
-#define LVT_POLARITY 0x02000u
-#define LVT_MASKED   0x10000u
-#define LVT_PERIODIC 0x20000u
-#define SVR_ENABLE   0x100u
+#define VERSION            (0x14u | (LVT_COUNT - 1) << 16)
+#define LVT_LEVEL          0x08000u
+#define LVT_REMOTE         0x04000u
+#define LVT_POLARITY       0x02000u
+#define LVT_MASKED         0x10000u
+#define LVT_PERIODIC       0x20000u
+#define SVR_ENABLE         0x100u
 #define ESR_SEND_VECTOR    0x20u
 #define ESR_RECEIVE_VECTOR 0x40u
 #define ESR_REGISTER       0x80u
@@ -73,20 +73,11 @@ struct lapic {
 
 /* ---- bit sets of 256 vectors ---- */
 
-static void set_bit(uint32_t *map, uint8_t v)
-{
-    map[v >> 5] |= 1u << (v & 31);
-}
+static void set_bit(uint32_t *map, uint8_t v) { map[v >> 5] |= 1u << (v & 31); }
 
-static void clear_bit(uint32_t *map, uint8_t v)
-{
-    map[v >> 5] &= ~(1u << (v & 31));
-}
+static void clear_bit(uint32_t *map, uint8_t v) { map[v >> 5] &= ~(1u << (v & 31)); }
 
-static bool test_bit(const uint32_t *map, uint8_t v)
-{
-    return map[v >> 5] >> (v & 31) & 1;
-}
+static bool test_bit(const uint32_t *map, uint8_t v) { return map[v >> 5] >> (v & 31) & 1; }
 
 static int highest(const uint32_t *map)
 {
@@ -96,10 +87,7 @@ static int highest(const uint32_t *map)
     return -1;
 }
 
-static bool globally_enabled(const struct lapic *a)
-{
-    return a->base & APIC_BASE_ENABLE;
-}
+static bool globally_enabled(const struct lapic *a) { return a->base & APIC_BASE_ENABLE; }
 
 static uint32_t processor_priority(const struct lapic *a)
 {
@@ -207,8 +195,7 @@ void lapic_set_lint(struct lapic *a, int n, int level)
     lapic_update_irq(a);
 }
 
-void lapic_message(struct lapic *a, uint8_t dest, bool logical, unsigned delivery, uint8_t vector,
-                   bool level)
+void lapic_message(struct lapic *a, uint8_t dest, bool logical, unsigned delivery, uint8_t vector, bool level)
 {
     bool mine;
     uint8_t ldr = (uint8_t)(a->ldr >> 24);
@@ -250,8 +237,7 @@ static void write_icr(struct lapic *a)
     if (shorthand)
         lapic_message(a, 0xff, false, delivery, vector, false);
     else
-        lapic_message(a, (uint8_t)(a->icr[1] >> 24), icr & 0x800, delivery, vector,
-                      false);
+        lapic_message(a, (uint8_t)(a->icr[1] >> 24), icr & 0x800, delivery, vector, false);
 }
 
 static void write_eoi(struct lapic *a)
@@ -273,20 +259,11 @@ static void write_eoi(struct lapic *a)
 
 /* ---- the timer ---- */
 
-static unsigned divide_shift(const struct lapic *a)
-{
-    return (((a->divide & 3) | (a->divide >> 1 & 4)) + 1) & 7;
-}
+static unsigned divide_shift(const struct lapic *a) { return (((a->divide & 3) | (a->divide >> 1 & 4)) + 1) & 7; }
 
-static tick_t period(const struct lapic *a)
-{
-    return (tick_t)a->initial_count << divide_shift(a);
-}
+static tick_t period(const struct lapic *a) { return (tick_t)a->initial_count << divide_shift(a); }
 
-static bool is_periodic(const struct lapic *a)
-{
-    return a->lvt[LVT_TIMER] & LVT_PERIODIC;
-}
+static bool is_periodic(const struct lapic *a) { return a->lvt[LVT_TIMER] & LVT_PERIODIC; }
 
 static uint32_t current_count(const struct lapic *a, tick_t now)
 {
@@ -325,8 +302,7 @@ static void start_timer(struct lapic *a, tick_t now)
 
 static void write_lvt(struct lapic *a, int n, uint32_t val)
 {
-    static const uint32_t mask[LVT_COUNT] = {
-        0x300ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff};
+    static const uint32_t mask[LVT_COUNT] = { 0x300ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff };
     uint32_t keep = a->lvt[n] & LVT_REMOTE;
     if (!(val & LVT_LEVEL))
         keep = 0;
@@ -415,7 +391,10 @@ static void lapic_write(void *opaque, gpa_t offset, uint64_t val64, unsigned siz
         a->divide = val & 0xb;
         start_timer(a, bus_now(a->dev.bus));
         break;
-    case REG_VER: case REG_APR: case REG_PPR: case REG_TCCR:
+    case REG_VER:
+    case REG_APR:
+    case REG_PPR:
+    case REG_TCCR:
     case REG_ISR ... REG_IRR + 7: break; /* read-only */
     default: error(a, ESR_REGISTER); break;
     }
@@ -434,10 +413,7 @@ int lapic_ack(struct lapic *a)
     return a->lint[0] && lapic_accepts_pic(a) ? -1 : -2;
 }
 
-bool lapic_intr(const struct lapic *a)
-{
-    return a->out;
-}
+bool lapic_intr(const struct lapic *a) { return a->out; }
 
 static void lapic_timer(void *opaque, tick_t now)
 {
@@ -448,18 +424,14 @@ static void lapic_timer(void *opaque, tick_t now)
         return;
     }
     uint64_t n = now >= a->timer_due ? (now - a->timer_due) / p + 1 : 0;
-    if (ticks_due(&a->ticks, a->dev.bus->clock, n,
-                  lapic_vector_state(a, (uint8_t)a->lvt[LVT_TIMER]), p, now))
+    if (ticks_due(&a->ticks, a->dev.bus->clock, n, lapic_vector_state(a, (uint8_t)a->lvt[LVT_TIMER]), p, now))
         local_deliver(a, LVT_TIMER);
     arm_timer(a, now);
 }
 
 /* ---- the MSR ---- */
 
-uint64_t lapic_base_read(const struct lapic *a)
-{
-    return a->base;
-}
+uint64_t lapic_base_read(const struct lapic *a) { return a->base; }
 
 static void reset_registers(struct lapic *a)
 {
@@ -480,8 +452,7 @@ static void reset_registers(struct lapic *a)
 
 static void map(struct lapic *a)
 {
-    bus_mmio_move(a->dev.bus, a->range,
-                  globally_enabled(a) ? a->base & 0xffffff000ull : GPA_NONE);
+    bus_mmio_move(a->dev.bus, a->range, globally_enabled(a) ? a->base & 0xffffff000ull : GPA_NONE);
 }
 
 bool lapic_base_write(struct lapic *a, uint64_t val)
@@ -516,19 +487,28 @@ static void lapic_post_load(void *obj)
     irq_set(&a->wire.intr, a->out);
 }
 
-static const struct state_field lapic_fields[] = {
-    FIELD_U64(struct lapic, base),        FIELD_U32(struct lapic, id),
-    FIELD_U32(struct lapic, tpr),         FIELD_U32(struct lapic, ldr),
-    FIELD_U32(struct lapic, dfr),         FIELD_U32(struct lapic, svr),
-    FIELD_U32(struct lapic, esr),         FIELD_U32(struct lapic, errors),
-    FIELD_U32_ARRAY(struct lapic, isr),   FIELD_U32_ARRAY(struct lapic, tmr),
-    FIELD_U32_ARRAY(struct lapic, irr),   FIELD_U32_ARRAY(struct lapic, lvt),
-    FIELD_U32_ARRAY(struct lapic, icr),   FIELD_U32(struct lapic, initial_count),
-    FIELD_U32(struct lapic, divide),      FIELD_U64(struct lapic, timer_start),
-    FIELD_BOOL_ARRAY(struct lapic, lint), FIELD_TIMER(struct lapic, timer),
-    FIELD_U64(struct lapic, timer_due),   FIELD_STRUCT(struct lapic, ticks, &ticks_state),
-    FIELD_END};
-static const struct state_desc lapic_state = {"lapic", 2, lapic_fields, lapic_post_load};
+static const struct state_field lapic_fields[] = { FIELD_U64(struct lapic, base),
+                                                   FIELD_U32(struct lapic, id),
+                                                   FIELD_U32(struct lapic, tpr),
+                                                   FIELD_U32(struct lapic, ldr),
+                                                   FIELD_U32(struct lapic, dfr),
+                                                   FIELD_U32(struct lapic, svr),
+                                                   FIELD_U32(struct lapic, esr),
+                                                   FIELD_U32(struct lapic, errors),
+                                                   FIELD_U32_ARRAY(struct lapic, isr),
+                                                   FIELD_U32_ARRAY(struct lapic, tmr),
+                                                   FIELD_U32_ARRAY(struct lapic, irr),
+                                                   FIELD_U32_ARRAY(struct lapic, lvt),
+                                                   FIELD_U32_ARRAY(struct lapic, icr),
+                                                   FIELD_U32(struct lapic, initial_count),
+                                                   FIELD_U32(struct lapic, divide),
+                                                   FIELD_U64(struct lapic, timer_start),
+                                                   FIELD_BOOL_ARRAY(struct lapic, lint),
+                                                   FIELD_TIMER(struct lapic, timer),
+                                                   FIELD_U64(struct lapic, timer_due),
+                                                   FIELD_STRUCT(struct lapic, ticks, &ticks_state),
+                                                   FIELD_END };
+static const struct state_desc lapic_state = { "lapic", 2, lapic_fields, lapic_post_load };
 
 static const char *lapic_check(struct device *dev)
 {
@@ -539,7 +519,7 @@ static const char *lapic_check(struct device *dev)
 
 static int lapic_init(struct device *dev, const void *props)
 {
-    static const struct mmio_ops ops = {lapic_read, lapic_write, 4, 4};
+    static const struct mmio_ops ops = { lapic_read, lapic_write, 4, 4 };
     struct lapic *a = (struct lapic *)dev;
     a->wire = *(const struct lapic_config *)props;
     timer_init(&a->timer, dev->bus->clock, "lapic", lapic_timer, a);
@@ -547,14 +527,16 @@ static int lapic_init(struct device *dev, const void *props)
     return 0;
 }
 
-static void lapic_destroy(struct device *dev)
-{
-    timer_destroy(&((struct lapic *)dev)->timer);
-}
+static void lapic_destroy(struct device *dev) { timer_destroy(&((struct lapic *)dev)->timer); }
 
 static const struct device_class lapic_class = {
-    .name = "lapic", .size = sizeof(struct lapic), .init = lapic_init, .reset = lapic_reset,
-    .destroy = lapic_destroy, .state = &lapic_state, .check = lapic_check,
+    .name = "lapic",
+    .size = sizeof(struct lapic),
+    .init = lapic_init,
+    .reset = lapic_reset,
+    .destroy = lapic_destroy,
+    .state = &lapic_state,
+    .check = lapic_check,
 };
 
 struct lapic *lapic_create(struct bus *bus, const struct lapic_config *config)

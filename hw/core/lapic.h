@@ -6,12 +6,18 @@
 
 #include "hw/bus.h"
 
-#define APIC_BASE_BSP    0x100u
-#define APIC_BASE_ENABLE 0x800u
+#define APIC_BASE_BSP     0x100u
+#define APIC_BASE_ENABLE  0x800u
 #define APIC_DEFAULT_BASE 0xfee00000u
 
 enum apic_delivery {
-    APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_RESERVED, APIC_NMI, APIC_INIT, APIC_STARTUP,
+    APIC_FIXED,
+    APIC_LOWEST,
+    APIC_SMI,
+    APIC_RESERVED,
+    APIC_NMI,
+    APIC_INIT,
+    APIC_STARTUP,
     APIC_EXTINT,
 };
 
@@ -22,15 +28,14 @@ struct lapic_config {
     struct irq nmi;  /* pulses */
     struct irq smi;
     struct irq init;
-    struct irq eoi;  /* EOI of a level-triggered vector: level is the vector */
+    struct irq eoi; /* EOI of a level-triggered vector: level is the vector */
 };
 
 struct lapic *lapic_create(struct bus *bus, const struct lapic_config *config);
 /* Local inputs: LINT0 is the 8259's INT, LINT1 the NMI line. */
 void lapic_set_lint(struct lapic *apic, int n, int level);
 /* A message on the APIC bus (from the I/O APIC). */
-void lapic_message(struct lapic *apic, uint8_t dest, bool logical, unsigned delivery,
-                   uint8_t vector, bool level);
+void lapic_message(struct lapic *apic, uint8_t dest, bool logical, unsigned delivery, uint8_t vector, bool level);
 /* What a message with this vector would do. */
 enum irq_state lapic_vector_state(const struct lapic *apic, uint8_t vector);
 /* Whether the 8259 reaches the CPU. */

@@ -19,34 +19,47 @@
 #include "hw/core/ticks.h"
 
 enum {
-    RTC_SECONDS, RTC_SECONDS_ALARM, RTC_MINUTES, RTC_MINUTES_ALARM, RTC_HOURS, RTC_HOURS_ALARM,
-    RTC_WEEKDAY, RTC_DAY, RTC_MONTH, RTC_YEAR, RTC_A, RTC_B, RTC_C, RTC_D,
-    RTC_CENTURY = 0x32, RTC_PS2_CENTURY = 0x37,
+    RTC_SECONDS,
+    RTC_SECONDS_ALARM,
+    RTC_MINUTES,
+    RTC_MINUTES_ALARM,
+    RTC_HOURS,
+    RTC_HOURS_ALARM,
+    RTC_WEEKDAY,
+    RTC_DAY,
+    RTC_MONTH,
+    RTC_YEAR,
+    RTC_A,
+    RTC_B,
+    RTC_C,
+    RTC_D,
+    RTC_CENTURY = 0x32,
+    RTC_PS2_CENTURY = 0x37,
 };
 
-#define A_UIP  0x80
-#define A_DV   0x70
+#define A_UIP   0x80
+#define A_DV    0x70
 #define A_DV_ON 0x20
-#define A_RS   0x0f
-#define B_SET  0x80
-#define B_PIE  0x40
-#define B_AIE  0x20
-#define B_UIE  0x10
-#define B_SQWE 0x08
-#define B_DM   0x04 /* binary */
-#define B_24H  0x02
-#define C_IRQF 0x80
-#define C_PF   0x40
-#define C_AF   0x20
-#define C_UF   0x10
-#define D_VRT  0x80
+#define A_RS    0x0f
+#define B_SET   0x80
+#define B_PIE   0x40
+#define B_AIE   0x20
+#define B_UIE   0x10
+#define B_SQWE  0x08
+#define B_DM    0x04 /* binary */
+#define B_24H   0x02
+#define C_IRQF  0x80
+#define C_PF    0x40
+#define C_AF    0x20
+#define C_UF    0x10
+#define D_VRT   0x80
 
 /* Seconds since 1970 that a 64-bit count of ns can hold with room to spare: 1843 to 2255. */
 #define TIME_MIN (-4000000000ll)
 #define TIME_MAX 9000000000ll
 
 #define UIP_NS 244000u
-#define NS TICKS_PER_SEC
+#define NS     TICKS_PER_SEC
 
 struct mc146818 {
     struct device dev;
@@ -72,10 +85,7 @@ static uint8_t encode(const struct mc146818 *r, int v)
     return (uint8_t)(r->cmos[RTC_B] & B_DM ? v : v / 10 % 10 << 4 | v % 10);
 }
 
-static int decode(const struct mc146818 *r, uint8_t v)
-{
-    return r->cmos[RTC_B] & B_DM ? v : (v >> 4) * 10 + (v & 15);
-}
+static int decode(const struct mc146818 *r, uint8_t v) { return r->cmos[RTC_B] & B_DM ? v : (v >> 4) * 10 + (v & 15); }
 
 static uint8_t encode_hour(const struct mc146818 *r, int h)
 {
@@ -91,15 +101,9 @@ static int decode_hour(const struct mc146818 *r, uint8_t v)
     return decode(r, v & 0x7f) % 12 + (v & 0x80 ? 12 : 0);
 }
 
-static int64_t rtc_ns(const struct mc146818 *r, tick_t now)
-{
-    return (int64_t)now + r->offset;
-}
+static int64_t rtc_ns(const struct mc146818 *r, tick_t now) { return (int64_t)now + r->offset; }
 
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
+static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
 /* Period of the periodic interrupt in 32768 Hz clocks, 0: none. */
 static unsigned period_clocks(const struct mc146818 *r)
@@ -151,8 +155,7 @@ static bool alarm_matches(const struct mc146818 *r, int64_t second)
     uint8_t s = r->cmos[RTC_SECONDS_ALARM];
     uint8_t m = r->cmos[RTC_MINUTES_ALARM];
     uint8_t h = r->cmos[RTC_HOURS_ALARM];
-    return (s >= 0xc0 || decode(r, s) == day % 60) &&
-           (m >= 0xc0 || decode(r, m) == day / 60 % 60) &&
+    return (s >= 0xc0 || decode(r, s) == day % 60) && (m >= 0xc0 || decode(r, m) == day / 60 % 60) &&
            ((h & 0xc0) == 0xc0 || decode_hour(r, h) == day / 3600);
 }
 
@@ -165,10 +168,7 @@ static void mc146818_update_irq(struct mc146818 *r)
     irq_set(&r->irq, r->cmos[RTC_C] & C_IRQF ? 1 : 0);
 }
 
-static tick_t period(const struct mc146818 *r)
-{
-    return muldiv64(period_clocks(r), NS, 32768);
-}
+static tick_t period(const struct mc146818 *r) { return muldiv64(period_clocks(r), NS, 32768); }
 
 /* `n` periods have passed, or 0: only look whether one that is owed can be signalled. A tick is
  * taken when register C is read. */
@@ -265,8 +265,14 @@ static void write_reg(struct mc146818 *r, uint8_t reg, uint8_t val, tick_t now)
     if (reg == RTC_PS2_CENTURY)
         reg = RTC_CENTURY;
     switch (reg) {
-    case RTC_SECONDS: case RTC_MINUTES: case RTC_HOURS: case RTC_WEEKDAY: case RTC_DAY:
-    case RTC_MONTH: case RTC_YEAR: case RTC_CENTURY:
+    case RTC_SECONDS:
+    case RTC_MINUTES:
+    case RTC_HOURS:
+    case RTC_WEEKDAY:
+    case RTC_DAY:
+    case RTC_MONTH:
+    case RTC_YEAR:
+    case RTC_CENTURY:
         if (running(r)) {
             int64_t ns = rtc_ns(r, now);
             store_time(r, now);
@@ -294,8 +300,14 @@ static uint8_t read_reg(struct mc146818 *r, uint8_t reg, tick_t now)
     if (reg == RTC_PS2_CENTURY)
         reg = RTC_CENTURY;
     switch (reg) {
-    case RTC_SECONDS: case RTC_MINUTES: case RTC_HOURS: case RTC_WEEKDAY: case RTC_DAY:
-    case RTC_MONTH: case RTC_YEAR: case RTC_CENTURY:
+    case RTC_SECONDS:
+    case RTC_MINUTES:
+    case RTC_HOURS:
+    case RTC_WEEKDAY:
+    case RTC_DAY:
+    case RTC_MONTH:
+    case RTC_YEAR:
+    case RTC_CENTURY:
         if (running(r))
             store_time(r, now);
         return r->cmos[reg];
@@ -357,16 +369,13 @@ void mc146818_set(struct mc146818 *r, uint8_t reg, uint8_t val)
         r->cmos[reg] = val;
 }
 
-uint8_t mc146818_get(struct mc146818 *r, uint8_t reg)
-{
-    return reg < sizeof r->cmos ? r->cmos[reg] : 0xff;
-}
+uint8_t mc146818_get(struct mc146818 *r, uint8_t reg) { return reg < sizeof r->cmos ? r->cmos[reg] : 0xff; }
 
 /* RESET leaves time, alarm and memory alone. */
 static void mc146818_reset(struct device *dev)
 {
     struct mc146818 *r = (struct mc146818 *)dev;
-    r->cmos[RTC_B] &= (uint8_t)~(B_PIE | B_AIE | B_UIE | B_SQWE);
+    r->cmos[RTC_B] &= (uint8_t) ~(B_PIE | B_AIE | B_UIE | B_SQWE);
     r->cmos[RTC_C] = 0;
     r->index = 0;
     ticks_forget(&r->ticks);
@@ -381,24 +390,26 @@ static void mc146818_post_load(void *obj)
     mc146818_update_irq(r);
 }
 
-static const struct state_field mc146818_fields[] = {
-    FIELD_BYTES(struct mc146818, cmos),     FIELD_U8(struct mc146818, index),
-    FIELD_U64(struct mc146818, offset),     FIELD_U64(struct mc146818, periods),
-    FIELD_U64(struct mc146818, period_base), FIELD_U64(struct mc146818, seen),
-    FIELD_TIMER(struct mc146818, periodic), FIELD_TIMER(struct mc146818, second),
-    FIELD_STRUCT(struct mc146818, ticks, &ticks_state), FIELD_END};
-static const struct state_desc mc146818_state = {
-    "mc146818", 2, mc146818_fields, mc146818_post_load};
+static const struct state_field mc146818_fields[] = { FIELD_BYTES(struct mc146818, cmos),
+                                                      FIELD_U8(struct mc146818, index),
+                                                      FIELD_U64(struct mc146818, offset),
+                                                      FIELD_U64(struct mc146818, periods),
+                                                      FIELD_U64(struct mc146818, period_base),
+                                                      FIELD_U64(struct mc146818, seen),
+                                                      FIELD_TIMER(struct mc146818, periodic),
+                                                      FIELD_TIMER(struct mc146818, second),
+                                                      FIELD_STRUCT(struct mc146818, ticks, &ticks_state),
+                                                      FIELD_END };
+static const struct state_desc mc146818_state = { "mc146818", 2, mc146818_fields, mc146818_post_load };
 
 static void mc146818_dump(struct device *dev, FILE *f)
 {
     struct mc146818 *r = (struct mc146818 *)dev;
     time_t t = (time_t)floor_div(rtc_ns(r, bus_now(dev->bus)), NS);
-    struct tm tm = {0};
+    struct tm tm = { 0 };
     gmtime_r(&t, &tm);
-    fprintf(f, "time %04d-%02d-%02d %02d:%02d:%02d A=%02x B=%02x C=%02x index=%02x",
-            tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-            r->cmos[RTC_A], r->cmos[RTC_B], r->cmos[RTC_C], r->index);
+    fprintf(f, "time %04d-%02d-%02d %02d:%02d:%02d A=%02x B=%02x C=%02x index=%02x", tm.tm_year + 1900, tm.tm_mon + 1,
+            tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, r->cmos[RTC_A], r->cmos[RTC_B], r->cmos[RTC_C], r->index);
     for (size_t i = 0; i < sizeof r->cmos; i++)
         fprintf(f, "%s%02x", i % 16 ? " " : "\n  ", r->cmos[i]);
     fprintf(f, "\n");
@@ -406,7 +417,7 @@ static void mc146818_dump(struct device *dev, FILE *f)
 
 static int mc146818_init(struct device *dev, const void *props)
 {
-    static const struct port_ops ops = {mc146818_read, mc146818_write, 1, 1};
+    static const struct port_ops ops = { mc146818_read, mc146818_write, 1, 1 };
     struct mc146818 *r = (struct mc146818 *)dev;
     r->irq = *(const struct irq *)props;
     r->cmos[RTC_A] = 0x26;
@@ -429,8 +440,12 @@ static void mc146818_destroy(struct device *dev)
 }
 
 static const struct device_class mc146818_class = {
-    .name = "rtc", .size = sizeof(struct mc146818), .init = mc146818_init,
-    .reset = mc146818_reset, .destroy = mc146818_destroy, .state = &mc146818_state,
+    .name = "rtc",
+    .size = sizeof(struct mc146818),
+    .init = mc146818_init,
+    .reset = mc146818_reset,
+    .destroy = mc146818_destroy,
+    .state = &mc146818_state,
     .dump = mc146818_dump,
 };
 

@@ -35,18 +35,12 @@ static void port92_write(void *opaque, uint16_t port, uint32_t val, unsigned siz
         irq_set(&p->reset, 1);
 }
 
-void port92_note_a20(struct port92 *p, bool on)
-{
-    p->value = (uint8_t)(on ? p->value | P92_A20 : p->value & ~P92_A20);
-}
+void port92_note_a20(struct port92 *p, bool on) { p->value = (uint8_t)(on ? p->value | P92_A20 : p->value & ~P92_A20); }
 
-static void port92_device_reset(struct device *dev)
-{
-    ((struct port92 *)dev)->value = 0;
-}
+static void port92_device_reset(struct device *dev) { ((struct port92 *)dev)->value = 0; }
 
-static const struct state_field port92_fields[] = {FIELD_U8(struct port92, value), FIELD_END};
-static const struct state_desc port92_state = {"port92", 1, port92_fields, NULL};
+static const struct state_field port92_fields[] = { FIELD_U8(struct port92, value), FIELD_END };
+static const struct state_desc port92_state = { "port92", 1, port92_fields, NULL };
 
 struct props {
     struct irq a20;
@@ -55,7 +49,7 @@ struct props {
 
 static int port92_init(struct device *dev, const void *props)
 {
-    static const struct port_ops ops = {port92_read, port92_write, 1, 1};
+    static const struct port_ops ops = { port92_read, port92_write, 1, 1 };
     struct port92 *p = (struct port92 *)dev;
     p->a20 = ((const struct props *)props)->a20;
     p->reset = ((const struct props *)props)->reset;
@@ -64,12 +58,15 @@ static int port92_init(struct device *dev, const void *props)
 }
 
 static const struct device_class port92_class = {
-    .name = "port92", .size = sizeof(struct port92), .init = port92_init,
-    .reset = port92_device_reset, .state = &port92_state,
+    .name = "port92",
+    .size = sizeof(struct port92),
+    .init = port92_init,
+    .reset = port92_device_reset,
+    .state = &port92_state,
 };
 
 struct port92 *port92_create(struct bus *bus, struct irq a20, struct irq reset)
 {
-    const struct props props = {a20, reset};
+    const struct props props = { a20, reset };
     return bus_add_device(bus, &port92_class, NULL, &props);
 }

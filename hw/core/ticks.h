@@ -26,8 +26,7 @@ extern const struct state_desc ticks_state;
 
 /* `n` ticks (0: none, only look) are due at `now`, `period` ns apart; `line` says what an edge
  * would do now. Returns true if one is to be signalled. */
-bool ticks_due(struct ticks *t, const struct clock *c, uint64_t n, enum irq_state line,
-               tick_t period, tick_t now);
+bool ticks_due(struct ticks *t, const struct clock *c, uint64_t n, enum irq_state line, tick_t period, tick_t now);
 /* When to look again because ticks are owed; TICK_NEVER if none are. */
 tick_t ticks_look(const struct ticks *t, tick_t period);
 /* The timer was programmed anew, or reset. */

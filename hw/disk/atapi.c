@@ -9,25 +9,22 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/disk/ide_int.h"
 
-#define SENSE_NONE            0
-#define SENSE_NOT_READY       2
-#define SENSE_MEDIUM_ERROR    3
-#define SENSE_ILLEGAL_REQUEST 5
-#define SENSE_UNIT_ATTENTION  6
-#define ASC_NO_SEEK_COMPLETE  0x02
-#define ASC_READ_ERROR        0x11
-#define ASC_INVALID_OPCODE    0x20
-#define ASC_LBA_OUT_OF_RANGE  0x21
-#define ASC_INVALID_FIELD     0x24
-#define ASC_MEDIUM_CHANGED    0x28
+#define SENSE_NONE             0
+#define SENSE_NOT_READY        2
+#define SENSE_MEDIUM_ERROR     3
+#define SENSE_ILLEGAL_REQUEST  5
+#define SENSE_UNIT_ATTENTION   6
+#define ASC_NO_SEEK_COMPLETE   0x02
+#define ASC_READ_ERROR         0x11
+#define ASC_INVALID_OPCODE     0x20
+#define ASC_LBA_OUT_OF_RANGE   0x21
+#define ASC_INVALID_FIELD      0x24
+#define ASC_MEDIUM_CHANGED     0x28
 #define ASC_SAVING_UNSUPPORTED 0x39
-#define ASC_NO_MEDIUM         0x3a
-#define ASC_REMOVAL_PREVENTED 0x53
+#define ASC_NO_MEDIUM          0x3a
+#define ASC_REMOVAL_PREVENTED  0x53
 
-static uint16_t be16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] << 8 | p[1]);
-}
+static uint16_t be16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
 
 static uint32_t be32(const uint8_t *p)
 {
@@ -65,10 +62,7 @@ static void put_address(uint8_t *p, uint32_t lba, bool msf)
     }
 }
 
-static bool disc_in(const struct ide_drive *d)
-{
-    return block_present(d->blk) && !d->ejected;
-}
+static bool disc_in(const struct ide_drive *d) { return block_present(d->blk) && !d->ejected; }
 
 static uint32_t cd_sectors(const struct ide_drive *d)
 {
@@ -78,10 +72,7 @@ static uint32_t cd_sectors(const struct ide_drive *d)
 
 /* ---- ends ---- */
 
-static void reason(struct ide_drive *d, uint8_t r)
-{
-    d->count = (uint8_t)((d->count & ~7) | r);
-}
+static void reason(struct ide_drive *d, uint8_t r) { d->count = (uint8_t)((d->count & ~7) | r); }
 
 static void good(struct ide_drive *d)
 {
@@ -100,10 +91,7 @@ static void check_condition(struct ide_drive *d, uint8_t sense, uint8_t asc)
     ide_fail(d, (uint8_t)(sense << 4 | (asc == ASC_INVALID_OPCODE ? ER_ABRT : 0)));
 }
 
-static void bad_field(struct ide_drive *d)
-{
-    check_condition(d, SENSE_ILLEGAL_REQUEST, ASC_INVALID_FIELD);
-}
+static void bad_field(struct ide_drive *d) { check_condition(d, SENSE_ILLEGAL_REQUEST, ASC_INVALID_FIELD); }
 
 /* ---- the data ---- */
 
@@ -332,9 +320,9 @@ static size_t mode_page(struct ide_drive *d, uint8_t *p, unsigned page, bool cha
         p[0] = 0x2a;
         p[1] = 18;
         if (!changeable) {
-            p[2] = 0x3b; /* reads CD-R, CD-RW, DVD */
-            p[4] = 0x70; /* mode 2 forms, multisession */
-            p[5] = 0x01; /* READ CD */
+            p[2] = 0x3b;                                  /* reads CD-R, CD-RW, DVD */
+            p[4] = 0x70;                                  /* mode 2 forms, multisession */
+            p[5] = 0x01;                                  /* READ CD */
             p[6] = (uint8_t)(0x29 | (d->locked ? 2 : 0)); /* tray, eject, lock */
             put_be16(p + 8, 706 * 4);
             put_be16(p + 12, 512);
@@ -347,7 +335,7 @@ static size_t mode_page(struct ide_drive *d, uint8_t *p, unsigned page, bool cha
 
 static void mode_sense(struct ide_drive *d, bool ten)
 {
-    static const uint8_t pages[] = {0x01, 0x0d, 0x0e, 0x2a};
+    static const uint8_t pages[] = { 0x01, 0x0d, 0x0e, 0x2a };
     unsigned page = d->packet[2] & 0x3f;
     unsigned control = d->packet[2] >> 6;
     size_t head = ten ? 8 : 4;
@@ -415,7 +403,7 @@ static void read_toc(struct ide_drive *d)
         n += 8;
         break;
     case 2: { /* the lead-in's own entries */
-        static const uint8_t points[] = {0xa0, 0xa1, 0xa2, 0x01};
+        static const uint8_t points[] = { 0xa0, 0xa1, 0xa2, 0x01 };
         for (size_t i = 0; i < sizeof points; i++, n += 11) {
             b[n] = 1;
             b[n + 1] = 0x14;
@@ -437,8 +425,8 @@ static void read_toc(struct ide_drive *d)
 
 static void get_configuration(struct ide_drive *d)
 {
-    static const uint16_t profiles[2] = {0x0010, 0x0008}; /* DVD-ROM, CD-ROM */
-    bool dvd = cd_sectors(d) > 405000; /* 90 minutes */
+    static const uint16_t profiles[2] = { 0x0010, 0x0008 }; /* DVD-ROM, CD-ROM */
+    bool dvd = cd_sectors(d) > 405000;                      /* 90 minutes */
     unsigned current = !disc_in(d) ? 0 : dvd ? 0x10 : 0x08;
     unsigned from = be16(d->packet + 2);
     unsigned type = d->packet[1] & 3;
@@ -551,8 +539,7 @@ static void start_stop(struct ide_drive *d)
     bool load = d->packet[4] & 1;
     if (d->packet[4] & 2) { /* the tray */
         if (!load && d->locked) {
-            check_condition(d, disc_in(d) ? SENSE_ILLEGAL_REQUEST : SENSE_NOT_READY,
-                            ASC_REMOVAL_PREVENTED);
+            check_condition(d, disc_in(d) ? SENSE_ILLEGAL_REQUEST : SENSE_NOT_READY, ASC_REMOVAL_PREVENTED);
             return;
         }
         if (load && d->ejected)
@@ -615,8 +602,18 @@ static void mechanism_status(struct ide_drive *d)
 static bool needs_disc(uint8_t op)
 {
     switch (op) {
-    case 0x00: case 0x25: case 0x28: case 0x2b: case 0x42: case 0x43: case 0x51: case 0x52:
-    case 0xa8: case 0xb9: case 0xbe: case 0xad: return true;
+    case 0x00:
+    case 0x25:
+    case 0x28:
+    case 0x2b:
+    case 0x42:
+    case 0x43:
+    case 0x51:
+    case 0x52:
+    case 0xa8:
+    case 0xb9:
+    case 0xbe:
+    case 0xad: return true;
     default: return false;
     }
 }
@@ -625,8 +622,8 @@ void atapi_execute(struct ide_drive *d)
 {
     const uint8_t *p = d->packet;
 
-    LOG(ide, "drive %u: packet %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x", d->unit, p[0],
-        p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9]);
+    LOG(ide, "drive %u: packet %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x", d->unit, p[0], p[1], p[2], p[3],
+        p[4], p[5], p[6], p[7], p[8], p[9]);
     if (d->seen_changes != d->blk->changes) {
         d->seen_changes = d->blk->changes;
         d->changed = true;
@@ -648,7 +645,8 @@ void atapi_execute(struct ide_drive *d)
     case 0x12: inquiry(d); break;
     case 0x1a: mode_sense(d, false); break;
     case 0x5a: mode_sense(d, true); break;
-    case 0x15: case 0x55: { /* MODE SELECT: taken and forgotten */
+    case 0x15:
+    case 0x55: { /* MODE SELECT: taken and forgotten */
         uint32_t n = p[0] == 0x55 ? be16(p + 7) : p[4];
         if (!n) {
             good(d);
@@ -671,7 +669,8 @@ void atapi_execute(struct ide_drive *d)
     case 0x25: capacity(d); break;
     case 0x28: read_sectors(d, be32(p + 2), be16(p + 7), CD_SECTOR); break;
     case 0xa8: read_sectors(d, be32(p + 2), be32(p + 6), CD_SECTOR); break;
-    case 0xb9: case 0xbe: read_cd(d); break;
+    case 0xb9:
+    case 0xbe: read_cd(d); break;
     case 0x2b: seek(d); break;
     case 0x42: subchannel(d); break;
     case 0x43: read_toc(d); break;
@@ -707,10 +706,7 @@ void atapi_packet_received(struct ide_drive *d)
     ide_later(d, STEP_PACKET);
 }
 
-void atapi_out_received(struct ide_drive *d)
-{
-    good(d);
-}
+void atapi_out_received(struct ide_drive *d) { good(d); }
 
 void atapi_reset(struct ide_drive *d)
 {

@@ -12,41 +12,41 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/disk/fdc.h"
 
-#define DOR_NRESET  0x04
-#define DOR_DMAGATE 0x08
-#define DSR_RESET   0x80
-#define MSR_BUSY 0x10
-#define MSR_NDMA 0x20
-#define MSR_DIO  0x40
-#define MSR_RQM  0x80
-#define ST0_ABNORMAL 0x40
-#define ST0_INVALID  0x80
-#define ST0_POLLED   0xc0
-#define ST0_SEEK_END 0x20
+#define DOR_NRESET    0x04
+#define DOR_DMAGATE   0x08
+#define DSR_RESET     0x80
+#define MSR_BUSY      0x10
+#define MSR_NDMA      0x20
+#define MSR_DIO       0x40
+#define MSR_RQM       0x80
+#define ST0_ABNORMAL  0x40
+#define ST0_INVALID   0x80
+#define ST0_POLLED    0xc0
+#define ST0_SEEK_END  0x20
 #define ST0_EQUIPMENT 0x10
-#define ST1_MA 0x01
-#define ST1_NW 0x02
-#define ST1_ND 0x04
-#define ST1_OR 0x10
-#define ST1_EN 0x80
-#define ST2_SCAN_HIT 0x08
+#define ST1_MA        0x01
+#define ST1_NW        0x02
+#define ST1_ND        0x04
+#define ST1_OR        0x10
+#define ST1_EN        0x80
+#define ST2_SCAN_HIT  0x08
 #define ST2_WRONG_CYL 0x10
 #define ST2_DATA_ERR  0x20
-#define CONF_EIS 0x40 /* implied seek */
-#define COMMAND_TIME 50000   /* ns from the last byte to the deed */
-#define SEEK_TIME    200000
-#define DMA_PATIENCE 1000    /* tries while DMA is masked */
+#define CONF_EIS      0x40  /* implied seek */
+#define COMMAND_TIME  50000 /* ns from the last byte to the deed */
+#define SEEK_TIME     200000
+#define DMA_PATIENCE  1000 /* tries while DMA is masked */
 
 enum { PHASE_COMMAND, PHASE_EXECUTE, PHASE_RESULT };
 enum { OP_NONE, OP_READ, OP_WRITE, OP_VERIFY, OP_SCAN, OP_FORMAT, OP_READ_TRACK };
 
 struct drive {
     struct block *blk;
-    uint8_t type; /* as in the CMOS; 0: no drive */
+    uint8_t type;  /* as in the CMOS; 0: no drive */
     uint8_t track; /* where the heads are */
     uint8_t pcn;   /* where the controller thinks they are */
     uint8_t head;
-    bool change;   /* disk change line */
+    bool change; /* disk change line */
     bool perpendicular;
     uint32_t seen_changes;
     /* derived: the medium */
@@ -65,7 +65,7 @@ struct fdc {
     uint8_t cmd_len, cmd_need;
     uint8_t result[16];
     uint8_t result_len, result_pos;
-    uint8_t st0; /* for SENSE INTERRUPT */
+    uint8_t st0;      /* for SENSE INTERRUPT */
     bool int_pending; /* there is something to sense */
     uint8_t resets;   /* drives still to be sensed after a reset */
     bool irq_level;
@@ -91,12 +91,12 @@ struct format {
     uint8_t type, sects, cyls, heads, rate; /* rate as in the CCR */
 };
 static const struct format formats[] = {
-    {4, 18, 80, 2, 0}, {4, 9, 80, 2, 2},  {2, 15, 80, 2, 0}, {5, 36, 80, 2, 3}, {2, 9, 40, 2, 1},
-    {2, 9, 40, 1, 1},  {2, 8, 40, 2, 1},  {2, 8, 40, 1, 1},  {4, 20, 80, 2, 0}, {4, 21, 80, 2, 0},
-    {4, 21, 82, 2, 0}, {4, 21, 83, 2, 0}, {4, 22, 80, 2, 0}, {4, 23, 80, 2, 0}, {4, 24, 80, 2, 0},
-    {4, 18, 82, 2, 0}, {4, 18, 83, 2, 0}, {4, 10, 80, 2, 2}, {4, 10, 82, 2, 2}, {4, 10, 83, 2, 2},
-    {4, 13, 80, 2, 2}, {4, 14, 80, 2, 2}, {4, 9, 80, 1, 2},  {2, 10, 40, 2, 1}, {2, 10, 41, 2, 1},
-    {2, 10, 42, 2, 1}, {5, 39, 80, 2, 3}, {5, 40, 80, 2, 3}, {5, 44, 80, 2, 3}, {5, 48, 80, 2, 3},
+    { 4, 18, 80, 2, 0 }, { 4, 9, 80, 2, 2 },  { 2, 15, 80, 2, 0 }, { 5, 36, 80, 2, 3 }, { 2, 9, 40, 2, 1 },
+    { 2, 9, 40, 1, 1 },  { 2, 8, 40, 2, 1 },  { 2, 8, 40, 1, 1 },  { 4, 20, 80, 2, 0 }, { 4, 21, 80, 2, 0 },
+    { 4, 21, 82, 2, 0 }, { 4, 21, 83, 2, 0 }, { 4, 22, 80, 2, 0 }, { 4, 23, 80, 2, 0 }, { 4, 24, 80, 2, 0 },
+    { 4, 18, 82, 2, 0 }, { 4, 18, 83, 2, 0 }, { 4, 10, 80, 2, 2 }, { 4, 10, 82, 2, 2 }, { 4, 10, 83, 2, 2 },
+    { 4, 13, 80, 2, 2 }, { 4, 14, 80, 2, 2 }, { 4, 9, 80, 1, 2 },  { 2, 10, 40, 2, 1 }, { 2, 10, 41, 2, 1 },
+    { 2, 10, 42, 2, 1 }, { 5, 39, 80, 2, 3 }, { 5, 40, 80, 2, 3 }, { 5, 44, 80, 2, 3 }, { 5, 48, 80, 2, 3 },
 };
 
 /* The format of an image: by its size; anything else is a (perhaps cut) 1.44 MB disk, so that boot
@@ -110,10 +110,7 @@ static const struct format *format_of(const struct block *b)
     return &formats[0];
 }
 
-unsigned fdc_drive_type(const struct block *b)
-{
-    return b ? format_of(b)->type : 0;
-}
+unsigned fdc_drive_type(const struct block *b) { return b ? format_of(b)->type : 0; }
 
 static void load_medium(struct drive *d)
 {
@@ -135,16 +132,10 @@ static bool medium(struct drive *d)
     return block_present(d->blk);
 }
 
-static unsigned selected(const struct fdc *f)
-{
-    return f->dor & 3;
-}
+static unsigned selected(const struct fdc *f) { return f->dor & 3; }
 
 /* Drive n, or NULL. Units 2 and 3 never exist. */
-static struct drive *drive_at(struct fdc *f, unsigned n)
-{
-    return n < 2 && f->drive[n].blk ? &f->drive[n] : NULL;
-}
+static struct drive *drive_at(struct fdc *f, unsigned n) { return n < 2 && f->drive[n].blk ? &f->drive[n] : NULL; }
 
 static bool rate_fits(const struct fdc *f, const struct drive *d)
 {
@@ -153,10 +144,7 @@ static bool rate_fits(const struct fdc *f, const struct drive *d)
     return rate == d->rate || (d->type == 2 && d->rate == 1 && rate == 2);
 }
 
-static void fdc_update_irq(struct fdc *f)
-{
-    irq_set(&f->irq, f->irq_level && (f->dor & DOR_DMAGATE));
-}
+static void fdc_update_irq(struct fdc *f) { irq_set(&f->irq, f->irq_level && (f->dor & DOR_DMAGATE)); }
 
 static void set_irq(struct fdc *f, bool level)
 {
@@ -164,10 +152,7 @@ static void set_irq(struct fdc *f, bool level)
     fdc_update_irq(f);
 }
 
-static void later(struct fdc *f, tick_t delay)
-{
-    timer_set(&f->timer, bus_now(f->dev.bus) + delay);
-}
+static void later(struct fdc *f, tick_t delay) { timer_set(&f->timer, bus_now(f->dev.bus) + delay); }
 
 /* ---- phases ---- */
 
@@ -276,8 +261,7 @@ static void scan_compare(struct fdc *f, const uint8_t *want, unsigned len)
         if (want[i] == 0xff || f->buf[i] == 0xff || want[i] == f->buf[i])
             continue;
         f->scan_equal = false;
-        if (cmd == 0x11 || (cmd == 0x19 && f->buf[i] > want[i]) ||
-            (cmd == 0x1d && f->buf[i] < want[i]))
+        if (cmd == 0x11 || (cmd == 0x19 && f->buf[i] > want[i]) || (cmd == 0x1d && f->buf[i] < want[i]))
             f->scan_failed = true;
         return;
     }
@@ -449,18 +433,33 @@ static void pio_moved(struct fdc *f)
 static unsigned command_length(uint8_t cmd)
 {
     switch (cmd) {
-    case 0x07: case 0x4a: case 0x0a: return 2;
+    case 0x07:
+    case 0x4a:
+    case 0x0a: return 2;
     case 0x03: return 3;
     case 0x04: return 2;
-    case 0x08: case 0x0e: case 0x10: case 0x18: return 1;
-    case 0x14: case 0x94: return 1;
+    case 0x08:
+    case 0x0e:
+    case 0x10:
+    case 0x18: return 1;
+    case 0x14:
+    case 0x94: return 1;
     case 0x12: return 2;
     case 0x13: return 4;
-    case 0x0f: case 0x8f: case 0xcf: return 3;
+    case 0x0f:
+    case 0x8f:
+    case 0xcf: return 3;
     case 0x33: return 1; /* OPTION needs another byte on newer chips */
     }
     switch (cmd & 0x1f) {
-    case 0x02: case 0x05: case 0x06: case 0x09: case 0x0c: case 0x11: case 0x16: case 0x19:
+    case 0x02:
+    case 0x05:
+    case 0x06:
+    case 0x09:
+    case 0x0c:
+    case 0x11:
+    case 0x16:
+    case 0x19:
     case 0x1d: return 9;
     case 0x0a: return 2;
     case 0x0d: return 6;
@@ -576,7 +575,7 @@ static void sense_interrupt(struct fdc *f)
         unsigned n = f->st0 & 3;
         f->result[0] = f->st0;
         f->result[1] = n < 2 ? f->drive[n].pcn : 0;
-        f->busy &= (uint8_t)~(1u << n);
+        f->busy &= (uint8_t) ~(1u << n);
         f->int_pending = false;
         to_result(f, 2);
     } else {
@@ -652,11 +651,15 @@ static void execute(struct fdc *f)
         return;
     }
     switch (c[0] & 0x1f) {
-    case 0x06: case 0x0c: start_data(f, OP_READ); break;
-    case 0x05: case 0x09: start_data(f, OP_WRITE); break;
+    case 0x06:
+    case 0x0c: start_data(f, OP_READ); break;
+    case 0x05:
+    case 0x09: start_data(f, OP_WRITE); break;
     case 0x02: start_data(f, OP_READ_TRACK); break;
     case 0x16: start_data(f, OP_VERIFY); break;
-    case 0x11: case 0x19: case 0x1d: start_data(f, OP_SCAN); break;
+    case 0x11:
+    case 0x19:
+    case 0x1d: start_data(f, OP_SCAN); break;
     case 0x0d: start_format(f); break;
     case 0x0a: read_id(f); break;
     default: to_command(f); break;
@@ -667,8 +670,8 @@ static void execute(struct fdc *f)
 static void dispatch(struct fdc *f)
 {
     const uint8_t *c = f->cmd;
-    LOG(fdc, "command %02x %02x %02x %02x %02x %02x %02x %02x %02x", c[0], c[1], c[2], c[3], c[4],
-        c[5], c[6], c[7], c[8]);
+    LOG(fdc, "command %02x %02x %02x %02x %02x %02x %02x %02x %02x", c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7],
+        c[8]);
     switch (c[0]) {
     case 0x03: /* SPECIFY */
         f->srt_hut = c[1];
@@ -686,7 +689,8 @@ static void dispatch(struct fdc *f)
         f->result[0] = 0x41;
         to_result(f, 1);
         return;
-    case 0x14: case 0x94: /* LOCK */
+    case 0x14:
+    case 0x94: /* LOCK */
         f->locked = c[0] & 0x80;
         f->result[0] = f->locked ? 0x10 : 0;
         to_result(f, 1);
@@ -803,8 +807,7 @@ static void data_out(struct fdc *f, uint8_t v)
         return;
     if (f->phase == PHASE_COMMAND) {
         command_byte(f, v);
-    } else if (f->phase == PHASE_EXECUTE && f->pio && f->op != OP_READ &&
-               f->op != OP_READ_TRACK) {
+    } else if (f->phase == PHASE_EXECUTE && f->pio && f->op != OP_READ && f->op != OP_READ_TRACK) {
         if (f->pos < sizeof f->buf)
             f->buf[f->pos] = v;
         if (++f->pos >= f->len)
@@ -821,8 +824,8 @@ static uint32_t fdc_read(void *opaque, uint16_t port, unsigned size)
     (void)size;
     switch (port & 7) {
     case 0: /* status A: interrupt, no second drive..., as on the PS/2 */
-        return (f->irq_level ? 0x80u : 0) | (f->drive[1].blk ? 0 : 0x40u) |
-               (d && d->track ? 0x10u : 0) | (d && d->head ? 0x08u : 0);
+        return (f->irq_level ? 0x80u : 0) | (f->drive[1].blk ? 0 : 0x40u) | (d && d->track ? 0x10u : 0) |
+               (d && d->head ? 0x08u : 0);
     case 1: return 0xc0u | (f->dor & 1u ? 0x20u : 0) | (f->dor >> 4 & 3);
     case 2: return f->dor;
     case 3: return f->tdr;
@@ -918,25 +921,52 @@ static void fdc_post_load(void *obj)
 }
 
 #define D struct drive
-static const struct state_field drive_fields[] = {
-    FIELD_U8(D, track), FIELD_U8(D, pcn), FIELD_U8(D, head), FIELD_BOOL(D, change), FIELD_END};
-static const struct state_desc drive_state = {"fdc-drive", 1, drive_fields, NULL};
+static const struct state_field drive_fields[] = { FIELD_U8(D, track), FIELD_U8(D, pcn), FIELD_U8(D, head),
+                                                   FIELD_BOOL(D, change), FIELD_END };
+static const struct state_desc drive_state = { "fdc-drive", 1, drive_fields, NULL };
 #define F struct fdc
-static const struct state_field fdc_fields[] = {
-    FIELD_STRUCT_ARRAY(F, drive, &drive_state),
-    FIELD_U8(F, dor),        FIELD_U8(F, dsr),       FIELD_U8(F, tdr),      FIELD_U8(F, ccr),
-    FIELD_U8(F, phase),      FIELD_U8(F, busy),      FIELD_BYTES(F, cmd),   FIELD_U8(F, cmd_len),
-    FIELD_U8(F, cmd_need),   FIELD_BYTES(F, result), FIELD_U8(F, result_len),
-    FIELD_U8(F, result_pos), FIELD_U8(F, st0),       FIELD_BOOL(F, int_pending),
-    FIELD_U8(F, resets),     FIELD_BOOL(F, irq_level), FIELD_U8(F, srt_hut),
-    FIELD_U8(F, hlt_nd),     FIELD_U8(F, config),    FIELD_U8(F, pretrk),   FIELD_BOOL(F, locked),
-    FIELD_U8(F, perp),       FIELD_U8(F, op),        FIELD_U8(F, unit),     FIELD_U8(F, cyl),
-    FIELD_U8(F, side),       FIELD_U8(F, sect),      FIELD_U8(F, eot),
-    FIELD_BOOL(F, multi_track), FIELD_U16(F, bytes), FIELD_U16(F, pos),     FIELD_U16(F, len),
-    FIELD_U8(F, filled),     FIELD_BOOL(F, pio),     FIELD_BOOL(F, scan_equal),
-    FIELD_BOOL(F, scan_failed), FIELD_U16(F, tries), FIELD_BYTES(F, buf),
-    FIELD_TIMER(F, timer),   FIELD_END};
-static const struct state_desc fdc_state = {"fdc", 1, fdc_fields, fdc_post_load};
+static const struct state_field fdc_fields[] = { FIELD_STRUCT_ARRAY(F, drive, &drive_state),
+                                                 FIELD_U8(F, dor),
+                                                 FIELD_U8(F, dsr),
+                                                 FIELD_U8(F, tdr),
+                                                 FIELD_U8(F, ccr),
+                                                 FIELD_U8(F, phase),
+                                                 FIELD_U8(F, busy),
+                                                 FIELD_BYTES(F, cmd),
+                                                 FIELD_U8(F, cmd_len),
+                                                 FIELD_U8(F, cmd_need),
+                                                 FIELD_BYTES(F, result),
+                                                 FIELD_U8(F, result_len),
+                                                 FIELD_U8(F, result_pos),
+                                                 FIELD_U8(F, st0),
+                                                 FIELD_BOOL(F, int_pending),
+                                                 FIELD_U8(F, resets),
+                                                 FIELD_BOOL(F, irq_level),
+                                                 FIELD_U8(F, srt_hut),
+                                                 FIELD_U8(F, hlt_nd),
+                                                 FIELD_U8(F, config),
+                                                 FIELD_U8(F, pretrk),
+                                                 FIELD_BOOL(F, locked),
+                                                 FIELD_U8(F, perp),
+                                                 FIELD_U8(F, op),
+                                                 FIELD_U8(F, unit),
+                                                 FIELD_U8(F, cyl),
+                                                 FIELD_U8(F, side),
+                                                 FIELD_U8(F, sect),
+                                                 FIELD_U8(F, eot),
+                                                 FIELD_BOOL(F, multi_track),
+                                                 FIELD_U16(F, bytes),
+                                                 FIELD_U16(F, pos),
+                                                 FIELD_U16(F, len),
+                                                 FIELD_U8(F, filled),
+                                                 FIELD_BOOL(F, pio),
+                                                 FIELD_BOOL(F, scan_equal),
+                                                 FIELD_BOOL(F, scan_failed),
+                                                 FIELD_U16(F, tries),
+                                                 FIELD_BYTES(F, buf),
+                                                 FIELD_TIMER(F, timer),
+                                                 FIELD_END };
+static const struct state_desc fdc_state = { "fdc", 1, fdc_fields, fdc_post_load };
 
 static void fdc_dump(struct device *dev, FILE *out)
 {
@@ -960,7 +990,7 @@ struct props {
 
 static int fdc_init(struct device *dev, const void *props)
 {
-    static const struct port_ops ops = {fdc_read, fdc_write, 1, 1};
+    static const struct port_ops ops = { fdc_read, fdc_write, 1, 1 };
     struct fdc *f = (struct fdc *)dev;
     const struct props *p = props;
     f->dma = p->dma;
@@ -977,19 +1007,20 @@ static int fdc_init(struct device *dev, const void *props)
     return 0;
 }
 
-static void fdc_destroy(struct device *dev)
-{
-    timer_destroy(&((struct fdc *)dev)->timer);
-}
+static void fdc_destroy(struct device *dev) { timer_destroy(&((struct fdc *)dev)->timer); }
 
 static const struct device_class fdc_class = {
-    .name = "fdc", .size = sizeof(struct fdc), .init = fdc_init, .reset = fdc_reset,
-    .destroy = fdc_destroy, .state = &fdc_state, .dump = fdc_dump,
+    .name = "fdc",
+    .size = sizeof(struct fdc),
+    .init = fdc_init,
+    .reset = fdc_reset,
+    .destroy = fdc_destroy,
+    .state = &fdc_state,
+    .dump = fdc_dump,
 };
 
-struct fdc *fdc_create(struct bus *bus, struct i8237 *dma, struct irq irq,
-                       struct block *const drives[2])
+struct fdc *fdc_create(struct bus *bus, struct i8237 *dma, struct irq irq, struct block *const drives[2])
 {
-    const struct props props = {dma, irq, drives};
+    const struct props props = { dma, irq, drives };
     return bus_add_device(bus, &fdc_class, NULL, &props);
 }

@@ -10,8 +10,7 @@
 struct fdc;
 
 /* drives: A and B; NULL: no drive. The blocks stay the caller's. */
-struct fdc *fdc_create(struct bus *bus, struct i8237 *dma, struct irq irq,
-                       struct block *const drives[2]);
+struct fdc *fdc_create(struct bus *bus, struct i8237 *dma, struct irq irq, struct block *const drives[2]);
 /* The CMOS's code of the drive an image suits: 0 none, 2: 1.2 MB, 4: 1.44 MB, 5: 2.88 MB. */
 unsigned fdc_drive_type(const struct block *b);
 

@@ -11,18 +11,15 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/disk/ide_int.h"
 
-#define CTL_NIEN 0x02
-#define CTL_SRST 0x04
-#define CTL_HOB  0x80
+#define CTL_NIEN  0x02
+#define CTL_SRST  0x04
+#define CTL_HOB   0x80
 #define SEL_SLAVE 0x10
 #define SEL_LBA   0x40
 #define STEP_TIME 20000 /* ns */
 #define LBA28_MAX 0x0fffffffull
 
-static struct ide_drive *selected(struct ide_channel *c)
-{
-    return &c->drive[c->selected];
-}
+static struct ide_drive *selected(struct ide_channel *c) { return &c->drive[c->selected]; }
 
 static void default_geometry(struct ide_drive *d)
 {
@@ -38,10 +35,7 @@ void ide_put_string(uint8_t *words, unsigned first, unsigned count, const char *
         words[first * 2 + (i ^ 1)] = (uint8_t)(*text ? *text++ : ' ');
 }
 
-static void put16(struct ide_drive *d, unsigned word, uint16_t v)
-{
-    store16(d->buf + word * 2, v);
-}
+static void put16(struct ide_drive *d, unsigned word, uint16_t v) { store16(d->buf + word * 2, v); }
 
 /* IDENTIFY DEVICE. */
 static void identify(struct ide_drive *d)
@@ -69,7 +63,7 @@ static void identify(struct ide_drive *d)
     ide_put_string(d->buf, 23, 4, "1.0");
     ide_put_string(d->buf, 27, 20, "CALLGATE HARDDISK");
     put16(d, 47, 0x8000 | IDE_MULTIPLE);
-    put16(d, 48, 1); /* 32-bit port accesses */
+    put16(d, 48, 1);      /* 32-bit port accesses */
     put16(d, 49, 0x0f00); /* IORDY may be off, IORDY, LBA, DMA */
     put16(d, 50, 0x4000);
     put16(d, 51, 0x0200);
@@ -92,8 +86,7 @@ static void identify(struct ide_drive *d)
     put16(d, 82, 0x4061); /* NOP, read-ahead, write cache, SMART */
     put16(d, 83, 0x7400); /* FLUSH CACHE, FLUSH CACHE EXT, 48-bit */
     put16(d, 84, 0x4040); /* WRITE ... FUA EXT */
-    put16(d, 85, (uint16_t)(0x4000 | (d->read_ahead ? 0x40 : 0) | (d->write_cache ? 0x20 : 0) |
-                            (d->smart ? 1 : 0)));
+    put16(d, 85, (uint16_t)(0x4000 | (d->read_ahead ? 0x40 : 0) | (d->write_cache ? 0x20 : 0) | (d->smart ? 1 : 0)));
     put16(d, 86, 0x3400);
     put16(d, 87, 0x4040);
     put16(d, 88, (uint16_t)(0x3f | ((d->xfer_mode & 0xf8) == 0x40 ? 0x100 << mode : 0)));
@@ -116,14 +109,13 @@ static bool load_address(struct ide_drive *d, bool ext)
         d->left = (uint32_t)d->hob_count << 8 | d->count;
         if (!d->left)
             d->left = 65536;
-        d->lba = (uint64_t)d->hob_high << 40 | (uint64_t)d->hob_mid << 32 |
-                 (uint64_t)d->hob_low << 24 | (uint64_t)d->lba_high << 16 |
-                 (uint64_t)d->lba_mid << 8 | d->lba_low;
+        d->lba = (uint64_t)d->hob_high << 40 | (uint64_t)d->hob_mid << 32 | (uint64_t)d->hob_low << 24 |
+                 (uint64_t)d->lba_high << 16 | (uint64_t)d->lba_mid << 8 | d->lba_low;
     } else {
         d->left = d->count ? d->count : 256;
         if (d->select & SEL_LBA) {
-            d->lba = (uint64_t)(d->select & 15) << 24 | (uint64_t)d->lba_high << 16 |
-                     (uint64_t)d->lba_mid << 8 | d->lba_low;
+            d->lba =
+                (uint64_t)(d->select & 15) << 24 | (uint64_t)d->lba_high << 16 | (uint64_t)d->lba_mid << 8 | d->lba_low;
         } else {
             uint32_t cyl = (uint32_t)d->lba_high << 8 | d->lba_mid;
             uint32_t head = d->select & 15;
@@ -168,10 +160,7 @@ void ide_set_signature(struct ide_drive *d)
 
 /* ---- interrupt, phases ---- */
 
-void ide_update_irq(struct ide_channel *c)
-{
-    irq_set(&c->irq, c->irq_pending && !(c->control & CTL_NIEN));
-}
+void ide_update_irq(struct ide_channel *c) { irq_set(&c->irq, c->irq_pending && !(c->control & CTL_NIEN)); }
 
 void ide_raise_irq(struct ide_channel *c)
 {
@@ -252,10 +241,7 @@ static void offer_write_block(struct ide_drive *d)
     ide_start_pio(d, 0, d->block * SECTOR_SIZE, END_WRITE);
 }
 
-int ide_written(struct ide_drive *d)
-{
-    return d->fua || !d->write_cache ? block_flush(d->blk) : 0;
-}
+int ide_written(struct ide_drive *d) { return d->fua || !d->write_cache ? block_flush(d->blk) : 0; }
 
 static void write_block(struct ide_drive *d)
 {
@@ -269,8 +255,7 @@ static void write_block(struct ide_drive *d)
     if (!rc && d->left == d->block)
         rc = ide_written(d);
     if (rc) {
-        LOG(ide, "drive %u: writing sector %llu failed: %s", d->unit,
-            (unsigned long long)d->lba, strerror(-rc));
+        LOG(ide, "drive %u: writing sector %llu failed: %s", d->unit, (unsigned long long)d->lba, strerror(-rc));
         ide_store_lba(d);
         ide_fail(d, ER_ABRT);
         return;
@@ -312,16 +297,22 @@ static void set_features(struct ide_drive *d)
     case 0x03:
         if (v >= 0x0d && (v & 0xf8) == 0x08)
             goto abort;
-        if (!(v <= 0x01 || (v & 0xf8) == 0x08 || (v >= 0x10 && v <= 0x12) ||
-              (v >= 0x20 && v <= 0x22) || (v >= 0x40 && v <= 0x45)))
+        if (!(v <= 0x01 || (v & 0xf8) == 0x08 || (v >= 0x10 && v <= 0x12) || (v >= 0x20 && v <= 0x22) ||
+              (v >= 0x40 && v <= 0x45)))
             goto abort;
         if (v >= 0x10)
             d->xfer_mode = v;
         break;
-    case 0x05: case 0x85: /* power management level */
-    case 0x42: case 0xc2: /* acoustics */
-    case 0x66: case 0xcc: /* defaults at reset */
-    case 0x69: case 0x67: case 0x96: case 0x9a: break;
+    case 0x05:
+    case 0x85: /* power management level */
+    case 0x42:
+    case 0xc2: /* acoustics */
+    case 0x66:
+    case 0xcc: /* defaults at reset */
+    case 0x69:
+    case 0x67:
+    case 0x96:
+    case 0x9a: break;
     default: goto abort;
     }
     ide_done(d);
@@ -337,7 +328,7 @@ static void smart(struct ide_drive *d)
         return;
     }
     switch (d->feature) {
-    case 0xd0: /* READ DATA: no attributes, no self-test */
+    case 0xd0:   /* READ DATA: no attributes, no self-test */
     case 0xd1: { /* thresholds */
         uint8_t sum = 0;
         memset(d->buf, 0, 512);
@@ -353,7 +344,9 @@ static void smart(struct ide_drive *d)
         ide_raise_irq(d->chan);
         break;
     }
-    case 0xd2: case 0xd3: case 0xd4: ide_done(d); break;
+    case 0xd2:
+    case 0xd3:
+    case 0xd4: ide_done(d); break;
     case 0xd8:
         d->smart = true;
         ide_done(d);
@@ -438,11 +431,14 @@ static void transfer(struct ide_drive *d, unsigned flags)
 static void disk_command(struct ide_drive *d, uint8_t cmd)
 {
     switch (cmd) {
-    case 0x20: case 0x21: transfer(d, 0); break;
+    case 0x20:
+    case 0x21: transfer(d, 0); break;
     case 0x24: transfer(d, F_EXT); break;
     case 0x25: transfer(d, F_EXT | F_DMA); break;
     case 0x29: transfer(d, F_EXT | F_MULTIPLE); break;
-    case 0x30: case 0x31: case 0x3c: transfer(d, F_WRITE); break;
+    case 0x30:
+    case 0x31:
+    case 0x3c: transfer(d, F_WRITE); break;
     case 0x34: transfer(d, F_WRITE | F_EXT); break;
     case 0x35: transfer(d, F_WRITE | F_EXT | F_DMA); break;
     case 0x3d: transfer(d, F_WRITE | F_EXT | F_DMA | F_FUA); break;
@@ -450,9 +446,12 @@ static void disk_command(struct ide_drive *d, uint8_t cmd)
     case 0xce: transfer(d, F_WRITE | F_EXT | F_MULTIPLE | F_FUA); break;
     case 0xc4: transfer(d, F_MULTIPLE); break;
     case 0xc5: transfer(d, F_WRITE | F_MULTIPLE); break;
-    case 0xc8: case 0xc9: transfer(d, F_DMA); break;
-    case 0xca: case 0xcb: transfer(d, F_WRITE | F_DMA); break;
-    case 0x40: case 0x41: verify(d, false); break;
+    case 0xc8:
+    case 0xc9: transfer(d, F_DMA); break;
+    case 0xca:
+    case 0xcb: transfer(d, F_WRITE | F_DMA); break;
+    case 0x40:
+    case 0x41: verify(d, false); break;
     case 0x42: verify(d, true); break;
     case 0x27: native_max(d, true); break;
     case 0xf8: native_max(d, false); break;
@@ -466,7 +465,8 @@ static void disk_command(struct ide_drive *d, uint8_t cmd)
             ide_done(d);
         }
         break;
-    case 0xe7: case 0xea: ide_later(d, STEP_FLUSH); break;
+    case 0xe7:
+    case 0xea: ide_later(d, STEP_FLUSH); break;
     case 0xec:
         identify(d);
         ide_start_pio(d, 0, 512, END_DONE);
@@ -493,8 +493,12 @@ static void cdrom_command(struct ide_drive *d, uint8_t cmd)
         break;
     case 0xa0: atapi_packet_command(d); break;
     case 0xa1: atapi_identify(d); break;
-    case 0xe7: case 0xea: ide_done(d); break;
-    case 0xec: case 0x20: case 0x21: case 0x24:
+    case 0xe7:
+    case 0xea: ide_done(d); break;
+    case 0xec:
+    case 0x20:
+    case 0x21:
+    case 0x24:
         ide_set_signature(d); /* says what it is instead */
         ide_fail(d, ER_ABRT);
         break;
@@ -527,8 +531,8 @@ static void command(struct ide_channel *c, uint8_t cmd)
     }
     if (!d->kind)
         return;
-    LOG(ide, "drive %u: command %02x feature %02x count %02x address %02x %02x %02x %02x", d->unit,
-        cmd, d->feature, d->count, d->select, d->lba_high, d->lba_mid, d->lba_low);
+    LOG(ide, "drive %u: command %02x feature %02x count %02x address %02x %02x %02x %02x", d->unit, cmd, d->feature,
+        d->count, d->select, d->lba_high, d->lba_mid, d->lba_low);
     if ((d->status & ST_BSY) && !(cmd == 0x08 && d->kind == IDE_CDROM)) {
         GUEST_WARN(ide, "drive %u: command %02x while busy", d->unit, cmd);
         return;
@@ -543,18 +547,24 @@ static void command(struct ide_channel *c, uint8_t cmd)
     switch (cmd) { /* alike for both kinds */
     case 0x00: ide_fail(d, ER_ABRT); return;
     case 0xef: set_features(d); return;
-    case 0x94: case 0xe0: /* STANDBY IMMEDIATE */
-    case 0x96: case 0xe2:
-    case 0x99: case 0xe6:
+    case 0x94:
+    case 0xe0: /* STANDBY IMMEDIATE */
+    case 0x96:
+    case 0xe2:
+    case 0x99:
+    case 0xe6:
         d->power = 0;
         ide_later(d, STEP_FLUSH); /* power may go next */
         return;
-    case 0x95: case 0xe1: /* IDLE IMMEDIATE */
-    case 0x97: case 0xe3:
+    case 0x95:
+    case 0xe1: /* IDLE IMMEDIATE */
+    case 0x97:
+    case 0xe3:
         d->power = 0xff;
         ide_done(d);
         return;
-    case 0x98: case 0xe5:
+    case 0x98:
+    case 0xe5:
         d->count = d->power;
         ide_done(d);
         return;
@@ -603,8 +613,8 @@ static uint32_t data_read(struct ide_channel *c, unsigned size)
 {
     struct ide_drive *d = selected(c);
     uint32_t v = 0;
-    if (!(d->status & ST_DRQ) || (d->status & ST_BSY) || d->at_end == END_WRITE ||
-        d->at_end == END_PACKET || d->at_end == END_ATAPI_OUT || d->dma)
+    if (!(d->status & ST_DRQ) || (d->status & ST_BSY) || d->at_end == END_WRITE || d->at_end == END_PACKET ||
+        d->at_end == END_ATAPI_OUT || d->dma)
         return 0;
     uint32_t n = d->end - d->pos < size ? d->end - d->pos : size;
     if (d->end > IDE_BUF || d->pos > d->end)
@@ -631,10 +641,7 @@ static void data_write(struct ide_channel *c, uint32_t v, unsigned size)
         block_moved(d);
 }
 
-static bool empty(const struct ide_channel *c)
-{
-    return !c->drive[0].kind && !c->drive[1].kind;
-}
+static bool empty(const struct ide_channel *c) { return !c->drive[0].kind && !c->drive[1].kind; }
 
 static uint32_t read_reg(struct ide_channel *c, unsigned reg)
 {
@@ -673,11 +680,26 @@ static void write_reg(struct ide_channel *c, unsigned reg, uint8_t v)
     for (unsigned i = 0; i < 2; i++) {
         struct ide_drive *d = &c->drive[i];
         switch (reg) {
-        case 1: d->hob_feature = d->feature; d->feature = v; break;
-        case 2: d->hob_count = d->count; d->count = v; break;
-        case 3: d->hob_low = d->lba_low; d->lba_low = v; break;
-        case 4: d->hob_mid = d->lba_mid; d->lba_mid = v; break;
-        case 5: d->hob_high = d->lba_high; d->lba_high = v; break;
+        case 1:
+            d->hob_feature = d->feature;
+            d->feature = v;
+            break;
+        case 2:
+            d->hob_count = d->count;
+            d->count = v;
+            break;
+        case 3:
+            d->hob_low = d->lba_low;
+            d->lba_low = v;
+            break;
+        case 4:
+            d->hob_mid = d->lba_mid;
+            d->lba_mid = v;
+            break;
+        case 5:
+            d->hob_high = d->lba_high;
+            d->lba_high = v;
+            break;
         case 6: d->select = v | 0xa0; break;
         }
     }
@@ -776,8 +798,7 @@ void ide_channel_reset(struct ide_channel *c)
     }
 }
 
-void ide_drive_init(struct ide_drive *d, struct ide_channel *c, unsigned unit, struct block *blk,
-                    bool cdrom)
+void ide_drive_init(struct ide_drive *d, struct ide_channel *c, unsigned unit, struct block *blk, bool cdrom)
 {
     d->chan = c;
     d->unit = (uint8_t)unit;
@@ -789,8 +810,8 @@ void ide_drive_init(struct ide_drive *d, struct ide_channel *c, unsigned unit, s
 
 void ide_channel_init(struct ide *ide, unsigned n, struct irq irq)
 {
-    static const struct port_ops ops = {ide_read, ide_write, 1, 4};
-    static const struct port_ops control_ops = {control_read, control_write, 1, 1};
+    static const struct port_ops ops = { ide_read, ide_write, 1, 4 };
+    static const struct port_ops control_ops = { control_read, control_write, 1, 1 };
     struct ide_channel *c = &ide->chan[n];
     c->ide = ide;
     c->n = (uint8_t)n;
@@ -827,30 +848,35 @@ static void channel_post_load(void *obj)
 
 #define D struct ide_drive
 static const struct state_field drive_fields[] = {
-    FIELD_U8(D, feature),     FIELD_U8(D, error),        FIELD_U8(D, count),
-    FIELD_U8(D, lba_low),     FIELD_U8(D, lba_mid),      FIELD_U8(D, lba_high),
-    FIELD_U8(D, select),      FIELD_U8(D, status),       FIELD_U8(D, hob_feature),
-    FIELD_U8(D, hob_count),   FIELD_U8(D, hob_low),      FIELD_U8(D, hob_mid),
-    FIELD_U8(D, hob_high),    FIELD_U8(D, command),      FIELD_U8(D, multiple),
-    FIELD_U8(D, xfer_mode),   FIELD_BOOL(D, write_cache), FIELD_BOOL(D, read_ahead),
-    FIELD_BOOL(D, smart),     FIELD_U8(D, power),        FIELD_U16(D, cyls),
-    FIELD_U8(D, heads),       FIELD_U8(D, sects),        FIELD_U32(D, pos),
-    FIELD_U32(D, end),        FIELD_U8(D, at_end),       FIELD_BOOL(D, lba48),
-    FIELD_BOOL(D, use_multiple), FIELD_BOOL(D, fua),     FIELD_U64(D, lba),      FIELD_U32(D, left),
-    FIELD_U32(D, block),      FIELD_U8(D, dma),          FIELD_BYTES(D, packet),
-    FIELD_U8(D, sense),       FIELD_U8(D, asc),          FIELD_U8(D, ascq),
-    FIELD_BOOL(D, packet_dma), FIELD_BOOL(D, locked),    FIELD_BOOL(D, changed),
-    FIELD_BOOL(D, ejected),   FIELD_BOOL(D, from_disc),  FIELD_U16(D, sector_bytes),
-    FIELD_U32(D, cd_lba),     FIELD_U64(D, total),       FIELD_U64(D, done),
-    FIELD_BYTES(D, buf),      FIELD_END};
-static const struct state_desc drive_state = {"ide-drive", 1, drive_fields, NULL};
+    FIELD_U8(D, feature),       FIELD_U8(D, error),        FIELD_U8(D, count),         FIELD_U8(D, lba_low),
+    FIELD_U8(D, lba_mid),       FIELD_U8(D, lba_high),     FIELD_U8(D, select),        FIELD_U8(D, status),
+    FIELD_U8(D, hob_feature),   FIELD_U8(D, hob_count),    FIELD_U8(D, hob_low),       FIELD_U8(D, hob_mid),
+    FIELD_U8(D, hob_high),      FIELD_U8(D, command),      FIELD_U8(D, multiple),      FIELD_U8(D, xfer_mode),
+    FIELD_BOOL(D, write_cache), FIELD_BOOL(D, read_ahead), FIELD_BOOL(D, smart),       FIELD_U8(D, power),
+    FIELD_U16(D, cyls),         FIELD_U8(D, heads),        FIELD_U8(D, sects),         FIELD_U32(D, pos),
+    FIELD_U32(D, end),          FIELD_U8(D, at_end),       FIELD_BOOL(D, lba48),       FIELD_BOOL(D, use_multiple),
+    FIELD_BOOL(D, fua),         FIELD_U64(D, lba),         FIELD_U32(D, left),         FIELD_U32(D, block),
+    FIELD_U8(D, dma),           FIELD_BYTES(D, packet),    FIELD_U8(D, sense),         FIELD_U8(D, asc),
+    FIELD_U8(D, ascq),          FIELD_BOOL(D, packet_dma), FIELD_BOOL(D, locked),      FIELD_BOOL(D, changed),
+    FIELD_BOOL(D, ejected),     FIELD_BOOL(D, from_disc),  FIELD_U16(D, sector_bytes), FIELD_U32(D, cd_lba),
+    FIELD_U64(D, total),        FIELD_U64(D, done),        FIELD_BYTES(D, buf),        FIELD_END
+};
+static const struct state_desc drive_state = { "ide-drive", 1, drive_fields, NULL };
 
 #define C struct ide_channel
-static const struct state_field channel_fields[] = {
-    FIELD_STRUCT_ARRAY(C, drive, &drive_state),
-    FIELD_U8(C, selected),  FIELD_U8(C, control),   FIELD_BOOL(C, irq_pending),
-    FIELD_U8(C, step),      FIELD_TIMER(C, timer),  FIELD_U8(C, bm_cmd),
-    FIELD_U8(C, bm_status), FIELD_U32(C, bm_table), FIELD_U32(C, prd_next),
-    FIELD_U32(C, prd_addr), FIELD_U32(C, prd_len),  FIELD_U32(C, prd_count),
-    FIELD_BOOL(C, prd_last), FIELD_END};
-const struct state_desc ide_channel_state = {"ide-channel", 1, channel_fields, channel_post_load};
+static const struct state_field channel_fields[] = { FIELD_STRUCT_ARRAY(C, drive, &drive_state),
+                                                     FIELD_U8(C, selected),
+                                                     FIELD_U8(C, control),
+                                                     FIELD_BOOL(C, irq_pending),
+                                                     FIELD_U8(C, step),
+                                                     FIELD_TIMER(C, timer),
+                                                     FIELD_U8(C, bm_cmd),
+                                                     FIELD_U8(C, bm_status),
+                                                     FIELD_U32(C, bm_table),
+                                                     FIELD_U32(C, prd_next),
+                                                     FIELD_U32(C, prd_addr),
+                                                     FIELD_U32(C, prd_len),
+                                                     FIELD_U32(C, prd_count),
+                                                     FIELD_BOOL(C, prd_last),
+                                                     FIELD_END };
+const struct state_desc ide_channel_state = { "ide-channel", 1, channel_fields, channel_post_load };

@@ -11,8 +11,7 @@ struct ide;
 
 /* drives: primary master, slave, secondary master, slave; NULL: none there. The blocks stay the
  * caller's. A hard disk needs a medium; a CD-ROM drive may be empty. */
-struct ide *ide_pci_create(struct bus *bus, struct pci_bus *pci, int devfn, struct irq irq14,
-                           struct irq irq15, struct block *const drives[4],
-                           const bool cdrom[4]);
+struct ide *ide_pci_create(struct bus *bus, struct pci_bus *pci, int devfn, struct irq irq14, struct irq irq15,
+                           struct block *const drives[4], const bool cdrom[4]);
 
 #endif

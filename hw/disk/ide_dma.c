@@ -8,14 +8,14 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/disk/ide_int.h"
 
-#define BM_START 0x01
-#define BM_READ  0x08 /* device to memory */
-#define BMS_ACTIVE 0x01
-#define BMS_ERROR  0x02
-#define BMS_IRQ    0x04
+#define BM_START    0x01
+#define BM_READ     0x08 /* device to memory */
+#define BMS_ACTIVE  0x01
+#define BMS_ERROR   0x02
+#define BMS_IRQ     0x04
 #define BMS_CAPABLE 0x60
-#define PRD_MAX 8192u
-#define CHUNK   (IDE_BUF / SECTOR_SIZE)
+#define PRD_MAX     8192u
+#define CHUNK       (IDE_BUF / SECTOR_SIZE)
 
 /* Fetch the next region; false at the table's end. */
 static bool next_region(struct ide_channel *c)
@@ -148,8 +148,10 @@ static uint32_t bm_read(void *opaque, uint16_t port, unsigned size)
     uint32_t v = 0;
     for (unsigned i = 0; i < size; i++) {
         unsigned reg = (port + i) & 7;
-        uint8_t b = reg == 0 ? c->bm_cmd : reg == 2 ? c->bm_status
-                  : reg >= 4 ? (uint8_t)(c->bm_table >> (8 * (reg - 4))) : 0;
+        uint8_t b = reg == 0   ? c->bm_cmd
+                    : reg == 2 ? c->bm_status
+                    : reg >= 4 ? (uint8_t)(c->bm_table >> (8 * (reg - 4)))
+                               : 0;
         v |= (uint32_t)b << (8 * i);
     }
     return v;
@@ -217,29 +219,26 @@ static void ide_reset(struct device *dev)
 
 static void ide_dump(struct device *dev, FILE *f)
 {
-    static const char *const kinds[] = {"none", "disk", "cdrom"};
+    static const char *const kinds[] = { "none", "disk", "cdrom" };
     struct ide *ide = (struct ide *)dev;
     for (unsigned i = 0; i < 4; i++) {
         const struct ide_channel *c = &ide->chan[i >> 1];
         const struct ide_drive *d = &c->drive[i & 1];
-        fprintf(f, "drive %u%s: %s", i, c->selected == (i & 1) ? " (selected)" : "",
-                kinds[d->kind]);
+        fprintf(f, "drive %u%s: %s", i, c->selected == (i & 1) ? " (selected)" : "", kinds[d->kind]);
         if (d->kind)
             fprintf(f, " '%s' %llu sectors%s, status %02x error %02x command %02x mode %02x",
-                    block_present(d->blk) ? d->blk->path : "",
-                    (unsigned long long)block_sectors(d->blk), d->blk->read_only ? " ro" : "",
-                    d->status, d->error, d->command, d->xfer_mode);
+                    block_present(d->blk) ? d->blk->path : "", (unsigned long long)block_sectors(d->blk),
+                    d->blk->read_only ? " ro" : "", d->status, d->error, d->command, d->xfer_mode);
         fputc('\n', f);
         if (i & 1)
-            fprintf(f, "channel %u: control %02x irq %d step %u bm %02x/%02x table %08x\n", c->n,
-                    c->control, c->irq_pending, c->step, c->bm_cmd, c->bm_status, c->bm_table);
+            fprintf(f, "channel %u: control %02x irq %d step %u bm %02x/%02x table %08x\n", c->n, c->control,
+                    c->irq_pending, c->step, c->bm_cmd, c->bm_status, c->bm_table);
     }
 }
 
-static const struct state_field ide_fields[] = {
-    FIELD_STRUCT(struct ide, pci, &pci_dev_state),
-    FIELD_STRUCT_ARRAY(struct ide, chan, &ide_channel_state), FIELD_END};
-static const struct state_desc ide_state = {"ide", 1, ide_fields, NULL};
+static const struct state_field ide_fields[] = { FIELD_STRUCT(struct ide, pci, &pci_dev_state),
+                                                 FIELD_STRUCT_ARRAY(struct ide, chan, &ide_channel_state), FIELD_END };
+static const struct state_desc ide_state = { "ide", 1, ide_fields, NULL };
 
 struct props {
     struct pci_bus *pci;
@@ -251,22 +250,20 @@ struct props {
 
 static int ide_init(struct device *dev, const void *props)
 {
-    static const struct port_ops bm_ops = {bm_read, bm_write, 1, 4};
+    static const struct port_ops bm_ops = { bm_read, bm_write, 1, 4 };
     struct ide *ide = (struct ide *)dev;
     const struct props *p = props;
     for (unsigned i = 0; i < 2; i++)
         ide_channel_init(ide, i, p->irq[i]);
     for (unsigned i = 0; i < 4; i++)
-        ide_drive_init(&ide->chan[i >> 1].drive[i & 1], &ide->chan[i >> 1], i, p->drives[i],
-                       p->cdrom[i]);
+        ide_drive_init(&ide->chan[i >> 1].drive[i & 1], &ide->chan[i >> 1], i, p->drives[i], p->cdrom[i]);
     int err = pci_dev_init(&ide->pci, p->pci, p->devfn, 0x8086, 0x7010, 0x010180, 0, "ide", ide);
     if (err)
         return err;
     ide->pci.config[PCI_STATUS] = 0x80;
     ide->pci.config[PCI_STATUS + 1] = 0x02;
     memset(ide->pci.wmask + 0x40, 0xff, 0x18);
-    pci_bar_ports(&ide->pci, 4, 16,
-                  bus_port_add_movable(dev->bus, 16, &bm_ops, ide, "ide bus master"));
+    pci_bar_ports(&ide->pci, 4, 16, bus_port_add_movable(dev->bus, 16, &bm_ops, ide, "ide bus master"));
     return 0;
 }
 
@@ -279,13 +276,18 @@ static void ide_destroy(struct device *dev)
 }
 
 static const struct device_class ide_class = {
-    .name = "ide", .size = sizeof(struct ide), .init = ide_init, .reset = ide_reset,
-    .destroy = ide_destroy, .state = &ide_state, .dump = ide_dump,
+    .name = "ide",
+    .size = sizeof(struct ide),
+    .init = ide_init,
+    .reset = ide_reset,
+    .destroy = ide_destroy,
+    .state = &ide_state,
+    .dump = ide_dump,
 };
 
-struct ide *ide_pci_create(struct bus *bus, struct pci_bus *pci, int devfn, struct irq irq14,
-                           struct irq irq15, struct block *const drives[4], const bool cdrom[4])
+struct ide *ide_pci_create(struct bus *bus, struct pci_bus *pci, int devfn, struct irq irq14, struct irq irq15,
+                           struct block *const drives[4], const bool cdrom[4])
 {
-    const struct props props = {pci, devfn, {irq14, irq15}, drives, cdrom};
+    const struct props props = { pci, devfn, { irq14, irq15 }, drives, cdrom };
     return bus_add_device(bus, &ide_class, NULL, &props);
 }

@@ -60,7 +60,7 @@ struct ide_drive {
     uint8_t at_end;
     bool lba48;
     bool use_multiple;
-    bool fua;       /* the command wants its data on the disk before it ends */
+    bool fua; /* the command wants its data on the disk before it ends */
     uint64_t lba;
     uint32_t left;  /* sectors still to move */
     uint32_t block; /* sectors of the block in buf */
@@ -71,10 +71,10 @@ struct ide_drive {
     uint8_t sense, asc, ascq;
     bool packet_dma;
     bool locked;
-    bool changed;         /* unit attention due */
-    bool ejected;         /* the guest opened the tray; the image stays the user's */
+    bool changed; /* unit attention due */
+    bool ejected; /* the guest opened the tray; the image stays the user's */
     uint32_t seen_changes;
-    bool from_disc;       /* the data comes from sectors, not from buf */
+    bool from_disc;        /* the data comes from sectors, not from buf */
     uint16_t sector_bytes; /* 2048 or 2352 */
     uint32_t cd_lba;
     uint64_t total, done; /* bytes of the whole reply, moved already */
@@ -110,8 +110,7 @@ extern const struct state_desc ide_channel_state;
 
 /* ide.c */
 void ide_channel_init(struct ide *ide, unsigned n, struct irq irq);
-void ide_drive_init(struct ide_drive *d, struct ide_channel *c, unsigned unit, struct block *blk,
-                    bool cdrom);
+void ide_drive_init(struct ide_drive *d, struct ide_channel *c, unsigned unit, struct block *blk, bool cdrom);
 void ide_channel_reset(struct ide_channel *c);
 void ide_update_irq(struct ide_channel *c);
 void ide_raise_irq(struct ide_channel *c);

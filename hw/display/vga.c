@@ -46,11 +46,11 @@ uint32_t vga_line_bytes(const struct vga *v)
 
 static void update_access(struct vga *v)
 {
-    static const uint32_t first[4] = {0, 0, 0x10000, 0x18000};
-    static const uint32_t last[4] = {0x1ffff, 0xffff, 0x17fff, 0x1ffff};
+    static const uint32_t first[4] = { 0, 0, 0x10000, 0x18000 };
+    static const uint32_t last[4] = { 0x1ffff, 0xffff, 0x17fff, 0x1ffff };
     unsigned map = v->gr[GR_MISC] >> 2 & 3;
-    bool plain = !(v->gr[GR_MODE] & 3) && !(v->gr[GR_ENABLE_SET] & 15) &&
-                 !(v->gr[GR_ROTATE] & 0x1f) && v->gr[GR_BIT_MASK] == 0xff;
+    bool plain = !(v->gr[GR_MODE] & 3) && !(v->gr[GR_ENABLE_SET] & 15) && !(v->gr[GR_ROTATE] & 0x1f) &&
+                 v->gr[GR_BIT_MASK] == 0xff;
 
     v->window_first = first[map];
     v->window_last = last[map];
@@ -58,8 +58,7 @@ static void update_access(struct vga *v)
     if (v->sr[SR_MEM_MODE] & SR4_CHAIN4)
         v->access = (v->sr[SR_MAP_MASK] & 15) == 15 ? ACCESS_LINEAR : ACCESS_CHAIN4;
     else if (v->gr[GR_MODE] & GR5_ODD_EVEN)
-        v->access = plain && (v->sr[SR_MAP_MASK] & 3) == 3 && !(v->gr[GR_READ_MAP] & 2)
-                        ? ACCESS_TEXT : ACCESS_ODD_EVEN;
+        v->access = plain && (v->sr[SR_MAP_MASK] & 3) == 3 && !(v->gr[GR_READ_MAP] & 2) ? ACCESS_TEXT : ACCESS_ODD_EVEN;
     else
         v->access = ACCESS_PLANAR;
     v->dirty = true;
@@ -139,8 +138,7 @@ static uint8_t read_byte(struct vga *v, uint32_t at)
         v->latch = load32(v->vram + 4 * p);
         return v->vram[4 * p + ((v->gr[GR_READ_MAP] & 2) | (at & 1))];
     }
-    default:
-        return read_planar(v, at + v->bank / 4);
+    default: return read_planar(v, at + v->bank / 4);
     }
 }
 
@@ -150,21 +148,15 @@ static void write_byte(struct vga *v, uint32_t at, uint8_t val)
         return;
     at -= v->window_first;
     switch (v->access) {
-    case ACCESS_TEXT:
-        v->vram[4 * (at >> 1) + (at & 1)] = val;
-        break;
+    case ACCESS_TEXT: v->vram[4 * (at >> 1) + (at & 1)] = val; break;
     case ACCESS_LINEAR:
     case ACCESS_CHAIN4:
         at = (at + v->bank) & (VRAM_SIZE - 1);
         if (v->sr[SR_MAP_MASK] & (1u << (at & 3)))
             v->vram[at] = val;
         break;
-    case ACCESS_ODD_EVEN:
-        write_planar(v, at >> 1, val, at & 1 ? 0xa : 0x5);
-        break;
-    default:
-        write_planar(v, at + v->bank / 4, val, 0xf);
-        break;
+    case ACCESS_ODD_EVEN: write_planar(v, at >> 1, val, at & 1 ? 0xa : 0x5); break;
+    default: write_planar(v, at + v->bank / 4, val, 0xf); break;
     }
 }
 
@@ -224,7 +216,12 @@ static void dispi_fix(struct vga *v)
 {
     uint16_t *r = v->di;
     switch (r[DI_BPP]) {
-    case 4: case 8: case 15: case 16: case 24: case 32: break;
+    case 4:
+    case 8:
+    case 15:
+    case 16:
+    case 24:
+    case 32: break;
     default: r[DI_BPP] = r[DI_BPP] ? 8 : 32; break;
     }
     r[DI_XRES] &= (uint16_t)~7;
@@ -301,9 +298,7 @@ static void dispi_write(struct vga *v, unsigned reg, uint16_t val)
         if (!vga_vbe(v))
             v->di[reg] = val;
         break;
-    case DI_BANK:
-        v->di[DI_BANK] = val & ((VRAM_SIZE >> 16) - 1);
-        break;
+    case DI_BANK: v->di[DI_BANK] = val & ((VRAM_SIZE >> 16) - 1); break;
     case DI_ENABLE: dispi_enable(v, val); break;
     case DI_VIRT_WIDTH:
     case DI_X_OFFSET:
@@ -339,7 +334,7 @@ static void dispi_port_write(void *opaque, uint16_t port, uint32_t val, unsigned
 /* Input status 1: where the beam is, from the virtual clock. */
 static uint8_t beam(struct vga *v)
 {
-    const tick_t line = 31778;         /* ns: 31.5 kHz */
+    const tick_t line = 31778;            /* ns: 31.5 kHz */
     bool tall = (v->misc & 0xc0) == 0xc0; /* 480 lines at 60 Hz; else 400 at 70 Hz */
     unsigned lines = tall ? 525 : 449;
     unsigned shown = tall ? 480 : 400;
@@ -381,11 +376,12 @@ static uint8_t read_reg(struct vga *v, unsigned port)
     case 0x3cc: return v->misc;
     case 0x3ce: return v->gr_index;
     case 0x3cf: return v->gr[v->gr_index & 15];
-    case 0x3b4: case 0x3d4: return v->cr_index;
-    case 0x3b5: case 0x3d5: return v->cr_index < 32 ? v->cr[v->cr_index] : 0xff;
-    case 0x3ba: case 0x3da:
-        v->ar_data = false;
-        return beam(v);
+    case 0x3b4:
+    case 0x3d4: return v->cr_index;
+    case 0x3b5:
+    case 0x3d5: return v->cr_index < 32 ? v->cr[v->cr_index] : 0xff;
+    case 0x3ba:
+    case 0x3da: v->ar_data = false; return beam(v);
     default: return 0xff;
     }
 }
@@ -437,8 +433,8 @@ static void write_dac(struct vga *v, uint8_t val)
 
 static void write_reg(struct vga *v, unsigned port, uint8_t val)
 {
-    static const uint8_t gr_mask[16] = {15, 15, 15, 31, 3, 0x7b, 15, 15, 255};
-    static const uint8_t sr_mask[8] = {3, 0x3d, 15, 0x3f, 14};
+    static const uint8_t gr_mask[16] = { 15, 15, 15, 31, 3, 0x7b, 15, 15, 255 };
+    static const uint8_t sr_mask[8] = { 3, 0x3d, 15, 0x3f, 14 };
     if ((port & 0x3f0) == (v->misc & 1 ? 0x3b0u : 0x3d0u))
         return;
     LOG(vga, "write %03x: %02x", port, val);
@@ -468,9 +464,12 @@ static void write_reg(struct vga *v, unsigned port, uint8_t val)
         v->gr[v->gr_index] = val & gr_mask[v->gr_index];
         update_access(v);
         break;
-    case 0x3b4: case 0x3d4: v->cr_index = val; break;
-    case 0x3b5: case 0x3d5: write_crtc(v, val); break;
-    case 0x3ba: case 0x3da: v->feature = val & 0x10; break;
+    case 0x3b4:
+    case 0x3d4: v->cr_index = val; break;
+    case 0x3b5:
+    case 0x3d5: write_crtc(v, val); break;
+    case 0x3ba:
+    case 0x3da: v->feature = val & 0x10; break;
     default: break;
     }
 }
@@ -557,17 +556,31 @@ static void vga_post_load(void *obj)
 }
 
 #define V struct vga
-static const struct state_field vga_fields[] = {
-    FIELD_STRUCT(V, pci, &pci_dev_state),
-    FIELD_U8(V, sr_index),   FIELD_U8(V, gr_index),  FIELD_U8(V, cr_index),
-    FIELD_U8(V, ar_index),   FIELD_U8_ARRAY(V, sr),  FIELD_U8_ARRAY(V, gr),
-    FIELD_U8_ARRAY(V, cr),   FIELD_U8_ARRAY(V, ar),  FIELD_BOOL(V, ar_data),
-    FIELD_U8(V, misc),       FIELD_U8(V, feature),   FIELD_U8(V, dac_mask),
-    FIELD_U8(V, dac_read),   FIELD_U8(V, dac_write), FIELD_U8(V, dac_state),
-    FIELD_U8(V, dac_phase),  FIELD_BYTES(V, dac_cache), FIELD_BYTES(V, dac),
-    FIELD_U32(V, latch),     FIELD_U16(V, di_index), FIELD_U16_ARRAY(V, di),
-    FIELD_BUFFER(V, vram, vram_len), FIELD_END};
-static const struct state_desc vga_state = {"vga", 1, vga_fields, vga_post_load};
+static const struct state_field vga_fields[] = { FIELD_STRUCT(V, pci, &pci_dev_state),
+                                                 FIELD_U8(V, sr_index),
+                                                 FIELD_U8(V, gr_index),
+                                                 FIELD_U8(V, cr_index),
+                                                 FIELD_U8(V, ar_index),
+                                                 FIELD_U8_ARRAY(V, sr),
+                                                 FIELD_U8_ARRAY(V, gr),
+                                                 FIELD_U8_ARRAY(V, cr),
+                                                 FIELD_U8_ARRAY(V, ar),
+                                                 FIELD_BOOL(V, ar_data),
+                                                 FIELD_U8(V, misc),
+                                                 FIELD_U8(V, feature),
+                                                 FIELD_U8(V, dac_mask),
+                                                 FIELD_U8(V, dac_read),
+                                                 FIELD_U8(V, dac_write),
+                                                 FIELD_U8(V, dac_state),
+                                                 FIELD_U8(V, dac_phase),
+                                                 FIELD_BYTES(V, dac_cache),
+                                                 FIELD_BYTES(V, dac),
+                                                 FIELD_U32(V, latch),
+                                                 FIELD_U16(V, di_index),
+                                                 FIELD_U16_ARRAY(V, di),
+                                                 FIELD_BUFFER(V, vram, vram_len),
+                                                 FIELD_END };
+static const struct state_desc vga_state = { "vga", 1, vga_fields, vga_post_load };
 
 static void dump_bytes(FILE *f, const char *name, const uint8_t *p, unsigned n)
 {
@@ -583,8 +596,10 @@ static void vga_dump(struct device *dev, FILE *f)
     unsigned w, h;
     vga_size(v, &w, &h);
     fprintf(f, "%s, %u x %u, misc %02x, window access %u\n",
-            vga_vbe(v) ? "VBE mode" : vga_is_text(v) ? "text mode" : "graphics mode", w, h,
-            v->misc, v->access);
+            vga_vbe(v)       ? "VBE mode"
+            : vga_is_text(v) ? "text mode"
+                             : "graphics mode",
+            w, h, v->misc, v->access);
     dump_bytes(f, "sequencer", v->sr, 5);
     dump_bytes(f, "crtc", v->cr, 25);
     dump_bytes(f, "graphics", v->gr, 9);
@@ -602,11 +617,11 @@ struct props {
 
 static int vga_init(struct device *dev, const void *props)
 {
-    static const struct port_ops ops = {vga_read, vga_write, 1, 1};
-    static const struct port_ops dispi_ops = {dispi_port_read, dispi_port_write, 2, 2};
-    static const struct mmio_ops a_ops = {window_a_read, window_a_write, 1, 8};
-    static const struct mmio_ops b_ops = {window_b_read, window_b_write, 1, 8};
-    static const struct mmio_ops regs_ops = {regs_read, regs_write, 1, 4};
+    static const struct port_ops ops = { vga_read, vga_write, 1, 1 };
+    static const struct port_ops dispi_ops = { dispi_port_read, dispi_port_write, 2, 2 };
+    static const struct mmio_ops a_ops = { window_a_read, window_a_write, 1, 8 };
+    static const struct mmio_ops b_ops = { window_b_read, window_b_write, 1, 8 };
+    static const struct mmio_ops regs_ops = { regs_read, regs_write, 1, 4 };
     struct vga *v = (struct vga *)dev;
     struct bus *bus = dev->bus;
     const struct props *p = props;
@@ -624,20 +639,22 @@ static int vga_init(struct device *dev, const void *props)
     v->window_a = bus_mmio_add(bus, LEGACY, 0x10000, &a_ops, v, "vga window");
     v->window_b = bus_mmio_add(bus, LEGACY + 0x10000, 0x10000, &b_ops, v, "vga text");
     v->direct = bus_ram_add_movable(bus, 0x10000, v->vram, BUS_RAM_DIRTY, "vga window");
-    pci_bar_mem(&v->pci, 0, VRAM_SIZE,
-                bus_ram_add_movable(bus, VRAM_SIZE, v->vram, BUS_RAM_DIRTY, "vga memory"), true);
-    pci_bar_mem(&v->pci, 2, 4096,
-                bus_mmio_add_movable(bus, 4096, &regs_ops, v, "vga registers"), false);
+    pci_bar_mem(&v->pci, 0, VRAM_SIZE, bus_ram_add_movable(bus, VRAM_SIZE, v->vram, BUS_RAM_DIRTY, "vga memory"), true);
+    pci_bar_mem(&v->pci, 2, 4096, bus_mmio_add_movable(bus, 4096, &regs_ops, v, "vga registers"), false);
     return 0;
 }
 
 static const struct device_class vga_class = {
-    .name = "vga", .size = sizeof(struct vga), .init = vga_init, .reset = vga_reset,
-    .state = &vga_state, .dump = vga_dump,
+    .name = "vga",
+    .size = sizeof(struct vga),
+    .init = vga_init,
+    .reset = vga_reset,
+    .state = &vga_state,
+    .dump = vga_dump,
 };
 
 struct vga *vga_create(struct bus *bus, struct pci_bus *pci, int devfn)
 {
-    const struct props props = {pci, devfn};
+    const struct props props = { pci, devfn };
     return bus_add_device(bus, &vga_class, NULL, &props);
 }

@@ -17,8 +17,7 @@ struct vga *vga_create(struct bus *bus, struct pci_bus *pci, int devfn);
 void vga_size(struct vga *vga, unsigned *width, unsigned *height);
 /* Draw the picture as XRGB8888, at most width x height pixels, `stride` bytes a row. What the
  * picture does not cover is left alone. */
-void vga_render(struct vga *vga, uint32_t *pixels, unsigned width, unsigned height,
-                size_t stride);
+void vga_render(struct vga *vga, uint32_t *pixels, unsigned width, unsigned height, size_t stride);
 /* False if nothing the picture shows changed since the last vga_render; true if it may have. */
 bool vga_changed(struct vga *vga);
 

@@ -14,51 +14,43 @@
 
 /* Code page 437. */
 static const uint16_t cp437[256] = {
-    0x0020, 0x263a, 0x263b, 0x2665, 0x2666, 0x2663, 0x2660, 0x2022, 0x25d8, 0x25cb, 0x25d9,
-    0x2642, 0x2640, 0x266a, 0x266b, 0x263c, 0x25ba, 0x25c4, 0x2195, 0x203c, 0x00b6, 0x00a7,
-    0x25ac, 0x21a8, 0x2191, 0x2193, 0x2192, 0x2190, 0x221f, 0x2194, 0x25b2, 0x25bc, 0x0020,
-    0x0021, 0x0022, 0x0023, 0x0024, 0x0025, 0x0026, 0x0027, 0x0028, 0x0029, 0x002a, 0x002b,
-    0x002c, 0x002d, 0x002e, 0x002f, 0x0030, 0x0031, 0x0032, 0x0033, 0x0034, 0x0035, 0x0036,
-    0x0037, 0x0038, 0x0039, 0x003a, 0x003b, 0x003c, 0x003d, 0x003e, 0x003f, 0x0040, 0x0041,
-    0x0042, 0x0043, 0x0044, 0x0045, 0x0046, 0x0047, 0x0048, 0x0049, 0x004a, 0x004b, 0x004c,
-    0x004d, 0x004e, 0x004f, 0x0050, 0x0051, 0x0052, 0x0053, 0x0054, 0x0055, 0x0056, 0x0057,
-    0x0058, 0x0059, 0x005a, 0x005b, 0x005c, 0x005d, 0x005e, 0x005f, 0x0060, 0x0061, 0x0062,
-    0x0063, 0x0064, 0x0065, 0x0066, 0x0067, 0x0068, 0x0069, 0x006a, 0x006b, 0x006c, 0x006d,
-    0x006e, 0x006f, 0x0070, 0x0071, 0x0072, 0x0073, 0x0074, 0x0075, 0x0076, 0x0077, 0x0078,
-    0x0079, 0x007a, 0x007b, 0x007c, 0x007d, 0x007e, 0x2302, 0x00c7, 0x00fc, 0x00e9, 0x00e2,
-    0x00e4, 0x00e0, 0x00e5, 0x00e7, 0x00ea, 0x00eb, 0x00e8, 0x00ef, 0x00ee, 0x00ec, 0x00c4,
-    0x00c5, 0x00c9, 0x00e6, 0x00c6, 0x00f4, 0x00f6, 0x00f2, 0x00fb, 0x00f9, 0x00ff, 0x00d6,
-    0x00dc, 0x00a2, 0x00a3, 0x00a5, 0x20a7, 0x0192, 0x00e1, 0x00ed, 0x00f3, 0x00fa, 0x00f1,
-    0x00d1, 0x00aa, 0x00ba, 0x00bf, 0x2310, 0x00ac, 0x00bd, 0x00bc, 0x00a1, 0x00ab, 0x00bb,
-    0x2591, 0x2592, 0x2593, 0x2502, 0x2524, 0x2561, 0x2562, 0x2556, 0x2555, 0x2563, 0x2551,
-    0x2557, 0x255d, 0x255c, 0x255b, 0x2510, 0x2514, 0x2534, 0x252c, 0x251c, 0x2500, 0x253c,
-    0x255e, 0x255f, 0x255a, 0x2554, 0x2569, 0x2566, 0x2560, 0x2550, 0x256c, 0x2567, 0x2568,
-    0x2564, 0x2565, 0x2559, 0x2558, 0x2552, 0x2553, 0x256b, 0x256a, 0x2518, 0x250c, 0x2588,
-    0x2584, 0x258c, 0x2590, 0x2580, 0x03b1, 0x00df, 0x0393, 0x03c0, 0x03a3, 0x03c3, 0x00b5,
-    0x03c4, 0x03a6, 0x0398, 0x03a9, 0x03b4, 0x221e, 0x03c6, 0x03b5, 0x2229, 0x2261, 0x00b1,
-    0x2265, 0x2264, 0x2320, 0x2321, 0x00f7, 0x2248, 0x00b0, 0x2219, 0x00b7, 0x221a, 0x207f,
-    0x00b2, 0x25a0, 0x00a0,
+    0x0020, 0x263a, 0x263b, 0x2665, 0x2666, 0x2663, 0x2660, 0x2022, 0x25d8, 0x25cb, 0x25d9, 0x2642, 0x2640, 0x266a,
+    0x266b, 0x263c, 0x25ba, 0x25c4, 0x2195, 0x203c, 0x00b6, 0x00a7, 0x25ac, 0x21a8, 0x2191, 0x2193, 0x2192, 0x2190,
+    0x221f, 0x2194, 0x25b2, 0x25bc, 0x0020, 0x0021, 0x0022, 0x0023, 0x0024, 0x0025, 0x0026, 0x0027, 0x0028, 0x0029,
+    0x002a, 0x002b, 0x002c, 0x002d, 0x002e, 0x002f, 0x0030, 0x0031, 0x0032, 0x0033, 0x0034, 0x0035, 0x0036, 0x0037,
+    0x0038, 0x0039, 0x003a, 0x003b, 0x003c, 0x003d, 0x003e, 0x003f, 0x0040, 0x0041, 0x0042, 0x0043, 0x0044, 0x0045,
+    0x0046, 0x0047, 0x0048, 0x0049, 0x004a, 0x004b, 0x004c, 0x004d, 0x004e, 0x004f, 0x0050, 0x0051, 0x0052, 0x0053,
+    0x0054, 0x0055, 0x0056, 0x0057, 0x0058, 0x0059, 0x005a, 0x005b, 0x005c, 0x005d, 0x005e, 0x005f, 0x0060, 0x0061,
+    0x0062, 0x0063, 0x0064, 0x0065, 0x0066, 0x0067, 0x0068, 0x0069, 0x006a, 0x006b, 0x006c, 0x006d, 0x006e, 0x006f,
+    0x0070, 0x0071, 0x0072, 0x0073, 0x0074, 0x0075, 0x0076, 0x0077, 0x0078, 0x0079, 0x007a, 0x007b, 0x007c, 0x007d,
+    0x007e, 0x2302, 0x00c7, 0x00fc, 0x00e9, 0x00e2, 0x00e4, 0x00e0, 0x00e5, 0x00e7, 0x00ea, 0x00eb, 0x00e8, 0x00ef,
+    0x00ee, 0x00ec, 0x00c4, 0x00c5, 0x00c9, 0x00e6, 0x00c6, 0x00f4, 0x00f6, 0x00f2, 0x00fb, 0x00f9, 0x00ff, 0x00d6,
+    0x00dc, 0x00a2, 0x00a3, 0x00a5, 0x20a7, 0x0192, 0x00e1, 0x00ed, 0x00f3, 0x00fa, 0x00f1, 0x00d1, 0x00aa, 0x00ba,
+    0x00bf, 0x2310, 0x00ac, 0x00bd, 0x00bc, 0x00a1, 0x00ab, 0x00bb, 0x2591, 0x2592, 0x2593, 0x2502, 0x2524, 0x2561,
+    0x2562, 0x2556, 0x2555, 0x2563, 0x2551, 0x2557, 0x255d, 0x255c, 0x255b, 0x2510, 0x2514, 0x2534, 0x252c, 0x251c,
+    0x2500, 0x253c, 0x255e, 0x255f, 0x255a, 0x2554, 0x2569, 0x2566, 0x2560, 0x2550, 0x256c, 0x2567, 0x2568, 0x2564,
+    0x2565, 0x2559, 0x2558, 0x2552, 0x2553, 0x256b, 0x256a, 0x2518, 0x250c, 0x2588, 0x2584, 0x258c, 0x2590, 0x2580,
+    0x03b1, 0x00df, 0x0393, 0x03c0, 0x03a3, 0x03c3, 0x00b5, 0x03c4, 0x03a6, 0x0398, 0x03a9, 0x03b4, 0x221e, 0x03c6,
+    0x03b5, 0x2229, 0x2261, 0x00b1, 0x2265, 0x2264, 0x2320, 0x2321, 0x00f7, 0x2248, 0x00b0, 0x2219, 0x00b7, 0x221a,
+    0x207f, 0x00b2, 0x25a0, 0x00a0,
 };
 
 /* What the CRTC registers say. */
 struct screen {
     bool text;
     bool blank;
-    unsigned chars;       /* characters (8 or 9 dots) a line */
+    unsigned chars; /* characters (8 or 9 dots) a line */
     unsigned char_width;
     unsigned scan_lines;  /* shown */
     unsigned repeat;      /* scan lines a drawn line */
     unsigned cell_height; /* maximum scan line + 1 */
     unsigned width, height;
     unsigned line_compare;
-    uint32_t start;       /* planar address */
+    uint32_t start; /* planar address */
     uint32_t pitch;
 };
 
-static bool double_scan(const struct vga *v)
-{
-    return v->cr[9] & 0x80;
-}
+static bool double_scan(const struct vga *v) { return v->cr[9] & 0x80; }
 
 static void get_screen(const struct vga *v, struct screen *s)
 {
@@ -92,10 +84,7 @@ static void get_screen(const struct vga *v, struct screen *s)
         s->height = 1;
 }
 
-bool vga_is_text(struct vga *v)
-{
-    return !vga_vbe(v) && !(v->gr[6] & 1);
-}
+bool vga_is_text(struct vga *v) { return !vga_vbe(v) && !(v->gr[6] & 1); }
 
 void vga_size(struct vga *v, unsigned *width, unsigned *height)
 {
@@ -105,10 +94,7 @@ void vga_size(struct vga *v, unsigned *width, unsigned *height)
     *height = s.height < 1 ? 1 : s.height > VGA_MAX_HEIGHT ? VGA_MAX_HEIGHT : s.height;
 }
 
-static bool blink_on(struct vga *v)
-{
-    return bus_now(v->dev.bus) / BLINK_TIME & 1;
-}
+static bool blink_on(struct vga *v) { return bus_now(v->dev.bus) / BLINK_TIME & 1; }
 
 bool vga_changed(struct vga *v)
 {
@@ -125,8 +111,7 @@ static uint32_t dac_colour(const struct vga *v, unsigned n)
     const uint8_t *p = v->dac + 3 * (n & v->dac_mask & 0xff);
     if (v->di[DI_ENABLE] & DI_8BIT_DAC)
         return (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
-    return ((p[0] & 63u) * 255 / 63) << 16 | ((p[1] & 63u) * 255 / 63) << 8 |
-           ((p[2] & 63u) * 255 / 63);
+    return ((p[0] & 63u) * 255 / 63) << 16 | ((p[1] & 63u) * 255 / 63) << 8 | ((p[2] & 63u) * 255 / 63);
 }
 
 /* The 16 colours through the attribute controller. */
@@ -144,15 +129,11 @@ static void get_palette(const struct vga *v, uint32_t palette[16])
 
 /* ---- text ---- */
 
-static uint32_t font_at(unsigned n)
-{
-    return (n & 3) * 0x4000 + (n & 4 ? 0x2000 : 0);
-}
+static uint32_t font_at(unsigned n) { return (n & 3) * 0x4000 + (n & 4 ? 0x2000 : 0); }
 
 /* One scan line of a character row. */
-static void text_line(struct vga *v, const struct screen *s, const uint32_t palette[16],
-                      uint32_t row, unsigned scan, bool blink, unsigned pan, uint32_t *out,
-                      unsigned width)
+static void text_line(struct vga *v, const struct screen *s, const uint32_t palette[16], uint32_t row, unsigned scan,
+                      bool blink, unsigned pan, uint32_t *out, unsigned width)
 {
     unsigned map = v->sr[3];
     uint32_t font_b = font_at((map & 3) | (map >> 2 & 4));
@@ -188,8 +169,8 @@ static void text_line(struct vga *v, const struct screen *s, const uint32_t pale
     }
 }
 
-static void draw_text(struct vga *v, const struct screen *s, uint32_t *pixels, unsigned width,
-                      unsigned height, size_t stride)
+static void draw_text(struct vga *v, const struct screen *s, uint32_t *pixels, unsigned width, unsigned height,
+                      size_t stride)
 {
     uint32_t palette[16];
     bool blink = blink_on(v);
@@ -231,8 +212,8 @@ static uint32_t crtc_address(const struct vga *v, uint32_t count, unsigned scan)
     return count & 0xffff;
 }
 
-static void graphics_line(const struct vga *v, const uint32_t palette[16], uint32_t row,
-                          unsigned scan, unsigned pan, uint32_t *out, unsigned width)
+static void graphics_line(const struct vga *v, const uint32_t palette[16], uint32_t row, unsigned scan, unsigned pan,
+                          uint32_t *out, unsigned width)
 {
     unsigned mode = v->gr[5] >> 5 & 3;
     unsigned enable = v->ar[0x12] & 15;
@@ -256,16 +237,15 @@ static void graphics_line(const struct vga *v, const uint32_t palette[16], uint3
                 c = (p[odd] >> s & 3u) | (p[2 + odd] >> s & 3u) << 2;
             } else {
                 unsigned s = 7 - k;
-                c = (p[0] >> s & 1u) | (p[1] >> s & 1u) << 1 | (p[2] >> s & 1u) << 2 |
-                    (p[3] >> s & 1u) << 3;
+                c = (p[0] >> s & 1u) | (p[1] >> s & 1u) << 1 | (p[2] >> s & 1u) << 2 | (p[3] >> s & 1u) << 3;
             }
             out[x - pan] = palette[c & enable];
         }
     }
 }
 
-static void draw_graphics(struct vga *v, const struct screen *s, uint32_t *pixels,
-                          unsigned width, unsigned height, size_t stride)
+static void draw_graphics(struct vga *v, const struct screen *s, uint32_t *pixels, unsigned width, unsigned height,
+                          size_t stride)
 {
     uint32_t palette[16];
     unsigned pan = v->ar[0x13] & 15;
@@ -293,8 +273,7 @@ static void draw_graphics(struct vga *v, const struct screen *s, uint32_t *pixel
 
 /* ---- VBE ---- */
 
-static void vbe_line(const struct vga *v, const uint32_t *palette, size_t at, uint32_t *out,
-                     unsigned width)
+static void vbe_line(const struct vga *v, const uint32_t *palette, size_t at, uint32_t *out, unsigned width)
 {
     const uint8_t *p = v->vram + at;
     switch (v->di[DI_BPP]) {
@@ -328,15 +307,13 @@ static void vbe_line(const struct vga *v, const uint32_t *palette, size_t at, ui
         for (unsigned x = 0; x < width; x++) {
             const uint8_t *q = p + 4 * (x / 8);
             unsigned s = 7 - x % 8;
-            out[x] = palette[(q[0] >> s & 1u) | (q[1] >> s & 1u) << 1 | (q[2] >> s & 1u) << 2 |
-                             (q[3] >> s & 1u) << 3];
+            out[x] = palette[(q[0] >> s & 1u) | (q[1] >> s & 1u) << 1 | (q[2] >> s & 1u) << 2 | (q[3] >> s & 1u) << 3];
         }
         break;
     }
 }
 
-static void draw_vbe(struct vga *v, uint32_t *pixels, unsigned width, unsigned height,
-                     size_t stride)
+static void draw_vbe(struct vga *v, uint32_t *pixels, unsigned width, unsigned height, size_t stride)
 {
     uint32_t palette[256];
     size_t line = vga_line_bytes(v);

@@ -10,12 +10,24 @@
 
 #include "hw/display/vga.h"
 
-#define VRAM_SIZE (16u << 20)
+#define VRAM_SIZE  (16u << 20)
 #define PLANE_MASK (VRAM_SIZE / 4 - 1)
 
 /* Dispi registers. */
-enum { DI_ID, DI_XRES, DI_YRES, DI_BPP, DI_ENABLE, DI_BANK, DI_VIRT_WIDTH, DI_VIRT_HEIGHT,
-       DI_X_OFFSET, DI_Y_OFFSET, DI_MEMORY, DI_COUNT };
+enum {
+    DI_ID,
+    DI_XRES,
+    DI_YRES,
+    DI_BPP,
+    DI_ENABLE,
+    DI_BANK,
+    DI_VIRT_WIDTH,
+    DI_VIRT_HEIGHT,
+    DI_X_OFFSET,
+    DI_Y_OFFSET,
+    DI_MEMORY,
+    DI_COUNT
+};
 #define DI_ENABLED  0x01
 #define DI_GETCAPS  0x02
 #define DI_8BIT_DAC 0x20
@@ -49,14 +61,11 @@ struct vga {
     enum vga_access access;
     uint32_t window_first, window_last; /* offsets from A0000h that answer */
     uint32_t bank;
-    bool dirty;       /* the picture may have changed */
+    bool dirty; /* the picture may have changed */
     tick_t last_blink;
 };
 
-static inline bool vga_vbe(const struct vga *v)
-{
-    return v->di[DI_ENABLE] & DI_ENABLED;
-}
+static inline bool vga_vbe(const struct vga *v) { return v->di[DI_ENABLE] & DI_ENABLED; }
 /* Bytes of a line in a VBE mode. */
 uint32_t vga_line_bytes(const struct vga *v);
 

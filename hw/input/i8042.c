@@ -10,11 +10,11 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/input/i8042.h"
 
-#define ST_OBF 0x01
-#define ST_SYS 0x04
-#define ST_CMD 0x08
+#define ST_OBF      0x01
+#define ST_SYS      0x04
+#define ST_CMD      0x08
 #define ST_UNLOCKED 0x10
-#define ST_AUX 0x20
+#define ST_AUX      0x20
 
 #define CTR_KBD_INT 0x01
 #define CTR_AUX_INT 0x02
@@ -39,24 +39,23 @@ struct i8042 {
     struct ps2mouse *mouse;
     uint8_t ram[32]; /* ram[0] is the command byte */
     uint8_t status;
-    uint8_t out;     /* output buffer */
+    uint8_t out; /* output buffer */
     uint8_t output_port;
-    uint8_t command; /* one that waits for its data byte */
-    bool release;    /* translation: F0 was seen */
+    uint8_t command;  /* one that waits for its data byte */
+    bool release;     /* translation: F0 was seen */
     tick_t next_byte; /* a device may fill the output buffer from then on */
     struct timer timer;
 };
 
 /* Scan code set 2 to set 1, as the controller's firmware has it. */
 static const uint8_t translate[128] = {
-    0xff, 0x43, 0x41, 0x3f, 0x3d, 0x3b, 0x3c, 0x58, 0x64, 0x44, 0x42, 0x40, 0x3e, 0x0f, 0x29, 0x59,
-    0x65, 0x38, 0x2a, 0x70, 0x1d, 0x10, 0x02, 0x5a, 0x66, 0x71, 0x2c, 0x1f, 0x1e, 0x11, 0x03, 0x5b,
-    0x67, 0x2e, 0x2d, 0x20, 0x12, 0x05, 0x04, 0x5c, 0x68, 0x39, 0x2f, 0x21, 0x14, 0x13, 0x06, 0x5d,
-    0x69, 0x31, 0x30, 0x23, 0x22, 0x15, 0x07, 0x5e, 0x6a, 0x72, 0x32, 0x24, 0x16, 0x08, 0x09, 0x5f,
-    0x6b, 0x33, 0x25, 0x17, 0x18, 0x0b, 0x0a, 0x60, 0x6c, 0x34, 0x35, 0x26, 0x27, 0x19, 0x0c, 0x61,
-    0x6d, 0x73, 0x28, 0x74, 0x1a, 0x0d, 0x62, 0x6e, 0x3a, 0x36, 0x1c, 0x1b, 0x75, 0x2b, 0x63, 0x76,
-    0x55, 0x56, 0x77, 0x78, 0x79, 0x7a, 0x0e, 0x7b, 0x7c, 0x4f, 0x7d, 0x4b, 0x47, 0x7e, 0x7f, 0x6f,
-    0x52, 0x53, 0x50, 0x4c, 0x4d, 0x48, 0x01, 0x45, 0x57, 0x4e, 0x51, 0x4a, 0x37, 0x49, 0x46, 0x54,
+    0xff, 0x43, 0x41, 0x3f, 0x3d, 0x3b, 0x3c, 0x58, 0x64, 0x44, 0x42, 0x40, 0x3e, 0x0f, 0x29, 0x59, 0x65, 0x38, 0x2a,
+    0x70, 0x1d, 0x10, 0x02, 0x5a, 0x66, 0x71, 0x2c, 0x1f, 0x1e, 0x11, 0x03, 0x5b, 0x67, 0x2e, 0x2d, 0x20, 0x12, 0x05,
+    0x04, 0x5c, 0x68, 0x39, 0x2f, 0x21, 0x14, 0x13, 0x06, 0x5d, 0x69, 0x31, 0x30, 0x23, 0x22, 0x15, 0x07, 0x5e, 0x6a,
+    0x72, 0x32, 0x24, 0x16, 0x08, 0x09, 0x5f, 0x6b, 0x33, 0x25, 0x17, 0x18, 0x0b, 0x0a, 0x60, 0x6c, 0x34, 0x35, 0x26,
+    0x27, 0x19, 0x0c, 0x61, 0x6d, 0x73, 0x28, 0x74, 0x1a, 0x0d, 0x62, 0x6e, 0x3a, 0x36, 0x1c, 0x1b, 0x75, 0x2b, 0x63,
+    0x76, 0x55, 0x56, 0x77, 0x78, 0x79, 0x7a, 0x0e, 0x7b, 0x7c, 0x4f, 0x7d, 0x4b, 0x47, 0x7e, 0x7f, 0x6f, 0x52, 0x53,
+    0x50, 0x4c, 0x4d, 0x48, 0x01, 0x45, 0x57, 0x4e, 0x51, 0x4a, 0x37, 0x49, 0x46, 0x54,
 };
 
 static void i8042_update_irq(struct i8042 *k)
@@ -71,8 +70,7 @@ static void put(struct i8042 *k, uint8_t val, enum source from)
 {
     k->out = val;
     k->status = (uint8_t)((k->status & ~ST_AUX) | ST_OBF | (from == FROM_MOUSE ? ST_AUX : 0));
-    k->output_port = (uint8_t)((k->output_port & ~(OUT_OBF | OUT_AUX)) |
-                               (from == FROM_MOUSE ? OUT_AUX : OUT_OBF));
+    k->output_port = (uint8_t)((k->output_port & ~(OUT_OBF | OUT_AUX)) | (from == FROM_MOUSE ? OUT_AUX : OUT_OBF));
     LOG(kbd, "output buffer %02x from %d", val, from);
     i8042_update_irq(k);
 }
@@ -220,8 +218,8 @@ static uint32_t i8042_read(void *opaque, uint16_t port, unsigned size)
     if (k->status & ST_OBF) {
         if (k->output_port & (OUT_OBF | OUT_AUX))
             k->next_byte = bus_now(k->dev.bus) + DEVICE_BYTE_NS;
-        k->status &= (uint8_t)~(ST_OBF | ST_AUX);
-        k->output_port &= (uint8_t)~(OUT_OBF | OUT_AUX);
+        k->status &= (uint8_t) ~(ST_OBF | ST_AUX);
+        k->output_port &= (uint8_t) ~(OUT_OBF | OUT_AUX);
         i8042_update_irq(k);
         fill(k);
     }
@@ -245,15 +243,9 @@ static void byte_timer(void *opaque, tick_t now)
     fill(opaque);
 }
 
-struct ps2kbd *i8042_keyboard(struct i8042 *k)
-{
-    return k->kbd;
-}
+struct ps2kbd *i8042_keyboard(struct i8042 *k) { return k->kbd; }
 
-struct ps2mouse *i8042_mouse(struct i8042 *k)
-{
-    return k->mouse;
-}
+struct ps2mouse *i8042_mouse(struct i8042 *k) { return k->mouse; }
 
 void i8042_note_a20(struct i8042 *k, bool on)
 {
@@ -275,22 +267,18 @@ static void i8042_reset(struct device *dev)
     i8042_update_irq(k);
 }
 
-static void i8042_post_load(void *obj)
-{
-    i8042_update_irq(obj);
-}
+static void i8042_post_load(void *obj) { i8042_update_irq(obj); }
 
 static const struct state_field i8042_fields[] = {
-    FIELD_BYTES(struct i8042, ram),       FIELD_U8(struct i8042, status),
-    FIELD_U8(struct i8042, out),          FIELD_U8(struct i8042, output_port),
-    FIELD_U8(struct i8042, command),      FIELD_BOOL(struct i8042, release),
-    FIELD_U64(struct i8042, next_byte),   FIELD_TIMER(struct i8042, timer),
-    FIELD_END};
-static const struct state_desc i8042_state = {"i8042", 1, i8042_fields, i8042_post_load};
+    FIELD_BYTES(struct i8042, ram),      FIELD_U8(struct i8042, status),   FIELD_U8(struct i8042, out),
+    FIELD_U8(struct i8042, output_port), FIELD_U8(struct i8042, command),  FIELD_BOOL(struct i8042, release),
+    FIELD_U64(struct i8042, next_byte),  FIELD_TIMER(struct i8042, timer), FIELD_END
+};
+static const struct state_desc i8042_state = { "i8042", 1, i8042_fields, i8042_post_load };
 
 static int i8042_init(struct device *dev, const void *props)
 {
-    static const struct port_ops ops = {i8042_read, i8042_write, 1, 1};
+    static const struct port_ops ops = { i8042_read, i8042_write, 1, 1 };
     struct i8042 *k = (struct i8042 *)dev;
     k->wire = *(const struct i8042_config *)props;
     timer_init(&k->timer, dev->bus->clock, "8042", byte_timer, k);
@@ -301,14 +289,15 @@ static int i8042_init(struct device *dev, const void *props)
     return 0;
 }
 
-static void i8042_destroy(struct device *dev)
-{
-    timer_destroy(&((struct i8042 *)dev)->timer);
-}
+static void i8042_destroy(struct device *dev) { timer_destroy(&((struct i8042 *)dev)->timer); }
 
 static const struct device_class i8042_class = {
-    .name = "8042", .size = sizeof(struct i8042), .init = i8042_init, .reset = i8042_reset,
-    .destroy = i8042_destroy, .state = &i8042_state,
+    .name = "8042",
+    .size = sizeof(struct i8042),
+    .init = i8042_init,
+    .reset = i8042_reset,
+    .destroy = i8042_destroy,
+    .state = &i8042_state,
 };
 
 struct i8042 *i8042_create(struct bus *bus, const struct i8042_config *config)

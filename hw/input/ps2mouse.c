@@ -33,23 +33,17 @@ struct ps2mouse {
     uint32_t dz;
 };
 
-static int clamp(int v, int min, int max)
-{
-    return v < min ? min : v > max ? max : v;
-}
+static int clamp(int v, int min, int max) { return v < min ? min : v > max ? max : v; }
 
 static int scale(int v)
 {
-    static const int8_t table[6] = {0, 1, 1, 3, 6, 9};
+    static const int8_t table[6] = { 0, 1, 1, 3, 6, 9 };
     int a = v < 0 ? -v : v;
     a = a < 6 ? table[a] : 2 * a;
     return v < 0 ? -a : a;
 }
 
-static void ps2mouse_update_irq(struct ps2mouse *m)
-{
-    irq_set(&m->ready, !ps2_queue_empty(&m->q));
-}
+static void ps2mouse_update_irq(struct ps2mouse *m) { irq_set(&m->ready, !ps2_queue_empty(&m->q)); }
 
 static bool something_to_tell(const struct ps2mouse *m)
 {
@@ -137,8 +131,7 @@ static void command(struct ps2mouse *m, uint8_t val)
     case 0xf3: m->command = val; break;
     case 0xe9:
         ps2_queue_reply(q, ACK);
-        ps2_queue_reply(q, (uint8_t)(m->mode | (m->buttons & 1) << 2 | (m->buttons & 4) >> 1 |
-                                     (m->buttons & 2) >> 1));
+        ps2_queue_reply(q, (uint8_t)(m->mode | (m->buttons & 1) << 2 | (m->buttons & 4) >> 1 | (m->buttons & 2) >> 1));
         ps2_queue_reply(q, m->resolution);
         ps2_queue_reply(q, m->rate);
         return;
@@ -196,10 +189,7 @@ void ps2mouse_write(struct ps2mouse *m, uint8_t val)
     ps2mouse_update_irq(m);
 }
 
-bool ps2mouse_ready(const struct ps2mouse *m)
-{
-    return !ps2_queue_empty(&m->q);
-}
+bool ps2mouse_ready(const struct ps2mouse *m) { return !ps2_queue_empty(&m->q); }
 
 uint8_t ps2mouse_read(struct ps2mouse *m)
 {
@@ -218,16 +208,21 @@ static void ps2mouse_reset(struct device *dev)
     ps2mouse_update_irq(m);
 }
 
-static const struct state_field ps2mouse_fields[] = {
-    FIELD_STRUCT(struct ps2mouse, q, &ps2_queue_state),
-    FIELD_U8(struct ps2mouse, mode),       FIELD_BOOL(struct ps2mouse, wrap),
-    FIELD_U8(struct ps2mouse, command),    FIELD_U8(struct ps2mouse, resolution),
-    FIELD_U8(struct ps2mouse, rate),       FIELD_BYTES(struct ps2mouse, rates),
-    FIELD_U8(struct ps2mouse, id),         FIELD_U8(struct ps2mouse, buttons),
-    FIELD_U8(struct ps2mouse, sent_buttons), FIELD_U32(struct ps2mouse, dx),
-    FIELD_U32(struct ps2mouse, dy),        FIELD_U32(struct ps2mouse, dz),
-    FIELD_END};
-static const struct state_desc ps2mouse_state = {"ps2mouse", 1, ps2mouse_fields, NULL};
+static const struct state_field ps2mouse_fields[] = { FIELD_STRUCT(struct ps2mouse, q, &ps2_queue_state),
+                                                      FIELD_U8(struct ps2mouse, mode),
+                                                      FIELD_BOOL(struct ps2mouse, wrap),
+                                                      FIELD_U8(struct ps2mouse, command),
+                                                      FIELD_U8(struct ps2mouse, resolution),
+                                                      FIELD_U8(struct ps2mouse, rate),
+                                                      FIELD_BYTES(struct ps2mouse, rates),
+                                                      FIELD_U8(struct ps2mouse, id),
+                                                      FIELD_U8(struct ps2mouse, buttons),
+                                                      FIELD_U8(struct ps2mouse, sent_buttons),
+                                                      FIELD_U32(struct ps2mouse, dx),
+                                                      FIELD_U32(struct ps2mouse, dy),
+                                                      FIELD_U32(struct ps2mouse, dz),
+                                                      FIELD_END };
+static const struct state_desc ps2mouse_state = { "ps2mouse", 1, ps2mouse_fields, NULL };
 
 static int ps2mouse_init(struct device *dev, const void *props)
 {
@@ -236,8 +231,11 @@ static int ps2mouse_init(struct device *dev, const void *props)
 }
 
 static const struct device_class ps2mouse_class = {
-    .name = "mouse", .size = sizeof(struct ps2mouse), .init = ps2mouse_init,
-    .reset = ps2mouse_reset, .state = &ps2mouse_state,
+    .name = "mouse",
+    .size = sizeof(struct ps2mouse),
+    .init = ps2mouse_init,
+    .reset = ps2mouse_reset,
+    .state = &ps2mouse_state,
 };
 
 struct ps2mouse *ps2mouse_create(struct bus *bus, struct irq ready)

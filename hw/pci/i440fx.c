@@ -7,13 +7,13 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/pci/i440fx.h"
 
-#define PAM0  0x59
-#define SMRAM 0x72
-#define SMRAM_G   0x08
-#define SMRAM_LCK 0x10
+#define PAM0       0x59
+#define SMRAM      0x72
+#define SMRAM_G    0x08
+#define SMRAM_LCK  0x10
 #define SMRAM_OPEN 0x40
-#define PAM_RE 1
-#define PAM_WE 2
+#define PAM_RE     1
+#define PAM_WE     2
 
 struct i440fx {
     struct device dev;
@@ -68,9 +68,8 @@ static void i440fx_post_load(void *obj)
     apply(h, true);
 }
 
-static const struct state_field i440fx_fields[] = {
-    FIELD_STRUCT(struct i440fx, pci, &pci_dev_state), FIELD_END};
-static const struct state_desc i440fx_state = {"i440fx", 1, i440fx_fields, i440fx_post_load};
+static const struct state_field i440fx_fields[] = { FIELD_STRUCT(struct i440fx, pci, &pci_dev_state), FIELD_END };
+static const struct state_desc i440fx_state = { "i440fx", 1, i440fx_fields, i440fx_post_load };
 
 static int i440fx_init(struct device *dev, const void *props)
 {
@@ -96,7 +95,10 @@ static int i440fx_init(struct device *dev, const void *props)
 }
 
 static const struct device_class i440fx_class = {
-    .name = "i440fx", .size = sizeof(struct i440fx), .init = i440fx_init, .reset = i440fx_reset,
+    .name = "i440fx",
+    .size = sizeof(struct i440fx),
+    .init = i440fx_init,
+    .reset = i440fx_reset,
     .state = &i440fx_state,
 };
 

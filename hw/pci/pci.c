@@ -18,10 +18,7 @@ struct pci_bus {
     uint8_t asserted[4]; /* devices that drive each PIRQ */
 };
 
-struct bus *pci_system_bus(struct pci_bus *pci)
-{
-    return pci->dev.bus;
-}
+struct bus *pci_system_bus(struct pci_bus *pci) { return pci->dev.bus; }
 
 /* ---- interrupts ---- */
 
@@ -46,17 +43,11 @@ void pci_set_irq(struct pci_dev *d, int level)
     drive(d->pci, d, level);
 }
 
-bool pci_bus_master(const struct pci_dev *d)
-{
-    return d->config[PCI_COMMAND] & PCI_CMD_MASTER;
-}
+bool pci_bus_master(const struct pci_dev *d) { return d->config[PCI_COMMAND] & PCI_CMD_MASTER; }
 
 /* ---- base address registers ---- */
 
-static unsigned bar_reg(unsigned n)
-{
-    return n == PCI_BAR_ROM ? PCI_ROM : PCI_BAR0 + 4 * n;
-}
+static unsigned bar_reg(unsigned n) { return n == PCI_BAR_ROM ? PCI_ROM : PCI_BAR0 + 4 * n; }
 
 int64_t pci_bar_base(const struct pci_dev *d, unsigned n)
 {
@@ -110,22 +101,20 @@ static void declare_bar(struct pci_dev *d, unsigned n, uint32_t size)
 
 void pci_bar_ports(struct pci_dev *d, unsigned n, unsigned size, struct port_range *ports)
 {
-    d->bar[n] = (struct pci_bar){.io = true, .flags = 1, .ports = ports};
+    d->bar[n] = (struct pci_bar){ .io = true, .flags = 1, .ports = ports };
     declare_bar(d, n, size);
 }
 
-void pci_bar_mem(struct pci_dev *d, unsigned n, uint32_t size, struct mmio_range *mem,
-                 bool prefetch)
+void pci_bar_mem(struct pci_dev *d, unsigned n, uint32_t size, struct mmio_range *mem, bool prefetch)
 {
-    d->bar[n] = (struct pci_bar){.flags = prefetch ? 8 : 0, .mem = mem};
+    d->bar[n] = (struct pci_bar){ .flags = prefetch ? 8 : 0, .mem = mem };
     declare_bar(d, n, size);
 }
 
 /* ---- devices ---- */
 
-int pci_dev_init(struct pci_dev *d, struct pci_bus *pci, int devfn, uint16_t vendor,
-                 uint16_t device, uint32_t class_code, uint8_t revision, const char *name,
-                 void *opaque)
+int pci_dev_init(struct pci_dev *d, struct pci_bus *pci, int devfn, uint16_t vendor, uint16_t device,
+                 uint32_t class_code, uint8_t revision, const char *name, void *opaque)
 {
     d->pci = pci;
     d->bus = pci->dev.bus;
@@ -172,10 +161,9 @@ static void config_write(struct pci_dev *d, unsigned reg, uint32_t val, unsigned
         uint8_t byte = (uint8_t)(val >> (8 * i));
         uint8_t m = d->wmask[r];
         d->config[r] = (uint8_t)((d->config[r] & ~m) | (byte & m));
-        d->config[r] &= (uint8_t)~(byte & d->w1cmask[r]);
+        d->config[r] &= (uint8_t) ~(byte & d->w1cmask[r]);
     }
-    if (touches(reg, len, PCI_COMMAND, 2) || touches(reg, len, PCI_BAR0, 24) ||
-        touches(reg, len, PCI_ROM, 4))
+    if (touches(reg, len, PCI_COMMAND, 2) || touches(reg, len, PCI_BAR0, 24) || touches(reg, len, PCI_ROM, 4))
         update_bars(d);
     if (d->config_written)
         d->config_written(d->opaque, reg, len);
@@ -228,10 +216,7 @@ static void data_write(void *opaque, uint16_t port, uint32_t val, unsigned size)
         config_write(d, (pci->address & 0xfc) | (port & 3u), val, size);
 }
 
-void pci_set_pirq(struct pci_bus *pci, const struct irq pirq[4])
-{
-    memcpy(pci->pirq, pirq, sizeof pci->pirq);
-}
+void pci_set_pirq(struct pci_bus *pci, const struct irq pirq[4]) { memcpy(pci->pirq, pirq, sizeof pci->pirq); }
 
 void pci_set_cf9(struct pci_bus *pci, const struct port_ops *ops, void *opaque)
 {
@@ -239,23 +224,17 @@ void pci_set_cf9(struct pci_bus *pci, const struct port_ops *ops, void *opaque)
     pci->cf9_opaque = opaque;
 }
 
-static void pci_reset(struct device *dev)
-{
-    ((struct pci_bus *)dev)->address = 0;
-}
+static void pci_reset(struct device *dev) { ((struct pci_bus *)dev)->address = 0; }
 
-static void pci_dev_post_load(void *obj)
-{
-    update_bars(obj);
-}
+static void pci_dev_post_load(void *obj) { update_bars(obj); }
 
-static const struct state_field pci_dev_fields[] = {
-    FIELD_BYTES(struct pci_dev, config), FIELD_BOOL(struct pci_dev, irq_level), FIELD_END};
-const struct state_desc pci_dev_state = {"pci-dev", 1, pci_dev_fields, pci_dev_post_load};
+static const struct state_field pci_dev_fields[] = { FIELD_BYTES(struct pci_dev, config),
+                                                     FIELD_BOOL(struct pci_dev, irq_level), FIELD_END };
+const struct state_desc pci_dev_state = { "pci-dev", 1, pci_dev_fields, pci_dev_post_load };
 
-static const struct state_field pci_fields[] = {
-    FIELD_U32(struct pci_bus, address), FIELD_U8_ARRAY(struct pci_bus, asserted), FIELD_END};
-static const struct state_desc pci_state = {"pci", 1, pci_fields, NULL};
+static const struct state_field pci_fields[] = { FIELD_U32(struct pci_bus, address),
+                                                 FIELD_U8_ARRAY(struct pci_bus, asserted), FIELD_END };
+static const struct state_desc pci_state = { "pci", 1, pci_fields, NULL };
 
 void pci_dump(struct pci_bus *pci, FILE *f)
 {
@@ -263,28 +242,24 @@ void pci_dump(struct pci_bus *pci, FILE *f)
         const struct pci_dev *d = pci->devs[i];
         if (!d)
             continue;
-        fprintf(f, "00:%02x.%d %04x:%04x class %04x %s", i >> 3, i & 7, load16(d->config),
-                load16(d->config + 2), load16(d->config + PCI_CLASS), d->name);
+        fprintf(f, "00:%02x.%d %04x:%04x class %04x %s", i >> 3, i & 7, load16(d->config), load16(d->config + 2),
+                load16(d->config + PCI_CLASS), d->name);
         if (d->config[PCI_INT_PIN])
-            fprintf(f, " INT%c line %u", 'A' + d->config[PCI_INT_PIN] - 1,
-                    d->config[PCI_INT_LINE]);
+            fprintf(f, " INT%c line %u", 'A' + d->config[PCI_INT_PIN] - 1, d->config[PCI_INT_LINE]);
         fprintf(f, "\n");
         for (unsigned n = 0; n < PCI_BARS; n++)
             if (d->bar[n].size)
-                fprintf(f, "    BAR%u %s %#x at %#llx\n", n, d->bar[n].io ? "io" : "mem",
-                        d->bar[n].size, (long long)pci_bar_base(d, n));
+                fprintf(f, "    BAR%u %s %#x at %#llx\n", n, d->bar[n].io ? "io" : "mem", d->bar[n].size,
+                        (long long)pci_bar_base(d, n));
     }
 }
 
-static void pci_device_dump(struct device *dev, FILE *f)
-{
-    pci_dump((struct pci_bus *)dev, f);
-}
+static void pci_device_dump(struct device *dev, FILE *f) { pci_dump((struct pci_bus *)dev, f); }
 
 static int pci_init(struct device *dev, const void *props)
 {
-    static const struct port_ops address_ops = {address_read, address_write, 1, 4};
-    static const struct port_ops data_ops = {data_read, data_write, 1, 4};
+    static const struct port_ops address_ops = { address_read, address_write, 1, 4 };
+    static const struct port_ops data_ops = { data_read, data_write, 1, 4 };
     (void)props;
     bus_port_add(dev->bus, 0xcf8, 4, &address_ops, dev, "pci address");
     bus_port_add(dev->bus, 0xcfc, 4, &data_ops, dev, "pci data");
@@ -292,11 +267,12 @@ static int pci_init(struct device *dev, const void *props)
 }
 
 static const struct device_class pci_class = {
-    .name = "pci", .size = sizeof(struct pci_bus), .init = pci_init, .reset = pci_reset,
-    .state = &pci_state, .dump = pci_device_dump,
+    .name = "pci",
+    .size = sizeof(struct pci_bus),
+    .init = pci_init,
+    .reset = pci_reset,
+    .state = &pci_state,
+    .dump = pci_device_dump,
 };
 
-struct pci_bus *pci_create(struct bus *bus)
-{
-    return bus_add_device(bus, &pci_class, NULL, NULL);
-}
+struct pci_bus *pci_create(struct bus *bus) { return bus_add_device(bus, &pci_class, NULL, NULL); }

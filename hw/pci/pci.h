@@ -12,28 +12,28 @@
 
 #define PCI_DEVFN(slot, fn) ((slot) << 3 | (fn))
 
-#define PCI_VENDOR_ID   0x00
-#define PCI_DEVICE_ID   0x02
-#define PCI_COMMAND     0x04
-#define PCI_STATUS      0x06
-#define PCI_REVISION    0x08
-#define PCI_CLASS_PROG  0x09
-#define PCI_CLASS       0x0a
-#define PCI_HEADER_TYPE 0x0e
-#define PCI_BAR0        0x10
+#define PCI_VENDOR_ID     0x00
+#define PCI_DEVICE_ID     0x02
+#define PCI_COMMAND       0x04
+#define PCI_STATUS        0x06
+#define PCI_REVISION      0x08
+#define PCI_CLASS_PROG    0x09
+#define PCI_CLASS         0x0a
+#define PCI_HEADER_TYPE   0x0e
+#define PCI_BAR0          0x10
 #define PCI_SUBSYS_VENDOR 0x2c
-#define PCI_SUBSYS_ID   0x2e
-#define PCI_ROM         0x30
-#define PCI_CAP_PTR     0x34
-#define PCI_INT_LINE    0x3c
-#define PCI_INT_PIN     0x3d
+#define PCI_SUBSYS_ID     0x2e
+#define PCI_ROM           0x30
+#define PCI_CAP_PTR       0x34
+#define PCI_INT_LINE      0x3c
+#define PCI_INT_PIN       0x3d
 
-#define PCI_CMD_IO     0x001
-#define PCI_CMD_MEM    0x002
-#define PCI_CMD_MASTER 0x004
+#define PCI_CMD_IO       0x001
+#define PCI_CMD_MEM      0x002
+#define PCI_CMD_MASTER   0x004
 #define PCI_CMD_INTX_OFF 0x400
 
-#define PCI_BARS 7 /* 0-5 and the expansion ROM (6) */
+#define PCI_BARS    7 /* 0-5 and the expansion ROM (6) */
 #define PCI_BAR_ROM 6
 
 struct pci_bus;
@@ -58,7 +58,7 @@ struct pci_dev {
     uint8_t devfn;
     uint8_t config[256];
     uint8_t wmask[256];
-    uint8_t w1cmask[256]; /* bits the guest clears by writing 1 */
+    uint8_t w1cmask[256];      /* bits the guest clears by writing 1 */
     uint8_t reset_config[256]; /* config at the first reset: what pci_dev_reset goes back to */
     bool have_reset_config;
     bool irq_level;
@@ -75,14 +75,12 @@ struct bus *pci_system_bus(struct pci_bus *pci);
 
 /* Put a device on the bus. class_code is 24 bits: class, subclass, interface. Command register,
  * interrupt line and latency are writable; the subsystem is 1AF4:1100. */
-int pci_dev_init(struct pci_dev *d, struct pci_bus *pci, int devfn, uint16_t vendor,
-                 uint16_t device, uint32_t class_code, uint8_t revision, const char *name,
-                 void *opaque);
+int pci_dev_init(struct pci_dev *d, struct pci_bus *pci, int devfn, uint16_t vendor, uint16_t device,
+                 uint32_t class_code, uint8_t revision, const char *name, void *opaque);
 void pci_dev_reset(struct pci_dev *d);
 /* Declare a BAR over a movable range. Memory BARs are at least 4 KiB, port BARs at least 4. */
 void pci_bar_ports(struct pci_dev *d, unsigned n, unsigned size, struct port_range *ports);
-void pci_bar_mem(struct pci_dev *d, unsigned n, uint32_t size, struct mmio_range *mem,
-                 bool prefetch);
+void pci_bar_mem(struct pci_dev *d, unsigned n, uint32_t size, struct mmio_range *mem, bool prefetch);
 /* Where BAR n is mapped now, or -1. */
 int64_t pci_bar_base(const struct pci_dev *d, unsigned n);
 

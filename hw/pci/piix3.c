@@ -8,8 +8,8 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/pci/piix3.h"
 
-#define PIRQRC 0x60
-#define PIRQ_OFF 0x80
+#define PIRQRC     0x60
+#define PIRQ_OFF   0x80
 #define RCR_SYSTEM 0x02
 #define RCR_CPU    0x04
 
@@ -23,10 +23,7 @@ struct piix3 {
 };
 
 /* Interrupts 0, 1, 2, 8 and 13 cannot be routed to. */
-static bool routable(unsigned n)
-{
-    return n < 16 && !((1u << n) & 0x2107);
-}
+static bool routable(unsigned n) { return n < 16 && !((1u << n) & 0x2107); }
 
 static void piix3_update_irq(struct piix3 *p)
 {
@@ -95,10 +92,10 @@ static void piix3_post_load(void *obj)
         irq_set(&p->isa[n], p->driven >> n & 1);
 }
 
-static const struct state_field piix3_fields[] = {
-    FIELD_STRUCT(struct piix3, pci, &pci_dev_state), FIELD_BOOL_ARRAY(struct piix3, pirq),
-    FIELD_U8(struct piix3, rcr), FIELD_END};
-static const struct state_desc piix3_state = {"piix3", 1, piix3_fields, piix3_post_load};
+static const struct state_field piix3_fields[] = { FIELD_STRUCT(struct piix3, pci, &pci_dev_state),
+                                                   FIELD_BOOL_ARRAY(struct piix3, pirq), FIELD_U8(struct piix3, rcr),
+                                                   FIELD_END };
+static const struct state_desc piix3_state = { "piix3", 1, piix3_fields, piix3_post_load };
 
 struct props {
     struct pci_bus *pci;
@@ -107,12 +104,11 @@ struct props {
 
 static int piix3_init(struct device *dev, const void *props)
 {
-    static const struct port_ops rcr_ops = {rcr_read, rcr_write, 1, 1};
+    static const struct port_ops rcr_ops = { rcr_read, rcr_write, 1, 1 };
     struct piix3 *p = (struct piix3 *)dev;
     const struct props *pr = props;
     struct irq pirq[4];
-    int err = pci_dev_init(&p->pci, pr->pci, PCI_DEVFN(1, 0), 0x8086, 0x7000, 0x060100, 0, "piix3",
-                           p);
+    int err = pci_dev_init(&p->pci, pr->pci, PCI_DEVFN(1, 0), 0x8086, 0x7000, 0x060100, 0, "piix3", p);
     if (err)
         return err;
     memcpy(p->isa, pr->isa, sizeof p->isa);
@@ -120,9 +116,12 @@ static int piix3_init(struct device *dev, const void *props)
     static const struct {
         uint8_t reg, val;
     } defaults[] = {
-        {PCI_COMMAND, 0x07}, {PCI_STATUS + 1, 0x02}, {PCI_HEADER_TYPE, 0x80}, {0x4c, 0x4d},
-        {0x4e, 0x03}, {0x60, 0x80}, {0x61, 0x80}, {0x62, 0x80}, {0x63, 0x80}, {0x69, 0x02},
-        {0x70, 0x80}, {0x76, 0x0c}, {0x77, 0x0c}, {0x78, 0x02}, {0xa0, 0x08}, {0xa8, 0x0f},
+        { PCI_COMMAND, 0x07 }, { PCI_STATUS + 1, 0x02 }, { PCI_HEADER_TYPE, 0x80 },
+        { 0x4c, 0x4d },        { 0x4e, 0x03 },           { 0x60, 0x80 },
+        { 0x61, 0x80 },        { 0x62, 0x80 },           { 0x63, 0x80 },
+        { 0x69, 0x02 },        { 0x70, 0x80 },           { 0x76, 0x0c },
+        { 0x77, 0x0c },        { 0x78, 0x02 },           { 0xa0, 0x08 },
+        { 0xa8, 0x0f },
     };
     for (size_t i = 0; i < ARRAY_SIZE(defaults); i++)
         c[defaults[i].reg] = defaults[i].val;
@@ -139,12 +138,15 @@ static int piix3_init(struct device *dev, const void *props)
 }
 
 static const struct device_class piix3_class = {
-    .name = "piix3", .size = sizeof(struct piix3), .init = piix3_init, .reset = piix3_reset,
+    .name = "piix3",
+    .size = sizeof(struct piix3),
+    .init = piix3_init,
+    .reset = piix3_reset,
     .state = &piix3_state,
 };
 
 struct piix3 *piix3_create(struct bus *bus, struct pci_bus *pci, const struct irq isa[16])
 {
-    const struct props props = {pci, isa};
+    const struct props props = { pci, isa };
     return bus_add_device(bus, &piix3_class, NULL, &props);
 }

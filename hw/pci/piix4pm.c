@@ -11,29 +11,29 @@
 #include "hw/pci/piix4pm.h"
 
 #define PM_TIMER_HZ 3579545u
-#define PM1_STS 0x00
-#define PM1_EN  0x02
-#define PM1_CNT 0x04
-#define PM_TMR  0x08
+#define PM1_STS     0x00
+#define PM1_EN      0x02
+#define PM1_CNT     0x04
+#define PM_TMR      0x08
 
-#define TMR_STS    0x0001
-#define GBL_STS    0x0020
-#define PWRBTN_STS 0x0100
-#define RTC_STS    0x0400
-#define WAK_STS    0x8000
+#define TMR_STS     0x0001
+#define GBL_STS     0x0020
+#define PWRBTN_STS  0x0100
+#define RTC_STS     0x0400
+#define WAK_STS     0x8000
 #define PM1_SOURCES (TMR_STS | GBL_STS | PWRBTN_STS | RTC_STS)
-#define CNT_SCI_EN 0x0001
-#define CNT_SLP_EN 0x2000
+#define CNT_SCI_EN  0x0001
+#define CNT_SLP_EN  0x2000
 
-#define CFG_PMBASE  0x40
-#define CFG_DEVACTB 0x58
+#define CFG_PMBASE    0x40
+#define CFG_DEVACTB   0x58
 #define CFG_PMREGMISC 0x80
-#define CFG_SMBBASE 0x90
-#define CFG_SMBHST  0xd2
+#define CFG_SMBBASE   0x90
+#define CFG_SMBHST    0xd2
 
 #define ACPI_ENABLE  0xf1
 #define ACPI_DISABLE 0xf0
-#define GPE_BASE 0xafe0
+#define GPE_BASE     0xafe0
 
 #define SMB_DEV_ERR 0x04
 #define SMB_START   0x40
@@ -58,10 +58,7 @@ struct piix4pm {
     struct timer timer;
 };
 
-static uint64_t pm_ticks(tick_t now)
-{
-    return muldiv64(now, PM_TIMER_HZ, TICKS_PER_SEC);
-}
+static uint64_t pm_ticks(tick_t now) { return muldiv64(now, PM_TIMER_HZ, TICKS_PER_SEC); }
 
 /* TMR_STS is set each time bit 23 of the timer toggles. */
 static void catch_up(struct piix4pm *pm, tick_t now)
@@ -77,8 +74,7 @@ static void piix4pm_update_irq(struct piix4pm *pm)
     bool on = (pm->pm1_sts & pm->pm1_en & PM1_SOURCES) || (pm->gpe_sts & pm->gpe_en);
     irq_set(&pm->sci, on && (pm->pm1_cnt & CNT_SCI_EN));
     if ((pm->pm1_en & TMR_STS) && !(pm->pm1_sts & TMR_STS))
-        timer_set(&pm->timer,
-                  muldiv64((pm->overflows + 1) << 23, TICKS_PER_SEC, PM_TIMER_HZ) + 1);
+        timer_set(&pm->timer, muldiv64((pm->overflows + 1) << 23, TICKS_PER_SEC, PM_TIMER_HZ) + 1);
     else
         timer_cancel(&pm->timer);
 }
@@ -119,7 +115,7 @@ static void pm_write_byte(struct piix4pm *pm, unsigned reg, uint8_t val)
     unsigned shift = reg & 1 ? 8 : 0;
     uint16_t mask = (uint16_t)(0xff << shift);
     switch (reg & ~1u) {
-    case PM1_STS: pm->pm1_sts &= (uint16_t)~(val << shift); break;
+    case PM1_STS: pm->pm1_sts &= (uint16_t) ~(val << shift); break;
     case PM1_EN: pm->pm1_en = (uint16_t)((pm->pm1_en & ~mask) | val << shift); break;
     case PM1_CNT:
         /* The byte with SLP_EN comes last in a word, as the register needs it. */
@@ -185,7 +181,7 @@ static void gpe_write(void *opaque, uint16_t port, uint32_t val, unsigned size)
     if (port & 2)
         pm->gpe_en = (uint16_t)((pm->gpe_en & ~(0xff << shift)) | val << shift);
     else
-        pm->gpe_sts &= (uint16_t)~(val << shift);
+        pm->gpe_sts &= (uint16_t) ~(val << shift);
     piix4pm_update_irq(pm);
 }
 
@@ -255,21 +251,22 @@ static void piix4pm_reset(struct device *dev)
     piix4pm_update_irq(pm);
 }
 
-static void piix4pm_post_load(void *obj)
-{
-    map_blocks(obj);
-}
+static void piix4pm_post_load(void *obj) { map_blocks(obj); }
 
-static const struct state_field piix4pm_fields[] = {
-    FIELD_STRUCT(struct piix4pm, pci, &pci_dev_state),
-    FIELD_U16(struct piix4pm, pm1_sts),   FIELD_U16(struct piix4pm, pm1_en),
-    FIELD_U16(struct piix4pm, pm1_cnt),   FIELD_BYTES(struct piix4pm, pm_other),
-    FIELD_U8(struct piix4pm, apm_cmd),    FIELD_U8(struct piix4pm, apm_sts),
-    FIELD_U16(struct piix4pm, gpe_sts),   FIELD_U16(struct piix4pm, gpe_en),
-    FIELD_U64(struct piix4pm, overflows), FIELD_BYTES(struct piix4pm, smb),
-    FIELD_TIMER(struct piix4pm, timer),   FIELD_END};
-static const struct state_desc piix4pm_state = {
-    "piix4pm", 1, piix4pm_fields, piix4pm_post_load};
+static const struct state_field piix4pm_fields[] = { FIELD_STRUCT(struct piix4pm, pci, &pci_dev_state),
+                                                     FIELD_U16(struct piix4pm, pm1_sts),
+                                                     FIELD_U16(struct piix4pm, pm1_en),
+                                                     FIELD_U16(struct piix4pm, pm1_cnt),
+                                                     FIELD_BYTES(struct piix4pm, pm_other),
+                                                     FIELD_U8(struct piix4pm, apm_cmd),
+                                                     FIELD_U8(struct piix4pm, apm_sts),
+                                                     FIELD_U16(struct piix4pm, gpe_sts),
+                                                     FIELD_U16(struct piix4pm, gpe_en),
+                                                     FIELD_U64(struct piix4pm, overflows),
+                                                     FIELD_BYTES(struct piix4pm, smb),
+                                                     FIELD_TIMER(struct piix4pm, timer),
+                                                     FIELD_END };
+static const struct state_desc piix4pm_state = { "piix4pm", 1, piix4pm_fields, piix4pm_post_load };
 
 struct props {
     struct pci_bus *pci;
@@ -279,14 +276,13 @@ struct props {
 
 static int piix4pm_init(struct device *dev, const void *props)
 {
-    static const struct port_ops pm_ops = {pm_read, pm_write, 1, 4};
-    static const struct port_ops apm_ops = {apm_read, apm_write, 1, 1};
-    static const struct port_ops gpe_ops = {gpe_read, gpe_write, 1, 1};
-    static const struct port_ops smb_ops = {smb_read, smb_write, 1, 1};
+    static const struct port_ops pm_ops = { pm_read, pm_write, 1, 4 };
+    static const struct port_ops apm_ops = { apm_read, apm_write, 1, 1 };
+    static const struct port_ops gpe_ops = { gpe_read, gpe_write, 1, 1 };
+    static const struct port_ops smb_ops = { smb_read, smb_write, 1, 1 };
     struct piix4pm *pm = (struct piix4pm *)dev;
     const struct props *p = props;
-    int err = pci_dev_init(&pm->pci, p->pci, PCI_DEVFN(1, 3), 0x8086, 0x7113, 0x068000, 3,
-                           "piix4pm", pm);
+    int err = pci_dev_init(&pm->pci, p->pci, PCI_DEVFN(1, 3), 0x8086, 0x7113, 0x068000, 3, "piix4pm", pm);
     if (err)
         return err;
     pm->sci = p->sci;
@@ -317,19 +313,19 @@ static int piix4pm_init(struct device *dev, const void *props)
     return 0;
 }
 
-static void piix4pm_destroy(struct device *dev)
-{
-    timer_destroy(&((struct piix4pm *)dev)->timer);
-}
+static void piix4pm_destroy(struct device *dev) { timer_destroy(&((struct piix4pm *)dev)->timer); }
 
 static const struct device_class piix4pm_class = {
-    .name = "pm", .size = sizeof(struct piix4pm), .init = piix4pm_init, .reset = piix4pm_reset,
-    .destroy = piix4pm_destroy, .state = &piix4pm_state,
+    .name = "pm",
+    .size = sizeof(struct piix4pm),
+    .init = piix4pm_init,
+    .reset = piix4pm_reset,
+    .destroy = piix4pm_destroy,
+    .state = &piix4pm_state,
 };
 
-struct piix4pm *piix4pm_create(struct bus *bus, struct pci_bus *pci, struct irq sci,
-                               struct irq smi)
+struct piix4pm *piix4pm_create(struct bus *bus, struct pci_bus *pci, struct irq sci, struct irq smi)
 {
-    const struct props props = {pci, sci, smi};
+    const struct props props = { pci, sci, smi };
     return bus_add_device(bus, &piix4pm_class, NULL, &props);
 }

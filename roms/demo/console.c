@@ -106,7 +106,4 @@ void console_serial_irq(void)
     }
 }
 
-int console_getc(void)
-{
-    return head == tail ? -1 : queue[tail++ % sizeof queue];
-}
+int console_getc(void) { return head == tail ? -1 : queue[tail++ % sizeof queue]; }

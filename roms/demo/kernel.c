@@ -35,8 +35,7 @@ static void load_tables(void)
     gdt[2] = 0x00cf92000000ffffull;
     gdt[3] = 0x00cffa000000ffffull;
     gdt[4] = 0x00cff2000000ffffull;
-    gdt[5] = (uint64_t)(t >> 24) << 56 | 0x0000890000000000ull | (uint64_t)(t & 0xffffff) << 16 |
-             (sizeof tss - 1);
+    gdt[5] = (uint64_t)(t >> 24) << 56 | 0x0000890000000000ull | (uint64_t)(t & 0xffffff) << 16 | (sizeof tss - 1);
     r.limit = sizeof gdt - 1;
     r.base = (uint32_t)gdt;
     __asm__ volatile("lgdt %0" : : "m"(r));
@@ -61,8 +60,7 @@ static void start_paging(void)
     for (a = 0; a < MAPPED; a += 4096) {
         uint32_t flags = 3;
 
-        if ((a >= (uint32_t)user_start && a < (uint32_t)user_end) ||
-            a == (uint32_t)user_stack)
+        if ((a >= (uint32_t)user_start && a < (uint32_t)user_end) || a == (uint32_t)user_stack)
             flags |= 4;
         if (a == 0)
             flags = 0; /* a null pointer faults */
@@ -70,7 +68,9 @@ static void start_paging(void)
         page_dir[a >> 22] = (uint32_t)page_tables[a >> 22] | 7;
     }
     __asm__ volatile("mov %0, %%cr3; mov %%cr0, %%eax; or $0x80010000, %%eax; mov %%eax, %%cr0"
-                     : : "r"(page_dir) : "eax", "memory");
+                     :
+                     : "r"(page_dir)
+                     : "eax", "memory");
 }
 
 /* 8259s to vectors 20h and 28h, 8254 to 100 Hz. */
@@ -94,10 +94,26 @@ static void start_interrupts(void)
 static const char *exception_name(uint32_t v)
 {
     static const char *const names[] = {
-        "#DE divide error", "#DB debug", "NMI", "#BP breakpoint", "#OF overflow", "#BR bound",
-        "#UD invalid opcode", "#NM no coprocessor", "#DF double fault", "9", "#TS invalid TSS",
-        "#NP not present", "#SS stack", "#GP general protection", "#PF page fault", "15",
-        "#MF x87", "#AC alignment", "#MC machine check", "#XM SIMD",
+        "#DE divide error",
+        "#DB debug",
+        "NMI",
+        "#BP breakpoint",
+        "#OF overflow",
+        "#BR bound",
+        "#UD invalid opcode",
+        "#NM no coprocessor",
+        "#DF double fault",
+        "9",
+        "#TS invalid TSS",
+        "#NP not present",
+        "#SS stack",
+        "#GP general protection",
+        "#PF page fault",
+        "15",
+        "#MF x87",
+        "#AC alignment",
+        "#MC machine check",
+        "#XM SIMD",
     };
 
     return v < sizeof names / sizeof names[0] ? names[v] : "?";
@@ -137,26 +153,18 @@ static void system_call(struct frame *f)
     int c;
 
     switch (f->eax) {
-    case SYS_PUTC:
-        console_putc(f->ebx);
-        break;
+    case SYS_PUTC: console_putc(f->ebx); break;
     case SYS_GETC:
         while ((c = console_getc()) < 0)
             __asm__ volatile("sti; hlt; cli");
         f->eax = c;
         break;
-    case SYS_TICKS:
-        f->eax = ticks;
-        break;
+    case SYS_TICKS: f->eax = ticks; break;
     case SYS_E820: /* a word of the map: 0 is the number of entries, then 6 dwords each */
         f->eax = f->ebx < sizeof e820_map / 4 ? e820_map[f->ebx] : 0;
         break;
-    case SYS_REBOOT:
-        power_reboot();
-        break;
-    case SYS_OFF:
-        power_off();
-        break;
+    case SYS_REBOOT: power_reboot(); break;
+    case SYS_OFF: power_off(); break;
     }
 }
 
@@ -175,9 +183,7 @@ void trap(struct frame *f)
         console_serial_irq();
         outb(0x20, 0x20);
         break;
-    case 0x80:
-        system_call(f);
-        break;
+    case 0x80: system_call(f); break;
     default:
         if (f->vector < 32)
             exception(f);

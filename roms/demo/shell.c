@@ -4,8 +4,12 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "demo.h"
 
-#define USER   __attribute__((section(".utext")))
-#define TEXT(s) ({ static const char t_[] __attribute__((section(".urodata"))) = s; t_; })
+#define USER __attribute__((section(".utext")))
+#define TEXT(s)                                                          \
+    ({                                                                   \
+        static const char t_[] __attribute__((section(".urodata"))) = s; \
+        t_;                                                              \
+    })
 
 USER static uint32_t call(uint32_t n, uint32_t arg)
 {

@@ -12,22 +12,20 @@
 
 u32 buffer[BUFFER / 4];
 static u32 pm_base, bm_base;
-static u32 taken;               /* interrupts since the last operation but one */
-static u32 mood;                /* of the handler; one generator for all would make runs differ by their interrupts */
+static u32 taken; /* interrupts since the last operation but one */
+static u32 mood;  /* of the handler; one generator for all would make runs differ by their interrupts */
 
 /* Ports of a device, and how often. */
 static const struct range {
     u16 base, count, weight;
 } ranges[] = {
-    { 0x00, 16, 6 },   { 0x20, 2, 5 },    { 0x40, 4, 6 },    { 0x60, 1, 4 },   { 0x61, 1, 2 },
-    { 0x64, 1, 4 },    { 0x70, 2, 6 },    { 0x80, 1, 1 },    { 0x81, 15, 4 },  { 0x92, 1, 1 },
-    { 0xa0, 2, 5 },    { 0xb2, 2, 1 },    { 0xc0, 32, 6 },   { 0xe9, 1, 1 },   { 0xf0, 2, 1 },
-    { 0x170, 8, 4 },   { 0x1f0, 8, 6 },   { 0x376, 1, 1 },   { 0x3f6, 1, 1 },  { 0x1ce, 3, 4 },
-    { 0x2e8, 8, 2 },   { 0x2f8, 8, 4 },   { 0x3e8, 8, 2 },   { 0x3f8, 8, 2 },  { 0x3b0, 12, 4 },
-    { 0x3c0, 32, 10 }, { 0x3f0, 8, 6 },   { 0x402, 1, 1 },   { 0x4d0, 2, 2 },  { 0x510, 2, 3 },
-    { 0x511, 1, 2 },   { 0xafe0, 4, 1 },  { 0xcf8, 1, 1 },   { 0xcf9, 1, 1 },
-    { 0xffff, 0, 3 }, /* power management */
-    { 0xfffe, 0, 4 }, /* bus master */
+    { 0x00, 16, 6 },  { 0x20, 2, 5 },    { 0x40, 4, 6 },  { 0x60, 1, 4 },  { 0x61, 1, 2 },   { 0x64, 1, 4 },
+    { 0x70, 2, 6 },   { 0x80, 1, 1 },    { 0x81, 15, 4 }, { 0x92, 1, 1 },  { 0xa0, 2, 5 },   { 0xb2, 2, 1 },
+    { 0xc0, 32, 6 },  { 0xe9, 1, 1 },    { 0xf0, 2, 1 },  { 0x170, 8, 4 }, { 0x1f0, 8, 6 },  { 0x376, 1, 1 },
+    { 0x3f6, 1, 1 },  { 0x1ce, 3, 4 },   { 0x2e8, 8, 2 }, { 0x2f8, 8, 4 }, { 0x3e8, 8, 2 },  { 0x3f8, 8, 2 },
+    { 0x3b0, 12, 4 }, { 0x3c0, 32, 10 }, { 0x3f0, 8, 6 }, { 0x402, 1, 1 }, { 0x4d0, 2, 2 },  { 0x510, 2, 3 },
+    { 0x511, 1, 2 },  { 0xafe0, 4, 1 },  { 0xcf8, 1, 1 }, { 0xcf9, 1, 1 }, { 0xffff, 0, 3 }, /* power management */
+    { 0xfffe, 0, 4 },                                                                        /* bus master */
 };
 
 u32 device_port(void)
@@ -52,10 +50,10 @@ static u32 plausible(void)
     static const u8 commands[] = {
         0x11, 0x20, 0x0a, 0x0b, 0x68, 0x60, 0xc7,                         /* 8259 */
         0x34, 0x36, 0xb6, 0x70, 0x00, 0xc2, 0xe8, 0x31, 0x3a, 0x54, 0xff, /* 8254 */
-        0xaa, 0xab, 0xae, 0xa7, 0xa8, 0xd2, 0xd3, 0xd4, 0xdd, 0xdf, 0xed, 0xee, 0xf0, 0xf2, 0xf3, 0xf4, 0xf5,
-        0x03, 0x07, 0x08, 0x0f, 0x45, 0x46, 0x4a, 0x4d, 0x66, 0x94, 0xc5, 0xc6, 0xe6, /* 765 */
-        0xec, 0xa0, 0xa1, 0x30, 0x91, 0xc4, 0xc8, 0xca, 0xe7, 0xef, 0x25, 0x35, 0x24, 0x34, 0x27, 0x90, 0xe5,
-        0x40, 0x44, 0x48, 0x4c, 0x54, 0x58, 0x80, 0x83,
+        0xaa, 0xab, 0xae, 0xa7, 0xa8, 0xd2, 0xd3, 0xd4, 0xdd, 0xdf, 0xed, 0xee, 0xf0, 0xf2, 0xf3,
+        0xf4, 0xf5, 0x03, 0x07, 0x08, 0x0f, 0x45, 0x46, 0x4a, 0x4d, 0x66, 0x94, 0xc5, 0xc6, 0xe6, /* 765 */
+        0xec, 0xa0, 0xa1, 0x30, 0x91, 0xc4, 0xc8, 0xca, 0xe7, 0xef, 0x25, 0x35, 0x24, 0x34, 0x27,
+        0x90, 0xe5, 0x40, 0x44, 0x48, 0x4c, 0x54, 0x58, 0x80, 0x83,
     };
 
     switch (below(6)) {
@@ -86,10 +84,7 @@ u32 safe_address(void)
     return a;
 }
 
-u32 bus_master(void)
-{
-    return bm_base;
-}
+u32 bus_master(void) { return bm_base; }
 
 /* --- PCI --- */
 
@@ -169,19 +164,19 @@ static int harmless(u32 port, u32 size, u32 *value)
         p = (port + n) & 0xffff;
         b = *value >> (8 * n) & 0xff;
         if (p == 0x64 && b >= 0xf0)
-            b |= 1;             /* no pulse on the reset line */
+            b |= 1; /* no pulse on the reset line */
         if (p == 0x64 && b == 0xd1)
-            b = 0xd0;           /* the output port: only by its sequence */
+            b = 0xd0; /* the output port: only by its sequence */
         if (p == 0x92)
             b &= ~1u;
         if (p == 0xcf9 && !(port == 0xcf8 && size == 4))
             b &= ~4u;
         if (p == pm_base + 5)
-            b &= ~0x20u;        /* no sleep */
+            b &= ~0x20u; /* no sleep */
         if ((p >= 0x501 && p < 0x505) || (p >= 0xcfc && p < 0xd00) || (p >= 0x514 && p < 0x51c))
             return 0;
         if (p - bm_base < 16 && (p & 4))
-            return 0;           /* where the bus master's table is */
+            return 0; /* where the bus master's table is */
         *value = (*value & ~(0xffu << (8 * n))) | b << (8 * n);
     }
     return 1;
@@ -199,10 +194,7 @@ void fuzz_out(u32 port, u32 size, u32 value)
         outl(port, value);
 }
 
-u32 fuzz_in(u32 port, u32 size)
-{
-    return size == 1 ? inb(port) : size == 2 ? inw(port) : inl(port);
-}
+u32 fuzz_in(u32 port, u32 size) { return size == 1 ? inb(port) : size == 2 ? inw(port) : inl(port); }
 
 static u32 any_size(void)
 {
@@ -223,7 +215,8 @@ static void fuzz_port(void)
 
 static void fuzz_string(void)
 {
-    static const u16 data[] = { 0x1f0, 0x170, 0x3f5, 0x3f8, 0x2f8, 0x511, 0x3c9, 0xe9, 0x402, 0x71, 0x42, 0x1d0, 0x80, 0x60 };
+    static const u16 data[] = { 0x1f0, 0x170, 0x3f5, 0x3f8, 0x2f8, 0x511, 0x3c9,
+                                0xe9,  0x402, 0x71,  0x42,  0x1d0, 0x80,  0x60 };
     u32 size = 1u << below(3);
     u32 most = BUFFER / size;
     u32 count = below(16) ? below(64) : below(most + 1);
@@ -267,12 +260,12 @@ static int handler(u32 vector)
     mood = mood * 1664525 + 1013904223 + vector;
     ticks++;
     switch (mood >> 28) {
-    case 0: break;                                      /* no end of interrupt */
+    case 0: break; /* no end of interrupt */
     case 1: outb(0x20, 0x60 | (vector & 7)); break;
     case 2: outb(0xa0, 0x60 | (vector & 7)); break;
-    case 3: case 4: case 5:
-        *(volatile u32 *)0xfee000b0 = 0;
-        break;
+    case 3:
+    case 4:
+    case 5: *(volatile u32 *)0xfee000b0 = 0; break;
     default:
         outb(0xa0, 0x20);
         outb(0x20, 0x20);

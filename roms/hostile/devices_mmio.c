@@ -14,18 +14,17 @@ u32 no_init(u32 value)
     return value;
 }
 
-static u32 apic_register(u32 base)
-{
-    return base + (below(4) ? below(0x40) << 4 : below(0x1000));
-}
+static u32 apic_register(u32 base) { return base + (below(4) ? below(0x40) << 4 : below(0x1000)); }
 
 static u32 place(void)
 {
     switch (below(12)) {
-    case 0: case 1: return apic_register(0xfee00000);
+    case 0:
+    case 1: return apic_register(0xfee00000);
     case 2: return 0xfec00000 + (below(4) ? below(2) << 4 : below(0x1000));
     case 3: return 0xfed00000 + below(0x400);
-    case 4: case 5: return 0xa0000 + below(0x20000);
+    case 4:
+    case 5: return 0xa0000 + below(0x20000);
     case 6: return 0xb8000 + below(0x1000);
     case 7: return 0xc0000 + below(0x40000);
     case 8: return (pci_read(0x10, 0x10) & ~15u) + (below(2) ? below(0x300000) : below(0x1000000));
@@ -35,10 +34,7 @@ static u32 place(void)
     }
 }
 
-static int is_self(u32 a)
-{
-    return a - (SELF - 0x10000) < KEEP_END - SELF + 0x20000;
-}
+static int is_self(u32 a) { return a - (SELF - 0x10000) < KEEP_END - SELF + 0x20000; }
 
 static void accesses(u32 a, u32 v)
 {
@@ -51,7 +47,8 @@ static void accesses(u32 a, u32 v)
     case 2: *(volatile u32 *)a; break;
     case 3: *(volatile u8 *)a = (u8)v; break;
     case 4: *(volatile u16 *)a = (u16)v; break;
-    case 5: case 6: *(volatile u32 *)a = v; break;
+    case 5:
+    case 6: *(volatile u32 *)a = v; break;
     case 7: asm volatile("fildll (%0); fistpll (%1)" : : "r"(a), "r"(cells) : "memory"); break;
     case 8: asm volatile("fildll (%1); fistpll (%0)" : : "r"(a), "r"(cells) : "memory"); break;
     case 9: asm volatile("rep stosl" : "+D"(dst), "+c"(c) : "a"(v) : "memory"); break;

@@ -12,26 +12,26 @@
 #define HOSTILE_H
 
 #define NULLSEL 0x00
-#define CODE0 0x08
-#define DATA0 0x10
-#define CODE3 0x1b
-#define DATA3 0x23
-#define TSS   0x28
-#define SPARE 8                 /* the first of the descriptors for anything */
-#define GDT_N 72
+#define CODE0   0x08
+#define DATA0   0x10
+#define CODE3   0x1b
+#define DATA3   0x23
+#define TSS     0x28
+#define SPARE   8 /* the first of the descriptors for anything */
+#define GDT_N   72
 
-#define VEC_LEAVE 0x81          /* what user_call or v86_call started has come to its end */
-#define VEC_IRQ   0x20          /* the 8259s' vectors unless the fuzzer changes them */
+#define VEC_LEAVE 0x81 /* what user_call or v86_call started has come to its end */
+#define VEC_IRQ   0x20 /* the 8259s' vectors unless the fuzzer changes them */
 
-#define SELF     0x1000000      /* where this program is, and its size at most */
+#define SELF     0x1000000 /* where this program is, and its size at most */
 #define SELF_END 0x1100000
-#define KEEP_END 0x2000000      /* no device may be pointed between SELF and here */
+#define KEEP_END 0x2000000 /* no device may be pointed between SELF and here */
 
-#define PTE_P   0x001
-#define PTE_W   0x002
-#define PTE_U   0x004
-#define PTE_PS  0x080
-#define PTE_G   0x100
+#define PTE_P  0x001
+#define PTE_W  0x002
+#define PTE_U  0x004
+#define PTE_PS 0x080
+#define PTE_G  0x100
 
 #define CR0_WP  0x10000u
 #define CR0_PG  0x80000000u
@@ -64,18 +64,18 @@ void recover(u32 vector) __attribute__((noreturn));
 
 /* main.c */
 extern u64 gdt[GDT_N], idt[256];
-extern u32 mem_end;             /* physical: the end of RAM */
-extern u32 ticks;               /* timer interrupts */
-extern int any_vector;          /* interrupts may have any vector, so only the stack tells exceptions */
-extern u32 page_dir[1024];      /* the first: all 4 GiB one to one by large pages */
+extern u32 mem_end;        /* physical: the end of RAM */
+extern u32 ticks;          /* timer interrupts */
+extern int any_vector;     /* interrupts may have any vector, so only the stack tells exceptions */
+extern u32 page_dir[1024]; /* the first: all 4 GiB one to one by large pages */
 u32 rnd(void);
-u32 below(u32 n);               /* random, < n */
+u32 below(u32 n); /* random, < n */
 u32 option(const char *name, u32 otherwise);
 void put(const char *s);
 void put_dec(u32 v);
 void failed(const char *what) __attribute__((noreturn));
-u32 page_alloc(void);           /* a page of the pool, zeroed; ends the run if there is none */
-u32 pool_left(void);            /* pages */
+u32 page_alloc(void); /* a page of the pool, zeroed; ends the run if there is none */
+u32 pool_left(void);  /* pages */
 u64 descriptor(u32 base, u32 limit, u32 access, u32 flags);
 void gate(u32 vector, const void *handler, u32 access);
 void paging_on(u32 cr3);
@@ -95,20 +95,50 @@ u32 run_reps(u32 ops);
 static inline void outb(u32 p, u32 v) { asm volatile("outb %b0, %w1" : : "a"(v), "d"(p)); }
 static inline void outw(u32 p, u32 v) { asm volatile("outw %w0, %w1" : : "a"(v), "d"(p)); }
 static inline void outl(u32 p, u32 v) { asm volatile("outl %0, %w1" : : "a"(v), "d"(p)); }
-static inline u32 inb(u32 p) { u8 v; asm volatile("inb %w1, %b0" : "=a"(v) : "d"(p)); return v; }
-static inline u32 inw(u32 p) { u16 v; asm volatile("inw %w1, %w0" : "=a"(v) : "d"(p)); return v; }
-static inline u32 inl(u32 p) { u32 v; asm volatile("inl %w1, %0" : "=a"(v) : "d"(p)); return v; }
-static inline u32 read_cr0(void) { u32 v; asm volatile("movl %%cr0, %0" : "=r"(v)); return v; }
+static inline u32 inb(u32 p)
+{
+    u8 v;
+    asm volatile("inb %w1, %b0" : "=a"(v) : "d"(p));
+    return v;
+}
+static inline u32 inw(u32 p)
+{
+    u16 v;
+    asm volatile("inw %w1, %w0" : "=a"(v) : "d"(p));
+    return v;
+}
+static inline u32 inl(u32 p)
+{
+    u32 v;
+    asm volatile("inl %w1, %0" : "=a"(v) : "d"(p));
+    return v;
+}
+static inline u32 read_cr0(void)
+{
+    u32 v;
+    asm volatile("movl %%cr0, %0" : "=r"(v));
+    return v;
+}
 static inline void write_cr0(u32 v) { asm volatile("movl %0, %%cr0; jmp 1f; 1:" : : "r"(v) : "memory"); }
-static inline u32 read_cr3(void) { u32 v; asm volatile("movl %%cr3, %0" : "=r"(v)); return v; }
+static inline u32 read_cr3(void)
+{
+    u32 v;
+    asm volatile("movl %%cr3, %0" : "=r"(v));
+    return v;
+}
 static inline void write_cr3(u32 v) { asm volatile("movl %0, %%cr3" : : "r"(v) : "memory"); }
-static inline u32 read_cr4(void) { u32 v; asm volatile("movl %%cr4, %0" : "=r"(v)); return v; }
+static inline u32 read_cr4(void)
+{
+    u32 v;
+    asm volatile("movl %%cr4, %0" : "=r"(v));
+    return v;
+}
 static inline void write_cr4(u32 v) { asm volatile("movl %0, %%cr4" : : "r"(v) : "memory"); }
 static inline void invlpg(u32 a) { asm volatile("invlpg (%0)" : : "r"(a) : "memory"); }
 static inline void sti(void) { asm volatile("sti" : : : "memory"); }
 static inline void cli(void) { asm volatile("cli" : : : "memory"); }
 
-#define ENTRIES(a) (sizeof (a) / sizeof *(a))
+#define ENTRIES(a) (sizeof(a) / sizeof *(a))
 
 #endif
 #endif

@@ -3,7 +3,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hostile.h"
 
-#define COM1 0x3f8
+#define COM1   0x3f8
 #define PIT_HZ 1193182
 
 struct tss {
@@ -13,9 +13,9 @@ struct tss {
 };
 
 struct frame {
-    u32 regs[8];                /* of PUSHA: EDI first */
+    u32 regs[8]; /* of PUSHA: EDI first */
     u32 vector;
-    u32 rest[6];                /* an error code or not, EIP, CS, EFLAGS, and what another ring adds */
+    u32 rest[6]; /* an error code or not, EIP, CS, EFLAGS, and what another ring adds */
 };
 
 u64 gdt[GDT_N] __attribute__((aligned(16)));
@@ -39,10 +39,7 @@ u32 rnd(void)
     return seed;
 }
 
-u32 below(u32 n)
-{
-    return (u32)((u64)rnd() * n >> 32);
-}
+u32 below(u32 n) { return (u32)((u64)rnd() * n >> 32); }
 
 /* --- output --- */
 
@@ -72,7 +69,7 @@ void put_dec(u32 v)
 static void serial_init(void)
 {
     outb(COM1 + 3, 0x80);
-    outb(COM1, 1);              /* 115,200 baud */
+    outb(COM1, 1); /* 115,200 baud */
     outb(COM1 + 1, 0);
     outb(COM1 + 3, 3);
     outb(COM1 + 1, 0);
@@ -135,8 +132,8 @@ u32 option(const char *name, u32 otherwise)
 
 u64 descriptor(u32 base, u32 limit, u32 access, u32 flags)
 {
-    return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 |
-           (u64)(limit >> 16 & 15) << 48 | (u64)flags << 52 | (u64)(base >> 24) << 56;
+    return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 |
+           (u64)flags << 52 | (u64)(base >> 24) << 56;
 }
 
 void gate(u32 vector, const void *handler, u32 access)
@@ -191,10 +188,7 @@ void timer_on(u32 hz)
 
 /* --- the pool --- */
 
-u32 pool_left(void)
-{
-    return (mem_end - pool_next) >> 12;
-}
+u32 pool_left(void) { return (mem_end - pool_next) >> 12; }
 
 u32 page_alloc(void)
 {

@@ -5,7 +5,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hostile.h"
 
-#define APICS      0xfe000000u  /* from where the largest count may get to an APIC, in one direction or the other */
+#define APICS      0xfe000000u /* from where the largest count may get to an APIC, in one direction or the other */
 #define APICS_SIZE 0x01900000u
 
 static u32 dir, repeated;
@@ -30,8 +30,11 @@ static u32 many(void)
 {
     switch (below(8)) {
     case 0: return below(16);
-    case 1: case 2: return below(0x1000);
-    case 3: case 4: case 5: return below(0x10000);
+    case 1:
+    case 2: return below(0x1000);
+    case 3:
+    case 4:
+    case 5: return below(0x10000);
     case 6: return below(0x100000);
     default: return below(64) ? below(0x200000) : option("huge", 0) ? rnd() : 0;
     }
@@ -57,15 +60,23 @@ struct rep {
     int down;
 };
 
-#define REP(op) do { \
-        if (r->size == 1) asm volatile("rep " op "b" : "+S"(si), "+D"(di), "+c"(c), "+a"(a) : "d"(port) : "memory"); \
-        else if (r->size == 2) asm volatile("rep " op "w" : "+S"(si), "+D"(di), "+c"(c), "+a"(a) : "d"(port) : "memory"); \
-        else asm volatile("rep " op "l" : "+S"(si), "+D"(di), "+c"(c), "+a"(a) : "d"(port) : "memory"); \
+#define REP(op)                                                                                        \
+    do {                                                                                               \
+        if (r->size == 1)                                                                              \
+            asm volatile("rep " op "b" : "+S"(si), "+D"(di), "+c"(c), "+a"(a) : "d"(port) : "memory"); \
+        else if (r->size == 2)                                                                         \
+            asm volatile("rep " op "w" : "+S"(si), "+D"(di), "+c"(c), "+a"(a) : "d"(port) : "memory"); \
+        else                                                                                           \
+            asm volatile("rep " op "l" : "+S"(si), "+D"(di), "+c"(c), "+a"(a) : "d"(port) : "memory"); \
     } while (0)
-#define REPNE(op) do { \
-        if (r->size == 1) asm volatile("repne " op "b" : "+S"(si), "+D"(di), "+c"(c), "+a"(a) : "d"(port) : "memory"); \
-        else if (r->size == 2) asm volatile("repne " op "w" : "+S"(si), "+D"(di), "+c"(c), "+a"(a) : "d"(port) : "memory"); \
-        else asm volatile("repne " op "l" : "+S"(si), "+D"(di), "+c"(c), "+a"(a) : "d"(port) : "memory"); \
+#define REPNE(op)                                                                                        \
+    do {                                                                                                 \
+        if (r->size == 1)                                                                                \
+            asm volatile("repne " op "b" : "+S"(si), "+D"(di), "+c"(c), "+a"(a) : "d"(port) : "memory"); \
+        else if (r->size == 2)                                                                           \
+            asm volatile("repne " op "w" : "+S"(si), "+D"(di), "+c"(c), "+a"(a) : "d"(port) : "memory"); \
+        else                                                                                             \
+            asm volatile("repne " op "l" : "+S"(si), "+D"(di), "+c"(c), "+a"(a) : "d"(port) : "memory"); \
     } while (0)
 
 static void run(void *arg)
@@ -101,7 +112,7 @@ u32 run_reps(u32 ops)
     dir = page_alloc();
     for (n = 0; n < 1024; n++)
         ((u32 *)dir)[n] = page_dir[n];
-    t = page_alloc();           /* 4 to 8 MiB by small pages, with holes */
+    t = page_alloc(); /* 4 to 8 MiB by small pages, with holes */
     for (k = 0; k < 1024; k++)
         ((u32 *)t)[k] = (0x400000 + k * 4096) | (below(32) ? PTE_P : 0) | (below(16) ? PTE_W : 0);
     ((u32 *)dir)[1] = t | PTE_P | PTE_W;
@@ -112,7 +123,7 @@ u32 run_reps(u32 ops)
         sti();
         r = (struct rep){ place(), place(), many(), 1u << below(3), below(9), below(2) ? rnd() : 0, below(3) == 0 };
         if ((r.kind == 0 || r.kind == 7 || r.kind == 1) && r.di - APICS < APICS_SIZE) {
-            r.kind = 1;         /* an APIC's registers are not for anything: it may be told to reset the CPU */
+            r.kind = 1; /* an APIC's registers are not for anything: it may be told to reset the CPU */
             r.eax = 0;
         }
         if (r.kind <= 1 || r.kind == 7)

@@ -5,9 +5,9 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hostile.h"
 
-#define FIRST 0x60000000u       /* linear: from here to LAST the page of code */
-#define LAST  0xf0000000u
-#define LOW_CODE 0x20000u       /* where virtual-8086 code is, up to F0000h, but for its stack's pages */
+#define FIRST     0x60000000u /* linear: from here to LAST the page of code */
+#define LAST      0xf0000000u
+#define LOW_CODE  0x20000u /* where virtual-8086 code is, up to F0000h, but for its stack's pages */
 #define LOW_STACK 0x30u
 
 /* Places in the page. */
@@ -15,10 +15,7 @@ enum { ADD = 0x000, FAR32 = 0x020, FAR16 = 0x040, CHAIN = 0x060, VALUE = 0x0a0, 
 
 static u32 dir, table, low, code, work;
 
-static u32 any_page(void)
-{
-    return FIRST + below((LAST - FIRST) >> 12) * 4096;
-}
+static u32 any_page(void) { return FIRST + below((LAST - FIRST) >> 12) * 4096; }
 
 static void fill(u32 at, const u8 *bytes, u32 n)
 {
@@ -28,13 +25,13 @@ static void fill(u32 at, const u8 *bytes, u32 n)
 
 static void page_of_code(void)
 {
-    static const u8 add[] = { 0x40, 0xc3 };                    /* inc eax; ret */
-    static const u8 far32[] = { 0x40, 0xcb };                  /* inc eax; retf */
-    static const u8 far16[] = { 0x66, 0x40, 0x66, 0xcb };      /* the same with 16-bit default */
-    static const u8 value[] = { 0xb8, 0, 0, 0, 0, 0xc3 };      /* mov eax, N; ret */
+    static const u8 add[] = { 0x40, 0xc3 };                        /* inc eax; ret */
+    static const u8 far32[] = { 0x40, 0xcb };                      /* inc eax; retf */
+    static const u8 far16[] = { 0x66, 0x40, 0x66, 0xcb };          /* the same with 16-bit default */
+    static const u8 value[] = { 0xb8, 0, 0, 0, 0, 0xc3 };          /* mov eax, N; ret */
     static const u8 v86[] = { 0x40, 0x01, 0xc3, 0xcd, VEC_LEAVE }; /* inc ax; add bx, ax; int */
-    u8 chain[] = { 0x40, 0x01, 0xda, 0x49, 0x74, 2, 0xff, 0xe2, /* inc eax; add edx, ebx; dec ecx; jz 1f; jmp edx */
-                   0xba, 0, 0, 0, 0, 0xff, 0xe2 };             /* 1: mov edx, spread_back; jmp edx */
+    u8 chain[] = { 0x40, 0x01, 0xda, 0x49, 0x74, 2,    0xff, 0xe2, /* inc eax; add edx, ebx; dec ecx; jz 1f; jmp edx */
+                   0xba, 0,    0,    0,    0,    0xff, 0xe2 };     /* 1: mov edx, spread_back; jmp edx */
 
     *(u32 *)(chain + 9) = (u32)spread_back;
     fill(ADD, add, sizeof add);

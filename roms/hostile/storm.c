@@ -8,10 +8,10 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hostile.h"
 
-#define AREA  0x40000000u       /* linear */
+#define AREA       0x40000000u /* linear */
 #define SPACES_MAX 512
 
-static u32 space[SPACES_MAX];   /* page directories */
+static u32 space[SPACES_MAX]; /* page directories */
 static u32 spaces, pages, frames, first_frame, step, current, faults, work;
 
 struct touch {
@@ -27,10 +27,7 @@ static u32 *entry(u32 dir, u32 page)
 }
 
 /* Neighbours in one address space are neighbours in memory, unless step= is not 1; the spaces share it. */
-static u32 frame(u32 s, u32 page)
-{
-    return first_frame + (s * 61 + page * step) % frames * 4096;
-}
+static u32 frame(u32 s, u32 page) { return first_frame + (s * 61 + page * step) % frames * 4096; }
 
 static int fault(u32 address, u32 error)
 {
@@ -96,8 +93,8 @@ static void change(void)
         page = (from + n * every) % pages;
         e = entry(space[current], page);
         switch (kind) {
-        case 0: *e &= ~(u32)PTE_W; break;                       /* mprotect */
-        case 1: *e = 0; break;                                  /* madvise, munmap */
+        case 0: *e &= ~(u32)PTE_W; break; /* mprotect */
+        case 1: *e = 0; break;            /* madvise, munmap */
         case 2: *e = frame(current, page) | PTE_P | PTE_W | PTE_U; break;
         case 3: *e = frame(current, page ^ 1) | PTE_P | PTE_U; break;
         default: *e ^= PTE_W;

@@ -5,24 +5,18 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hostile.h"
 
-#define AREA   0x50000000u      /* linear */
+#define AREA   0x50000000u /* linear */
 #define TABLES 16u
 #define PAGES  (TABLES * 1024u)
-#define WINDOW 0xffc00000u      /* linear: the page tables, through the directory's own last entry */
+#define WINDOW 0xffc00000u /* linear: the page tables, through the directory's own last entry */
 
 static u32 dir, table[TABLES], frames, first_frame, code, faults, work;
 static u64 pdpt[4] __attribute__((aligned(32)));
 static u64 pae_dir[4][512] __attribute__((aligned(4096)));
 
-static u32 frame(u32 page)
-{
-    return first_frame + page % frames * 4096;
-}
+static u32 frame(u32 page) { return first_frame + page % frames * 4096; }
 
-static u32 *entry(u32 page)
-{
-    return &((u32 *)table[page >> 10])[page & 1023];
-}
+static u32 *entry(u32 page) { return &((u32 *)table[page >> 10])[page & 1023]; }
 
 /* Nothing uses the entry between the two lines, so nothing marks it accessed. */
 static void link(u32 t)
@@ -84,7 +78,10 @@ static void runs(void)
         switch (kind) {
         case 0: *entry(page) = frame(page) | PTE_P | PTE_W | global; break;
         case 1: *entry(page) = 0; break;
-        case 2: if ((n & 31) < 16) *entry(page) = 0; break;
+        case 2:
+            if ((n & 31) < 16)
+                *entry(page) = 0;
+            break;
         case 3: *entry(page) = frame(page) | PTE_P | global; break;
         case 4: *entry(page) ^= PTE_W; break;
         default: *entry(page) = (code & ~0xfffu) | PTE_P | global; break;
@@ -142,7 +139,7 @@ static void toggles(void)
             write_cr0(v & ~CR0_PG);
             write_cr0(v);
             break;
-        case 4:                 /* PAE and back: another format of everything */
+        case 4: /* PAE and back: another format of everything */
             v = read_cr0();
             write_cr0(v & ~CR0_PG);
             write_cr4(read_cr4() | CR4_PAE);
@@ -154,7 +151,7 @@ static void toggles(void)
             write_cr3(dir);
             write_cr0(v);
             break;
-        default:                /* read-only pages and what may write them */
+        default: /* read-only pages and what may write them */
             *entry(n) = frame(n) | PTE_P;
             invlpg(AREA + n * 4096);
             write_cr0(read_cr0() & ~CR0_WP);
@@ -248,10 +245,12 @@ u32 run_storm_kernel(u32 ops)
         write_cr0(read_cr0() | CR0_WP);
         sti();
         switch (below(8)) {
-        case 0: case 1: runs(); break;
+        case 0:
+        case 1: runs(); break;
         case 2: touch(below(PAGES), 1 + below(4096), 1 + below(3)); break;
         case 3: aliases(); break;
-        case 4: case 5: toggles(); break;
+        case 4:
+        case 5: toggles(); break;
         case 6: self(); break;
         default: reuse();
         }

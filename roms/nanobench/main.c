@@ -12,12 +12,12 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "nanobench.h"
 
-#define COM1 0x3f8
-#define PIT_HZ 1193182
+#define COM1         0x3f8
+#define PIT_HZ       1193182
 #define CALIBRATE_MS 20
-#define SAMPLES      101        /* of half a millisecond at least */
+#define SAMPLES      101 /* of half a millisecond at least */
 #define QUICK        11
-#define PREPARE_MAX  8          /* a sample may take so much longer than what it times */
+#define PREPARE_MAX  8 /* a sample may take so much longer than what it times */
 
 struct tss {
     u32 back, esp0, ss0;
@@ -29,7 +29,7 @@ u64 gdt[6] __attribute__((aligned(16)));
 u64 idt[256] __attribute__((aligned(16)));
 static struct tss tss __attribute__((aligned(128)));
 static u32 page_dir[1024] __attribute__((aligned(4096)));
-static u32 low[4][1024] __attribute__((aligned(4096)));  /* the first 16 MiB, one to one */
+static u32 low[4][1024] __attribute__((aligned(4096))); /* the first 16 MiB, one to one */
 static u32 hole[1024] __attribute__((aligned(4096)));
 static u32 tsc_khz, samples, sample_ticks;
 
@@ -59,7 +59,7 @@ static void serial_init(void)
 {
     outb(COM1 + 1, 0);
     outb(COM1 + 3, 0x80);
-    outb(COM1, 1);              /* 115,200 baud */
+    outb(COM1, 1); /* 115,200 baud */
     outb(COM1 + 1, 0);
     outb(COM1 + 3, 3);
     outb(COM1 + 2, 1);
@@ -98,8 +98,8 @@ void panic(u32 vector, u32 eip)
 
 static u64 descriptor(u32 base, u32 limit, u32 access, u32 flags)
 {
-    return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 |
-           (u64)(limit >> 16 & 15) << 48 | (u64)flags << 52 | (u64)(base >> 24) << 56;
+    return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 |
+           (u64)flags << 52 | (u64)(base >> 24) << 56;
 }
 
 static void gate(u32 vector, const void *handler, u32 access)
@@ -141,8 +141,7 @@ static void paging(void)
     page_dir[WIN >> 22] = (u32)win | PTE_ALL;
     page_dir[HOLE >> 22] = (u32)hole | PTE_ALL;
     asm volatile("movl %0, %%cr3" : : "r"(page_dir) : "memory");
-    asm volatile("movl %%cr0, %%eax; orl $0x80010000, %%eax; movl %%eax, %%cr0; jmp 1f; 1:"
-                 : : : "eax", "memory");
+    asm volatile("movl %%cr0, %%eax; orl $0x80010000, %%eax; movl %%eax, %%cr0; jmp 1f; 1:" : : : "eax", "memory");
 }
 
 static u32 features(void)
@@ -172,7 +171,7 @@ static u32 pit_count(u64 *from, u64 *to)
     u32 n;
 
     *from = rdtsc();
-    outb(0x43, 0x80);           /* latch */
+    outb(0x43, 0x80); /* latch */
     *to = rdtsc();
     n = inb(0x42);
     return n | inb(0x42) << 8;
@@ -189,7 +188,7 @@ static void calibrate(void)
     tsc_khz = ~0u;
     for (tries = 0; tries < 8; tries++) {
         outb(0x61, (inb(0x61) & ~2u) | 1);
-        outb(0x43, 0xb0);       /* both bytes, mode 0 */
+        outb(0x43, 0xb0); /* both bytes, mode 0 */
         outb(0x42, 0xff);
         outb(0x42, 0xff);
         first = pit_count(&start, &inside);
@@ -217,24 +216,18 @@ static void entries(u32 flags, int touch)
         op_touch(NPTE);
 }
 
-static void all_touched(void)
-{
-    entries(PTE_ALL, 1);
-}
+static void all_touched(void) { entries(PTE_ALL, 1); }
 
-static void none(void)
-{
-    entries(0, 0);
-}
+static void none(void) { entries(0, 0); }
 
 enum { RING0, RING3 };
 
 static const struct bench {
     const char *name;
     op_fn *op;
-    u32 ops;                    /* operations in a round */
+    u32 ops; /* operations in a round */
     int ring;
-    void (*prepare)(void);      /* passes of NPTE rounds, this before each */
+    void (*prepare)(void); /* passes of NPTE rounds, this before each */
 } benches[] = {
     { "syscall", op_syscall, 1, RING3, 0 },
     { "sysenter", op_sysenter, 1, RING3, 0 },
@@ -260,9 +253,7 @@ static const struct bench {
     { "cpuid", op_cpuid, UNROLL, RING0, 0 },
 };
 
-static void nothing(void)
-{
-}
+static void nothing(void) {}
 
 /* Ticks that so many rounds take, what prepares them left out. */
 static u64 ticks(const struct bench *b, op_fn *op, void (*prepare)(void), u32 rounds)

@@ -15,13 +15,13 @@
 #define TSS   0x28
 
 #define VEC_SYSCALL 0x80
-#define VEC_LEAVE   0x81        /* a ring-3 function has returned */
+#define VEC_LEAVE   0x81 /* a ring-3 function has returned */
 
-#define UNROLL 8                /* operations in one round of a loop */
-#define NPTE   1024             /* page-table entries one pass writes: a whole table */
-#define WIN    0x40000000       /* linear: the pages of that table */
-#define HOLE   0x40400000       /* linear: a page that is never present */
-#define BACKING 0x400000        /* physical: what the window's pages show */
+#define UNROLL  8          /* operations in one round of a loop */
+#define NPTE    1024       /* page-table entries one pass writes: a whole table */
+#define WIN     0x40000000 /* linear: the pages of that table */
+#define HOLE    0x40400000 /* linear: a page that is never present */
+#define BACKING 0x400000   /* physical: what the window's pages show */
 
 #define PTE_P   0x001
 #define PTE_W   0x002
@@ -40,16 +40,15 @@ typedef void op_fn(u32 rounds);
 
 /* ops.S */
 op_fn op_empty, op_empty_pte;
-op_fn op_syscall, op_sysenter, op_in, op_out, op_cr0, op_cr3, op_call, op_icall, op_pf, op_de, op_cli,
-    op_pushf, op_rdtsc, op_cpuid;
-op_fn op_pte_same, op_pte_same_touch, op_pte_clear, op_pte_clear_invlpg, op_pte_set, op_pte_set_touch,
-    op_touch;
+op_fn op_syscall, op_sysenter, op_in, op_out, op_cr0, op_cr3, op_call, op_icall, op_pf, op_de, op_cli, op_pushf,
+    op_rdtsc, op_cpuid;
+op_fn op_pte_same, op_pte_same_touch, op_pte_clear, op_pte_clear_invlpg, op_pte_set, op_pte_set_touch, op_touch;
 
 /* start.S */
 void load_tables(void);
 void user_call(op_fn *f, u32 rounds);
-extern const u8 trap_stubs[][16], on_syscall[], on_leave[], on_page_fault[], on_divide_error[],
-    on_sysenter[], kernel_stack_end[];
+extern const u8 trap_stubs[][16], on_syscall[], on_leave[], on_page_fault[], on_divide_error[], on_sysenter[],
+    kernel_stack_end[];
 extern u32 win[NPTE];
 
 /* main.c */
@@ -66,8 +65,18 @@ static inline u64 rdtsc(void)
 static inline void outb(u32 p, u32 v) { asm volatile("outb %b0, %w1" : : "a"(v), "d"(p)); }
 static inline void outw(u32 p, u32 v) { asm volatile("outw %w0, %w1" : : "a"(v), "d"(p)); }
 static inline void outl(u32 p, u32 v) { asm volatile("outl %0, %w1" : : "a"(v), "d"(p)); }
-static inline u32 inb(u32 p) { u8 v; asm volatile("inb %w1, %b0" : "=a"(v) : "d"(p)); return v; }
-static inline u32 inl(u32 p) { u32 v; asm volatile("inl %w1, %0" : "=a"(v) : "d"(p)); return v; }
+static inline u32 inb(u32 p)
+{
+    u8 v;
+    asm volatile("inb %w1, %b0" : "=a"(v) : "d"(p));
+    return v;
+}
+static inline u32 inl(u32 p)
+{
+    u32 v;
+    asm volatile("inl %w1, %0" : "=a"(v) : "d"(p));
+    return v;
+}
 static inline void wrmsr(u32 m, u32 v) { asm volatile("wrmsr" : : "c"(m), "a"(v), "d"(0)); }
 
 #endif

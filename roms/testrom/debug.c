@@ -4,18 +4,15 @@
 #include "testrom.h"
 
 #define B(n) (1u << (n))
-#define BD B(13)
-#define BS B(14)
-#define X 0u
-#define WR 1u
-#define IO 2u
-#define RW 3u
+#define BD   B(13)
+#define BS   B(14)
+#define X    0u
+#define WR   1u
+#define IO   2u
+#define RW   3u
 
 /* enable breakpoint n in DR7 */
-static u32 on(u32 n, u32 rw, u32 len)
-{
-    return 2u << n * 2 | (rw | (len == 4 ? 3u : len - 1) << 2) << (16 + n * 4);
-}
+static u32 on(u32 n, u32 rw, u32 len) { return 2u << n * 2 | (rw | (len == 4 ? 3u : len - 1) << 2) << (16 + n * 4); }
 
 static void hit(const char *name, u32 dr6)
 {
@@ -23,9 +20,24 @@ static void hit(const char *name, u32 dr6)
     EQ(fmt(name, "DR6", 0), get_dr6() & 0xe00f, dr6);
 }
 
-#define STEP(name, code) do { set_dr6(0); RUN(code); hit(name, BS); } while (0)
-#define BREAK(name, d7, code, dr6) do { bp_dr7 = d7; RUN(code); hit(name, dr6); } while (0)
-#define QUIET(name, d7, code) do { bp_dr7 = d7; RUN(code); ok(name); } while (0)
+#define STEP(name, code) \
+    do {                 \
+        set_dr6(0);      \
+        RUN(code);       \
+        hit(name, BS);   \
+    } while (0)
+#define BREAK(name, d7, code, dr6) \
+    do {                           \
+        bp_dr7 = d7;               \
+        RUN(code);                 \
+        hit(name, dr6);            \
+    } while (0)
+#define QUIET(name, d7, code) \
+    do {                      \
+        bp_dr7 = d7;          \
+        RUN(code);            \
+        ok(name);             \
+    } while (0)
 
 static void step(void)
 {
@@ -74,8 +86,7 @@ static void steps(void)
     STEP("TF: ring 3", "nop; 9: nop");
     ring(0);
     STEP("TF set by POPF: after the next instruction", "push $0x102; popf; nop; 9: nop");
-    STEP("TF set by IRET: after the next instruction",
-         "push $0x102; push %cs; push $1f; iret; 1: nop; 9: nop");
+    STEP("TF set by IRET: after the next instruction", "push $0x102; push %cs; push $1f; iret; 1: nop; 9: nop");
     idt_gate(0x30, CODE0, SNIP("iret"), 0x8e);
     in.eflags = 2 | F_TF;
     STEP("TF: INT n and IRET step after the next", "int $0x30; nop; 9: nop");
@@ -94,8 +105,7 @@ static void execute(void)
     QUIET("breakpoint: not enabled", 0x400 | 0x300, "nop; 9: nop");
     in.eflags = 2 | F_RF;
     QUIET("breakpoint: RF suppresses", on(0, X, 1), "9: nop; nop");
-    BREAK("breakpoint: RF is cleared by the instruction", on(0, X, 1),
-          "9: nop; jmp 9b", B(0));
+    BREAK("breakpoint: RF is cleared by the instruction", on(0, X, 1), "9: nop; jmp 9b", B(0));
     in.eflags = 2;
     QUIET("breakpoint: not the first byte", on(0, X, 1), ".byte 0xb8; 9: .long 0");
     in.eax = DATA0;
@@ -137,8 +147,7 @@ static void data(void)
                             RUN("movw %ax, (%ebx); nop");
                         else
                             RUN("movl %eax, (%ebx); nop");
-                        EQ(fmt("watch: length, access,", names[size], len << 4 | at), out.vec,
-                           want ? DB : END);
+                        EQ(fmt("watch: length, access,", names[size], len << 4 | at), out.vec, want ? DB : END);
                     }
     in.ebx = (u32)buf;
     set_dr1((u32)buf + 7);
@@ -160,8 +169,7 @@ static void data(void)
     EQ("watch: REP MOVSD, ECX", out.ecx, 2);
     loose = 0;
     wr32((u32)buf + 4, DATA0);
-    BREAK("watch: MOV SS from memory, the trap comes one later", on(1, RW, 2),
-          "mov 4(%ebx), %ss; nop; 9: nop", B(1));
+    BREAK("watch: MOV SS from memory, the trap comes one later", on(1, RW, 2), "mov 4(%ebx), %ss; nop; 9: nop", B(1));
     in.eflags = 2 | F_TF;
     BREAK("watch and TF", on(1, WR, 4), "mov %eax, 4(%ebx); 9: nop", B(1) | BS);
     seg(T(0), (u32)buf, 0xff, 0x93, 0x40);

@@ -257,7 +257,10 @@ static void stacks(void)
 
 static void double_faults(void)
 {
-    static const struct { const char *name; u8 first; } first[] = {
+    static const struct {
+        const char *name;
+        u8 first;
+    } first[] = {
         { "#DE", DE }, { "#TS", TS }, { "#NP", NP }, { "#SS", SS }, { "#GP", GP },
     };
     u32 n;
@@ -275,7 +278,10 @@ static void double_faults(void)
         case TS: RUN("9: ljmp $0x90, $0"); break;
         case NP: RUN("9: mov %eax, %ds"); break;
         case SS: RUN("9: mov %eax, %ss"); break;
-        case GP: in.eax = CODE3; RUN("9: mov %eax, %ss"); break;
+        case GP:
+            in.eax = CODE3;
+            RUN("9: mov %eax, %ss");
+            break;
         }
         fault(fmt("#DF contributory after", first[n].name, 0), DF, 0);
     }

@@ -3,9 +3,9 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "testrom.h"
 
-#define MMX (features >> 23 & 1)
+#define MMX  (features >> 23 & 1)
 #define FXSR (features >> 24 & 1)
-#define SSE (features >> 25 & 1)
+#define SSE  (features >> 25 & 1)
 
 static void expect(const char *name, u32 n, u32 vec)
 {
@@ -67,16 +67,14 @@ static void x87(void)
     FAULT("#MF WAIT", "fninit; fldcw cw_unmasked; fldz; fld1; fdiv %st(1), %st; 9: fwait", MF, NOERR);
     FAULT("#MF FLD1", "fninit; fldcw cw_unmasked; fldz; fld1; fdiv %st(1), %st; nop; 9: fld1", MF, NOERR);
     FAULT("#MF FNSTSW and FNSTCW do not wait",
-          "fninit; fldcw cw_unmasked; fldz; fld1; fdiv %st(1), %st; fnstsw (%ebx); fnstcw (%ebx); 9: fwait",
-          MF, NOERR);
+          "fninit; fldcw cw_unmasked; fldz; fld1; fdiv %st(1), %st; fnstsw (%ebx); fnstcw (%ebx); 9: fwait", MF, NOERR);
     OK("FNCLEX does not wait and clears", "fninit; fldcw cw_unmasked; fldz; fld1; fdiv %st(1), %st; fnclex; fwait");
     OK("FNINIT does not wait and masks", "fninit; fldcw cw_unmasked; fldz; fld1; fdiv %st(1), %st; fninit; fld1");
-    FAULT("#MF unmasked later by FLDCW", "fninit; fldz; fld1; fdiv %st(1), %st; fldcw cw_unmasked; 9: fwait",
-          MF, NOERR);
+    FAULT("#MF unmasked later by FLDCW", "fninit; fldz; fld1; fdiv %st(1), %st; fldcw cw_unmasked; 9: fwait", MF,
+          NOERR);
     if (MMX) {
         loose = 1;
-        FAULT("#MF MMX", "fninit; fldcw cw_unmasked; fldz; fld1; fdiv %st(1), %st; 9: pxor %mm0, %mm0",
-              MF, NOERR);
+        FAULT("#MF MMX", "fninit; fldcw cw_unmasked; fldz; fld1; fdiv %st(1), %st; 9: pxor %mm0, %mm0", MF, NOERR);
         loose = 0;
     }
     asm volatile("fninit");
@@ -100,7 +98,7 @@ static void sse(void)
     fill(area, 0xee, 512);
     set_cr4(SSE ? 0x200 : 0);
     OK("FXSAVE and FXRSTOR", "fninit; fld1; fldpi; fxsave (%ebx); fninit; fldz; fxrstor (%ebx); "
-       "fxsave 512(%ebx)");
+                             "fxsave 512(%ebx)");
     for (i = 0; i < 288 && area[i] == area[i + 512]; i++)
         ;
     EQ("FXSAVE round trip", i, 288);
@@ -124,13 +122,17 @@ static void sse(void)
     OK("MOVUPS not aligned", "movups (%ebx), %xmm0");
     OK("ADDSS not aligned to 16", "addss (%ebx), %xmm0");
     set_cr4(0x600);
-    FAULT("#XM divide by zero", "ldmxcsr mxcsr_unmasked; movss one_s, %xmm0; xorps %xmm1, %xmm1; "
-          "9: divss %xmm1, %xmm0", XM, NOERR);
+    FAULT("#XM divide by zero",
+          "ldmxcsr mxcsr_unmasked; movss one_s, %xmm0; xorps %xmm1, %xmm1; "
+          "9: divss %xmm1, %xmm0",
+          XM, NOERR);
     RUN("stmxcsr (%ebx)");
     EQ("#XM: ZE set in MXCSR", rd32((u32)buf + 4) & 0x3f, 4);
     set_cr4(0x200);
-    FAULT("#UD without OSXMMEXCPT", "ldmxcsr mxcsr_unmasked; movss one_s, %xmm0; xorps %xmm1, %xmm1; "
-          "9: divss %xmm1, %xmm0", UD, NOERR);
+    FAULT("#UD without OSXMMEXCPT",
+          "ldmxcsr mxcsr_unmasked; movss one_s, %xmm0; xorps %xmm1, %xmm1; "
+          "9: divss %xmm1, %xmm0",
+          UD, NOERR);
     OK("masked", "ldmxcsr mxcsr_default; divss %xmm1, %xmm0");
     if (features >> 26 & 1) {
         OK("SSE2", "movss one_s, %xmm0; cvtss2sd %xmm0, %xmm0; cvttsd2si %xmm0, %eax");

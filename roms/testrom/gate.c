@@ -3,7 +3,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "testrom.h"
 
-#define G T(1)          /* 90h, the gate */
+#define G T(1) /* 90h, the gate */
 
 static void call_gates(void)
 {
@@ -31,8 +31,9 @@ static void call_gates(void)
     EQ("RETF 12: parameters released on the outer stack", out.esp, in.esp);
     EQ("RETF 12: CS and SS", out.cs << 16 | out.ss, CODE3 << 16 | DATA3);
     in.es = DATA3;
-    gdt_gate(G, CODE0, SNIP("mov $0x10, %eax; mov %eax, %ds; mov $0x1b, %eax; mov %eax, %es; "
-                            "mov $0x68, %eax; mov %eax, %fs; mov $0x08, %eax; mov %eax, %gs; lret"),
+    gdt_gate(G, CODE0,
+             SNIP("mov $0x10, %eax; mov %eax, %ds; mov $0x1b, %eax; mov %eax, %es; "
+                  "mov $0x68, %eax; mov %eax, %fs; mov $0x08, %eax; mov %eax, %gs; lret"),
              0xec, 0);
     RUN("lcall $0x93, $0");
     ok("RETF to ring 3 with DPL 0 data in DS");

@@ -11,8 +11,8 @@ struct tss tss_a __attribute__((aligned(16384)));
 struct tss tss_b __attribute__((aligned(16384)));
 u8 buf[0x8000] __attribute__((aligned(4096)));
 u8 stack_0[0x2000] __attribute__((aligned(4096))), stack_1[0x1000] __attribute__((aligned(4096))),
-   stack_2[0x1000] __attribute__((aligned(4096))), stack_3[0x1000] __attribute__((aligned(4096))),
-   stack_k[0x1000] __attribute__((aligned(4096))), stack_t[0x1000] __attribute__((aligned(4096)));
+    stack_2[0x1000] __attribute__((aligned(4096))), stack_3[0x1000] __attribute__((aligned(4096))),
+    stack_k[0x1000] __attribute__((aligned(4096))), stack_t[0x1000] __attribute__((aligned(4096)));
 u32 lab, end, features, features_nx;
 int low, loose, bp_exec, tcg;
 u32 bp_dr7;
@@ -26,10 +26,7 @@ int main(void);
 
 static u32 passed, failed;
 
-static void putch(char c)
-{
-    outb(0xe9, (u8)c);
-}
+static void putch(char c) { outb(0xe9, (u8)c); }
 
 void puts_(const char *s)
 {
@@ -69,30 +66,15 @@ void *memset(void *d, int v, u32 n)
     return d;
 }
 
-void fill(void *p, u8 v, u32 n)
-{
-    asm volatile("rep stosb" : "+D"(p), "+c"(n) : "a"(v) : "memory");
-}
+void fill(void *p, u8 v, u32 n) { asm volatile("rep stosb" : "+D"(p), "+c"(n) : "a"(v) : "memory"); }
 
-void copy(void *d, const void *s, u32 n)
-{
-    asm volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(n) : : "memory");
-}
+void copy(void *d, const void *s, u32 n) { asm volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(n) : : "memory"); }
 
-u32 rd32(u32 a)
-{
-    return *(volatile u32 *)a;
-}
+u32 rd32(u32 a) { return *(volatile u32 *)a; }
 
-u32 rd16(u32 a)
-{
-    return *(volatile u16 *)a;
-}
+u32 rd16(u32 a) { return *(volatile u16 *)a; }
 
-void wr32(u32 a, u32 v)
-{
-    *(volatile u32 *)a = v;
-}
+void wr32(u32 a, u32 v) { *(volatile u32 *)a = v; }
 
 const char *fmt(const char *a, const char *b, u32 n)
 {
@@ -229,25 +211,18 @@ void ok(const char *name)
 
 u64 seg_desc(u32 base, u32 limit, u32 access, u32 flags)
 {
-    return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 |
-           (u64)(limit >> 16 & 15) << 48 | (u64)(flags >> 4) << 52 | (u64)(base >> 24) << 56;
+    return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 |
+           (u64)(flags >> 4) << 52 | (u64)(base >> 24) << 56;
 }
 
-void seg(u32 sel, u32 base, u32 limit, u32 access, u32 flags)
-{
-    gdt[sel >> 3] = seg_desc(base, limit, access, flags);
-}
+void seg(u32 sel, u32 base, u32 limit, u32 access, u32 flags) { gdt[sel >> 3] = seg_desc(base, limit, access, flags); }
 
 u64 gate_desc(u32 sel, u32 off, u32 access, u32 count)
 {
-    return (off & 0xffff) | (u64)(sel & 0xffff) << 16 | (u64)count << 32 | (u64)access << 40 |
-           (u64)(off >> 16) << 48;
+    return (off & 0xffff) | (u64)(sel & 0xffff) << 16 | (u64)count << 32 | (u64)access << 40 | (u64)(off >> 16) << 48;
 }
 
-void idt_gate(u32 v, u32 sel, u32 off, u32 access)
-{
-    idt[v] = gate_desc(sel, off, access, 0);
-}
+void idt_gate(u32 v, u32 sel, u32 off, u32 access) { idt[v] = gate_desc(sel, off, access, 0); }
 
 void gdt_gate(u32 gsel, u32 sel, u32 off, u32 access, u32 count)
 {
@@ -256,7 +231,10 @@ void gdt_gate(u32 gsel, u32 sel, u32 off, u32 access, u32 count)
 
 void idt_limit(u32 limit)
 {
-    struct { u16 limit; u32 base; } __attribute__((packed)) r = { (u16)limit, (u32)idt };
+    struct {
+        u16 limit;
+        u32 base;
+    } __attribute__((packed)) r = { (u16)limit, (u32)idt };
 
     asm volatile("lidt %0" : : "m"(r));
 }
@@ -265,8 +243,7 @@ void ring(int cpl)
 {
     static const u16 code[4] = { CODE0, CODE1, CODE2, CODE3 };
     static const u16 data[4] = { DATA0, DATA1, DATA2, DATA3 };
-    static u8 *const top[4] = { stack_0 + 0x2000, stack_1 + 0x1000, stack_2 + 0x1000,
-                                stack_3 + 0x1000 };
+    static u8 *const top[4] = { stack_0 + 0x2000, stack_1 + 0x1000, stack_2 + 0x1000, stack_3 + 0x1000 };
 
     low = 0;
     in.cs = code[cpl];
@@ -292,8 +269,9 @@ void v86(u32 eflags)
 
 void begin(void)
 {
-    static const u32 gprs[8] = { 0xa0a1a2a3, 0xc0c1c2c3, 0xd0d1d2d3, 0xb0b1b2b3,
-                                 0, 0xe0e1e2e3, 0x50515253, 0xd8d9dadb };
+    static const u32 gprs[8] = {
+        0xa0a1a2a3, 0xc0c1c2c3, 0xd0d1d2d3, 0xb0b1b2b3, 0, 0xe0e1e2e3, 0x50515253, 0xd8d9dadb
+    };
     u32 n;
 
     set_cr0(0x31);

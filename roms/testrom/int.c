@@ -3,13 +3,13 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "testrom.h"
 
-#define APIC 0xfee00000u
-#define ID 0x20
-#define TPR 0x80
-#define EOI 0xb0
-#define SVR 0xf0
-#define IRR 0x200
-#define ICR 0x300
+#define APIC  0xfee00000u
+#define ID    0x20
+#define TPR   0x80
+#define EOI   0xb0
+#define SVR   0xf0
+#define IRR   0x200
+#define ICR   0x300
 #define LINT0 0x350
 
 static void gates(void)
@@ -71,10 +71,7 @@ static void ipi(u32 vector)
             break;
 }
 
-static void eoi(void)
-{
-    wr32(APIC + EOI, 0);
-}
+static void eoi(void) { wr32(APIC + EOI, 0); }
 
 static void external(void)
 {

@@ -7,13 +7,13 @@
 #include "testrom.h"
 
 #define WIN 0x40000000u
-#define P 1
-#define W 2
-#define U 4
-#define A_ 0x20
-#define D_ 0x40
-#define PS 0x80
-#define G_ 0x100
+#define P   1
+#define W   2
+#define U   4
+#define A_  0x20
+#define D_  0x40
+#define PS  0x80
+#define G_  0x100
 
 static u32 pd[1024] __attribute__((aligned(4096)));
 static u32 ident[8][1024] __attribute__((aligned(4096)));
@@ -22,10 +22,7 @@ static u64 pdpt[4] __attribute__((aligned(4096)));
 static u64 pae_pd[2][512] __attribute__((aligned(4096)));
 static u64 pae_win[512] __attribute__((aligned(4096)));
 
-static void flush(void)
-{
-    set_cr3(get_cr3());
-}
+static void flush(void) { set_cr3(get_cr3()); }
 
 static void paging(void)
 {
@@ -53,7 +50,11 @@ static void page(const char *name, u32 err, u32 cr2)
     EQ(fmt(name, "CR2", 0), get_cr2(), cr2);
 }
 
-#define PAGE(name, code, err, cr2) do { RUN(code); page(name, err, cr2); } while (0)
+#define PAGE(name, code, err, cr2) \
+    do {                           \
+        RUN(code);                 \
+        page(name, err, cr2);      \
+    } while (0)
 
 static void codes(void)
 {
@@ -114,8 +115,8 @@ static void codes(void)
                             ok(fmt("page rights", cpl ? "CPL 3, WP UU WW write" : "CPL 0, WP UU WW write",
                                    wp << 8 | user << 4 | writable << 2 | write));
                         else
-                            fault(fmt("page rights", cpl ? "CPL 3, WP UU WW write" :
-                                  "CPL 0, WP UU WW write", wp << 8 | user << 4 | writable << 2 | write),
+                            fault(fmt("page rights", cpl ? "CPL 3, WP UU WW write" : "CPL 0, WP UU WW write",
+                                      wp << 8 | user << 4 | writable << 2 | write),
                                   PF, P | write << 1 | (cpl ? 4 : 0));
                     }
     set_cr0(0x80000031);

@@ -133,8 +133,7 @@ static void flags(void)
     OK("POPF at CPL 3, IOPL 0", "push $0x3002; popf");
     EQ("POPF leaves IF and IOPL", out.eflags, 2 | F_IF);
     OK("POPF of everything at CPL 3", "push $0x3ffeff; popf");
-    EQ("POPF at CPL 3: AC, ID, NT, arithmetic flags", out.eflags,
-       2 | F_IF | F_AC | 0x200000 | F_NT | F_DF | F_ARITH);
+    EQ("POPF at CPL 3: AC, ID, NT, arithmetic flags", out.eflags, 2 | F_IF | F_AC | 0x200000 | F_NT | F_DF | F_ARITH);
     OK("PUSHF", "pushf; pop %eax");
     EQ("PUSHF image", out.eax, 2 | F_IF);
     ring(0);

@@ -12,13 +12,18 @@ static void start(void)
 }
 
 /* At 9:, in real mode; the image of FLAGS is 16 bits. */
-static void at(const char *name, u32 vec)
-{
-    EQ(fmt("real mode:", name, 0), out.vec << 16 | out.eip, vec << 16 | lab);
-}
+static void at(const char *name, u32 vec) { EQ(fmt("real mode:", name, 0), out.vec << 16 | out.eip, vec << 16 | lab); }
 
-#define REAL(name, code, vec) do { RM_RUN(code); at(name, vec); } while (0)
-#define ALIVE(name, code) do { RM_RUN(code); ok(name); } while (0)
+#define REAL(name, code, vec) \
+    do {                      \
+        RM_RUN(code);         \
+        at(name, vec);        \
+    } while (0)
+#define ALIVE(name, code) \
+    do {                  \
+        RM_RUN(code);     \
+        ok(name);         \
+    } while (0)
 
 void test_real(void)
 {
@@ -72,12 +77,14 @@ void test_real(void)
     EQ("real mode: FFFF:0020", out.eax, rd32(0x100010));
     ALIVE("real mode: far CALL and RETF", "pushw %cs; call 1f; jmp 2f; 1: lret; 2: nop");
     ALIVE("real mode: IRET", "pushw $0x2; pushw %cs; call 1f; jmp 2f; 1: iretw; 2: nop");
-    ALIVE("real mode: IRETL", "pushl $0x2; pushl $0x2000; call 1f; jmp 2f; 1: popw %ax; movzwl %ax, %eax; pushl %eax; iretl; 2: nop");
+    ALIVE("real mode: IRETL",
+          "pushl $0x2; pushl $0x2000; call 1f; jmp 2f; 1: popw %ax; movzwl %ax, %eax; pushl %eax; iretl; 2: nop");
     ALIVE("real mode: privileged instructions", "movl %cr0, %eax; clts; movl %cr3, %ecx; smsw %dx; cli");
     EQ("real mode: CR0.PE is clear", out.eax & 1, 0);
     ALIVE("real mode: POPF changes IOPL and NT", "pushw $0x7002; popfw; pushfw; popw %ax; pushw $2; popfw");
     EQ("real mode: PUSHF", out.eax & 0xffff, 0x7002);
-    REAL("IDT limit is INT 13", "pushl $0; pushw $0x0bf; movw %sp, %bx; lidt %ss:(%bx); addw $6, %sp; 9: int $0x40", GP);
+    REAL("IDT limit is INT 13", "pushl $0; pushw $0x0bf; movw %sp, %bx; lidt %ss:(%bx); addw $6, %sp; 9: int $0x40",
+         GP);
 
     /* big real mode: the limit loaded in protected mode stays */
     start();
@@ -92,8 +99,8 @@ void test_real(void)
     in.pmsel = DATA16;
     REAL("the limit is 64 KiB again", "9: movl (%ebx), %eax", GP);
     ALIVE("protected mode from real mode", "movl %cr0, %eax; orb $1, %al; movl %eax, %cr0; "
-          "movw $0x10, %cx; movw %cx, %fs; andb $0xfe, %al; movl %eax, %cr0; "
-          "xorw %cx, %cx; movw %cx, %fs; movl %fs:(%ebx), %eax");
+                                           "movw $0x10, %cx; movw %cx, %fs; andb $0xfe, %al; movl %eax, %cr0; "
+                                           "xorw %cx, %cx; movw %cx, %fs; movl %fs:(%ebx), %eax");
     EQ("protected mode from real mode: flat FS", out.eax, 0x12344321);
     begin();
 }

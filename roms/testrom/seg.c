@@ -129,8 +129,14 @@ static void load_each(u32 sel, const char *what, u32 vec, u32 err, u32 ss_vec, u
     in.ebx = (u32)buf;
     wr32((u32)buf, 0x12345678);
     wr32((u32)buf + 4, sel);
-#define EACH(name, code) do { RUN(code); if (vec == END) ok(fmt(name, what, sel)); \
-                              else fault(fmt(name, what, sel), vec, err); } while (0)
+#define EACH(name, code)                           \
+    do {                                           \
+        RUN(code);                                 \
+        if (vec == END)                            \
+            ok(fmt(name, what, sel));              \
+        else                                       \
+            fault(fmt(name, what, sel), vec, err); \
+    } while (0)
     EACH("MOV DS", "mov %eax, %ds");
     EACH("MOV ES", "mov %eax, %es");
     EACH("MOV FS", "mov %eax, %fs");
@@ -211,8 +217,7 @@ static void loads(void)
 /* SDM 3A 5.6, 5.7, 5.8: who may load what. */
 static void matrix(void)
 {
-    static const char *const at[] = { "CPL 0, DPL RPL", "CPL 1, DPL RPL", "CPL 2, DPL RPL",
-                                      "CPL 3, DPL RPL" };
+    static const char *const at[] = { "CPL 0, DPL RPL", "CPL 1, DPL RPL", "CPL 2, DPL RPL", "CPL 3, DPL RPL" };
     u32 cpl, dpl, rpl, worst;
     u32 target = SNIP("nop");
 
@@ -241,8 +246,7 @@ static void matrix(void)
                 seg(T(0), 0, 0xfffff, 0x9b | dpl << 5, 0xc0);
                 RUN("ljmp *(%ebx)");
                 if (dpl == cpl && rpl <= cpl)
-                    EQ(fmt("far JMP", at[cpl], dpl << 4 | rpl), out.vec << 16 | out.cs,
-                       END << 16 | T(0) | cpl);
+                    EQ(fmt("far JMP", at[cpl], dpl << 4 | rpl), out.vec << 16 | out.cs, END << 16 | T(0) | cpl);
                 else
                     fault(fmt("far JMP", at[cpl], dpl << 4 | rpl), GP, T(0));
                 seg(T(0), 0, 0xfffff, 0x9f | dpl << 5, 0xc0);
@@ -456,7 +460,8 @@ static void sixteen(void)
     in.esp = 0x12340100;
     OK("16-bit stack: POP (ESP)", "pushl %edx; pushl %ecx; movzx %sp, %ebp; popl 4(%ebp); popl %eax");
     EQ("16-bit stack: POP to memory", out.eax, in.ecx);
-    OK("16-bit stack: INC ESP touches all 32 bits", "movl $0x1234ffff, %esp; incl %esp; movl %esp, %edx; movw $0x100, %sp");
+    OK("16-bit stack: INC ESP touches all 32 bits",
+       "movl $0x1234ffff, %esp; incl %esp; movl %esp, %edx; movw $0x100, %sp");
     EQ("16-bit stack: ESP is a full register", out.edx, 0x12350000);
     seg(T(0), (u32)buf, 0xfff, 0x97, 0);
     in.esp = 0x2000;

@@ -20,8 +20,9 @@ static void same_block(void)
     in.eax = 0;
     OK("loop that changes itself each time", "1: addl $1, %eax; incb 1b + 2; dec %ecx; jnz 1b");
     EQ("loop that changes itself: sum", out.eax, 4950 + 100);
-    OK("PUSH over the next instruction", "mov %esp, %ebp; mov $1f + 4, %esp; push $0x90909090; 1: ud2; ud2; mov %ebp, %esp");
-    in.esi = (u32)"\x90\x90\x90\x90\x90\x90\x90\x90";
+    OK("PUSH over the next instruction",
+       "mov %esp, %ebp; mov $1f + 4, %esp; push $0x90909090; 1: ud2; ud2; mov %ebp, %esp");
+    in.esi = (u32) "\x90\x90\x90\x90\x90\x90\x90\x90";
     in.ecx = 2;
     OK("REP MOVS over what follows it", "mov $1f, %edi; rep movsl; 1: ud2; ud2; ud2; ud2");
     OK("XCHG over what follows it", "mov $0x9090, %eax; xchg %ax, 1f; 1: ud2");

@@ -44,13 +44,17 @@ static void saved(const char *how)
     diff |= tss_a.esi ^ in.esi;
     diff |= tss_a.edi ^ in.edi;
     EQ(fmt("task: old registers saved,", how, 0), diff, 0);
-    EQ(fmt("task: old segments saved,", how, 0), ((tss_a.cs ^ in.cs) | (tss_a.ss ^ in.ss) |
-       (tss_a.ds ^ in.ds) | (tss_a.es ^ in.es) | (tss_a.fs ^ in.fs) | (tss_a.gs ^ in.gs)) & 0xffff, 0);
+    EQ(fmt("task: old segments saved,", how, 0),
+       ((tss_a.cs ^ in.cs) | (tss_a.ss ^ in.ss) | (tss_a.ds ^ in.ds) | (tss_a.es ^ in.es) | (tss_a.fs ^ in.fs) |
+        (tss_a.gs ^ in.gs)) &
+           0xffff,
+       0);
     EQ(fmt("task: CR0.TS,", how, 0), get_cr0() & 8, 8);
     EQ(fmt("task: TR,", how, 0), str(), TSS_B);
-    EQ(fmt("task: new registers,", how, 0), (out.eax == 0xba) & (out.ecx == 0xbc) &
-       (out.edx == 0xbd) & (out.ebx == 0xbb) & (out.ebp == 0xb5) & (out.esi == 0xb6) &
-       (out.edi == 0xb7), 1);
+    EQ(fmt("task: new registers,", how, 0),
+       (out.eax == 0xba) & (out.ecx == 0xbc) & (out.edx == 0xbd) & (out.ebx == 0xbb) & (out.ebp == 0xb5) &
+           (out.esi == 0xb6) & (out.edi == 0xb7),
+       1);
 }
 
 static void switches(void)
@@ -86,8 +90,7 @@ static void switches(void)
     EQ("task IRET: the task resumed is busy", busy(TSS_A), 1);
     EQ("task IRET: NT saved clear", tss_b.eflags & F_NT, 0);
     EQ("task IRET: EIP saved", tss_b.eip, iret + 1);
-    EQ("task IRET: registers restored", (out.eax == in.eax) & (out.esp == in.esp) &
-       (out.edi == in.edi), 1);
+    EQ("task IRET: registers restored", (out.eax == in.eax) & (out.esp == in.esp) & (out.edi == in.edi), 1);
     new_task(nop);
     gdt_gate(T(1), TSS_B, 0xdeadbeef, 0x85, 0);
     RUN("lcall $0x90, $0; 9: nop");

@@ -44,7 +44,8 @@ static void memory(void)
     v86(F_IOPL(3));
     wr32(0x30010, 0x11223344);
     wr32(0x45670, 0x55667788);
-    OK("V86: DS base is the selector times 16", V("movl 0x10, %eax; movw $0x4567, %cx; movw %cx, %es; movl %es:0, %edx"));
+    OK("V86: DS base is the selector times 16",
+       V("movl 0x10, %eax; movw $0x4567, %cx; movw %cx, %es; movl %es:0, %edx"));
     EQ("V86: read through DS", out.eax, 0x11223344);
     EQ("V86: read through a loaded ES", out.edx, 0x55667788);
     EQ("V86: ES in the frame", out.es, 0x4567);
@@ -73,7 +74,7 @@ static void memory(void)
 }
 
 #define PRIVILEGED(name, code) FAULT("#GP V86: " name, V(code), GP, 0)
-#define NOT_THERE(name, code) FAULT("#UD V86: " name, V(code), UD, NOERR)
+#define NOT_THERE(name, code)  FAULT("#UD V86: " name, V(code), UD, NOERR)
 
 static void sensitive(void)
 {
@@ -160,8 +161,7 @@ static void vme(void)
     FAULT("#GP VME: POPF of IF with VIP", V("pushw $0x202; 9: popf"), GP, 0);
     FAULT("VME: POPF of IF=0 with VIP", V("pushw $0x2; popf; 9: hlt"), GP, 0);
     v86(0);
-    FAULT("VME: IRET", V("pushw $0x202; pushw %cs; call 1f; jmp 2f; 1: iretw; 2: 9: hlt"),
-          GP, 0);
+    FAULT("VME: IRET", V("pushw $0x202; pushw %cs; call 1f; jmp 2f; 1: iretw; 2: 9: hlt"), GP, 0);
     EQ("VME: IRET sets VIF", out.eflags & F_VIF, F_VIF);
     FAULT("#GP VME: INT n, bit 1, IOPL 0", V("int $0x40"), GP, 0);
     tss_a.redir[8] = 0;

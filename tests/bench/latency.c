@@ -30,11 +30,12 @@ static const struct {
     unsigned len;
 } loops[] = {
     { "jmp_self", { 0xeb, 0xfe }, 2 },
-    { "call_ret", { 0xe8, 0x02, 0, 0, 0, 0xeb, 0xf9, 0xc3 }, 8 },             /* call f; jmp; f: ret */
-    { "indirect", { 0xb8, 0x00, 0x00, 0x01, 0x00, 0xff, 0xe0 }, 7 },          /* mov eax, CODE; jmp eax */
-    { "rep_movs", { 0xbe, 0, 0, 0x10, 0, 0xbf, 0, 0, 0x20, 0, 0xb9, 0, 0, 0x04, 0, 0xf3, 0xa5, 0xeb, 0xed },
-      19 },                                                                   /* 1 MiB at a time, for ever */
-    { "loads",    { 0x8b, 0x05, 0, 0, 0x02, 0, 0xeb, 0xf8 }, 8 },             /* mov eax, [20000h]; jmp */
+    { "call_ret", { 0xe8, 0x02, 0, 0, 0, 0xeb, 0xf9, 0xc3 }, 8 },    /* call f; jmp; f: ret */
+    { "indirect", { 0xb8, 0x00, 0x00, 0x01, 0x00, 0xff, 0xe0 }, 7 }, /* mov eax, CODE; jmp eax */
+    { "rep_movs",
+      { 0xbe, 0, 0, 0x10, 0, 0xbf, 0, 0, 0x20, 0, 0xb9, 0, 0, 0x04, 0, 0xf3, 0xa5, 0xeb, 0xed },
+      19 },                                                    /* 1 MiB at a time, for ever */
+    { "loads", { 0x8b, 0x05, 0, 0, 0x02, 0, 0xeb, 0xf8 }, 8 }, /* mov eax, [20000h]; jmp */
 };
 
 static struct cpu *c;
@@ -90,10 +91,7 @@ static int compare(const void *a, const void *b)
     return (d > 0) - (d < 0);
 }
 
-static void put32(struct memmap *m, gpa_t at, uint32_t v)
-{
-    memmap_write(m, at, &v, 4);
-}
+static void put32(struct memmap *m, gpa_t at, uint32_t v) { memmap_write(m, at, &v, 4); }
 
 static int measure(unsigned n)
 {
@@ -138,8 +136,7 @@ static int measure(unsigned n)
         bt_engine.run(c);
     pthread_join(t, NULL);
     qsort(us, wanted, sizeof *us, compare);
-    printf("latency %s %.1f %.1f %.1f\n", loops[n].name, us[wanted / 2], us[wanted - 1 - wanted / 100],
-           us[wanted - 1]);
+    printf("latency %s %.1f %.1f %.1f\n", loops[n].name, us[wanted / 2], us[wanted - 1 - wanted / 100], us[wanted - 1]);
     bt_engine.destroy(c);
     mmu_destroy(mmu);
     cpu_destroy(c);

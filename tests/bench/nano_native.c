@@ -11,12 +11,14 @@
 #define UNROLL  8
 
 /* A function of the number of rounds: UNROLL times the operation in each. The red zone is left alone. */
-#define LOOP(name, op) \
-    static void name(uint64_t rounds) \
-    { \
+#define LOOP(name, op)                                                                                            \
+    static void name(uint64_t rounds)                                                                             \
+    {                                                                                                             \
         asm volatile("leaq -128(%%rsp), %%rsp; leaq callee(%%rip), %%r8; .balign 16; 1: .rept 8; " op "; .endr; " \
-                     "decq %0; jnz 1b; leaq 128(%%rsp), %%rsp" \
-                     : "+r"(rounds) : : "rax", "rbx", "rcx", "rdx", "r8", "memory", "cc"); \
+                     "decq %0; jnz 1b; leaq 128(%%rsp), %%rsp"                                                    \
+                     : "+r"(rounds)                                                                               \
+                     :                                                                                            \
+                     : "rax", "rbx", "rcx", "rdx", "r8", "memory", "cc");                                         \
     }
 
 asm(".pushsection .text; .balign 64; callee: ret; .popsection");
@@ -31,11 +33,8 @@ static const struct {
     const char *name;
     void (*op)(uint64_t rounds);
 } benches[] = {
-    { "call_ret", op_call },
-    { "indirect_call", op_icall },
-    { "pushf_popf", op_pushf },
-    { "rdtsc", op_rdtsc },
-    { "cpuid", op_cpuid },
+    { "call_ret", op_call }, { "indirect_call", op_icall }, { "pushf_popf", op_pushf },
+    { "rdtsc", op_rdtsc },   { "cpuid", op_cpuid },
 };
 
 static uint64_t rdtsc(void)

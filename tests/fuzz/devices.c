@@ -16,8 +16,8 @@
 
 enum { RAM = 2 << 20, BIOS = 128 << 10, MAPS = 32, STEPS = 600, IMAGES = 3, ARENA = 20 << 20 };
 
-#define NS_MAX 20000000ull /* of one step of time */
-#define IRQS_MAX 64        /* acknowledged after one step */
+#define NS_MAX   20000000ull /* of one step of time */
+#define IRQS_MAX 64          /* acknowledged after one step */
 
 struct map {
     gpa_t gpa;
@@ -101,10 +101,7 @@ static void pam_set(void *o, gpa_t gpa, uint64_t size, bool r, bool w)
         broken("PAM is told of what it does not control");
 }
 
-static void a20_set(void *o, bool on)
-{
-    (void)o, (void)on;
-}
+static void a20_set(void *o, bool on) { (void)o, (void)on; }
 
 static void dma_read(void *o, gpa_t gpa, void *buf, size_t len)
 {
@@ -161,29 +158,24 @@ static void *ram_alloc(void *o, uint64_t size, const char *name)
 /* --- the board --- */
 
 static const struct bus_mem_ops mem = {
-    .mmio_map = mmio_map, .mmio_unmap = unmap, .ram_map = ram_map, .ram_unmap = unmap, .pam_set = pam_set,
-    .a20_set = a20_set, .ram_alloc = ram_alloc, .dma_read = dma_read, .dma_write = dma_write,
+    .mmio_map = mmio_map,
+    .mmio_unmap = unmap,
+    .ram_map = ram_map,
+    .ram_unmap = unmap,
+    .pam_set = pam_set,
+    .a20_set = a20_set,
+    .ram_alloc = ram_alloc,
+    .dma_read = dma_read,
+    .dma_write = dma_write,
 };
 
-static tick_t source(void *opaque)
-{
-    return ((struct board *)opaque)->now;
-}
+static tick_t source(void *opaque) { return ((struct board *)opaque)->now; }
 
-static void intr(void *opaque, int level)
-{
-    ((struct board *)opaque)->intr = level;
-}
+static void intr(void *opaque, int level) { ((struct board *)opaque)->intr = level; }
 
-static void nothing(void *opaque)
-{
-    (void)opaque;
-}
+static void nothing(void *opaque) { (void)opaque; }
 
-static void reset_request(void *opaque, enum reset_kind kind, int code)
-{
-    (void)opaque, (void)kind, (void)code;
-}
+static void reset_request(void *opaque, enum reset_kind kind, int code) { (void)opaque, (void)kind, (void)code; }
 
 static struct block *open_image(unsigned n)
 {
@@ -210,9 +202,18 @@ static void board_create(struct board *b, uint8_t settings, struct pc_config *cf
     b->clock.rtc_base = 1000000000;
     b->ev = evloop_create(&b->clock);
     *cfg = (struct pc_config){
-        .ram_size = RAM, .bios = bios, .bios_size = sizeof bios, .mem = &mem, .mem_opaque = b,
-        .cpu = { .intr = intr, .nmi = nothing, .init = nothing, .opaque = b }, .clock = &b->clock, .ev = b->ev,
-        .reset_request = reset_request, .reset_opaque = b, .debug_exit = true, .vga = settings >> 4 & 1,
+        .ram_size = RAM,
+        .bios = bios,
+        .bios_size = sizeof bios,
+        .mem = &mem,
+        .mem_opaque = b,
+        .cpu = { .intr = intr, .nmi = nothing, .init = nothing, .opaque = b },
+        .clock = &b->clock,
+        .ev = b->ev,
+        .reset_request = reset_request,
+        .reset_opaque = b,
+        .debug_exit = true,
+        .vga = settings >> 4 & 1,
     };
     cfg->serial[0] = chardev_open(b->ev, "ringbuf", err, sizeof err);
     cfg->serial[1] = chardev_open(b->ev, "null", err, sizeof err);
@@ -266,11 +267,13 @@ static uint32_t take(struct input *in, unsigned bytes)
 /* Ports of devices, by one byte. */
 static uint16_t port_of(struct input *in)
 {
-    static const struct { uint16_t base, count; } ports[] = {
-        { 0x00, 16 }, { 0x20, 2 }, { 0x40, 4 }, { 0x60, 5 }, { 0x70, 2 }, { 0x80, 16 }, { 0x92, 1 }, { 0xa0, 2 }, { 0xb2, 2 },
-        { 0xc0, 32 }, { 0xf0, 2 }, { 0x170, 8 }, { 0x1ce, 3 }, { 0x1f0, 8 }, { 0x2f8, 8 }, { 0x376, 1 }, { 0x3b4, 8 },
-        { 0x3c0, 32 }, { 0x3f0, 8 }, { 0x3f8, 8 }, { 0x4d0, 2 }, { 0x501, 4 }, { 0x510, 2 }, { 0x514, 8 }, { 0xafe0, 4 },
-        { 0xb000, 64 }, { 0xc000, 16 }, { 0xcf8, 8 },
+    static const struct {
+        uint16_t base, count;
+    } ports[] = {
+        { 0x00, 16 }, { 0x20, 2 },  { 0x40, 4 },  { 0x60, 5 },   { 0x70, 2 },    { 0x80, 16 },   { 0x92, 1 },
+        { 0xa0, 2 },  { 0xb2, 2 },  { 0xc0, 32 }, { 0xf0, 2 },   { 0x170, 8 },   { 0x1ce, 3 },   { 0x1f0, 8 },
+        { 0x2f8, 8 }, { 0x376, 1 }, { 0x3b4, 8 }, { 0x3c0, 32 }, { 0x3f0, 8 },   { 0x3f8, 8 },   { 0x4d0, 2 },
+        { 0x501, 4 }, { 0x510, 2 }, { 0x514, 8 }, { 0xafe0, 4 }, { 0xb000, 64 }, { 0xc000, 16 }, { 0xcf8, 8 },
     };
     unsigned b = take(in, 1), n;
 
@@ -346,17 +349,21 @@ static void step(struct board *b, struct input *in)
         port = port_of(in);
         port_write(b->bus, port, take(in, size), size);
         break;
-    case 12: case 13: case 14: case 15: case 16: case 17:
-        port_read(b->bus, port_of(in), size);
-        break;
-    case 18: case 19: case 20:
+    case 12:
+    case 13:
+    case 14:
+    case 15:
+    case 16:
+    case 17: port_read(b->bus, port_of(in), size); break;
+    case 18:
+    case 19:
+    case 20:
         gpa = address_of(b, in);
         access_memory(b, gpa, take(in, 4), size == 1 && op & 32 ? 8 : size, true);
         break;
-    case 21:
-        access_memory(b, address_of(b, in), 0, size == 1 && op & 32 ? 8 : size, false);
-        break;
-    case 22: case 23:           /* a repeated one */
+    case 21: access_memory(b, address_of(b, in), 0, size == 1 && op & 32 ? 8 : size, false); break;
+    case 22:
+    case 23: /* a repeated one */
         port = port_of(in);
         for (n = take(in, 1) + (op & 32 ? 512 : 1); n; n--)
             if (op & 1)
@@ -370,7 +377,7 @@ static void step(struct board *b, struct input *in)
         v = take(in, 2);
         pci_write(b, v, take(in, 4));
         break;
-    case 27:                    /* what devices read by DMA */
+    case 27: /* what devices read by DMA */
         v = take(in, 3) % (RAM - 16);
         for (n = 0; n < 16; n++)
             ram[v + n] = (uint8_t)take(in, 1);
@@ -412,8 +419,8 @@ static void differs(const struct state_buf *one, const struct state_buf *two)
         from += 1 + one->data[from] + 8;
         to = from + load32(one->data + from - 4);
         if (to > at)
-            fprintf(stderr, "callgate fuzz: %.*s differs at offset %zu\n", one->data[n], (const char *)one->data + n + 1,
-                    at - from);
+            fprintf(stderr, "callgate fuzz: %.*s differs at offset %zu\n", one->data[n],
+                    (const char *)one->data + n + 1, at - from);
     }
     broken("the state loaded is another than the one saved");
 }

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define CASES_PER_ENV 24u
-#define SHOWN_MAX 10u
+#define SHOWN_MAX     10u
 
 static const struct variant {
     const char *name;
@@ -46,11 +46,11 @@ static const struct variant {
 
 /* Seen by the workers and the one that starts them. */
 static struct shared {
-    unsigned env, number;   /* what is under way */
+    unsigned env, number; /* what is under way */
     unsigned shown;
     unsigned long cases, failures;
     struct run_stats stats;
-} *shared;
+} * shared;
 
 static struct compare k;
 static const struct variant *now;
@@ -111,8 +111,8 @@ static int run_env(unsigned number, unsigned last, enum how how, uint32_t omit, 
             start_make(&e, &s, &t);
             if (run_both(&k, &e, &s, &t) == V_DIFFERENT) {
                 if (show) {
-                    printf("%s: seed %llu, environment %u, case %u, run %u\n", now->name,
-                           (unsigned long long)seed, number, n, r);
+                    printf("%s: seed %llu, environment %u, case %u, run %u\n", now->name, (unsigned long long)seed,
+                           number, n, r);
                     run_show(&k, &e, &s, &t);
                 }
                 return (int)n;
@@ -196,8 +196,8 @@ static void work(unsigned from, unsigned to)
         shared->failures++;
         if (!report(env, (unsigned)bad)) {
             printf("%s: seed %llu, environment %u, case %d differed (%s), but not again in new "
-                   "machines\n", now->name, (unsigned long long)seed, env, bad,
-                   trace.what ? trace.what : "memory");
+                   "machines\n",
+                   now->name, (unsigned long long)seed, env, bad, trace.what ? trace.what : "memory");
             run_show(&k, &e, &s, &t);
         }
         new_machines();
@@ -255,8 +255,8 @@ static bool print_stats(double seconds)
     for (n = 1; n < insn_row_count; n++)
         rows += s->rows[n] != 0;
     printf("sequences %lu, runs %llu (not comparable: endless %llu, undefined flags %llu, page "
-           "tables %llu), instructions %llu, rows %u of %u\nexceptions:", shared->cases,
-           (unsigned long long)s->runs, (unsigned long long)s->verdicts[V_ENDLESS],
+           "tables %llu), instructions %llu, rows %u of %u\nexceptions:",
+           shared->cases, (unsigned long long)s->runs, (unsigned long long)s->verdicts[V_ENDLESS],
            (unsigned long long)s->verdicts[V_UNDEFINED], (unsigned long long)s->verdicts[V_TABLES],
            (unsigned long long)s->insns, rows, insn_row_count - 1);
     for (n = 0; n < 32; n++) {
@@ -265,8 +265,7 @@ static bool print_stats(double seconds)
         vectors += s->vectors[n] != 0;
     }
     printf("\n%.0f sequences a second\n", (double)shared->cases / seconds);
-    good = useless * 3 < s->runs && (shared->cases < 50000 || (rows > insn_row_count * 9 / 10 &&
-                                                               vectors > 14));
+    good = useless * 3 < s->runs && (shared->cases < 50000 || (rows > insn_row_count * 9 / 10 && vectors > 14));
     printf("%s - sequences make sense\n", good ? "ok" : "FAIL");
     return good;
 }
@@ -294,8 +293,7 @@ static int run_only(unsigned env, int number, bool show)
         seq_make(&e, &s, 0);
         show_seq(&e, &s);
     }
-    bad = run_env(env, number < 0 ? CASES_PER_ENV - 1 : (unsigned)number, number < 0 ? ALL : ALONE, 0,
-                  true);
+    bad = run_env(env, number < 0 ? CASES_PER_ENV - 1 : (unsigned)number, number < 0 ? ALL : ALONE, 0, true);
     printf("%s\n", bad < 0 ? "the same" : "different");
     return bad >= 0;
 }
@@ -345,8 +343,7 @@ int main(int argc, char **argv)
             const char *colon = strchr(one, ':');
 
             now = v;
-            return run_only((unsigned)strtoul(one, NULL, 0),
-                            colon ? (int)strtoul(colon + 1, NULL, 0) : -1, show);
+            return run_only((unsigned)strtoul(one, NULL, 0), colon ? (int)strtoul(colon + 1, NULL, 0) : -1, show);
         }
         ok &= run_variant(v, env, env + count);
         env += count;

@@ -26,37 +26,63 @@ enum {
     PG_PD = 5,   /* page directory, or with PAE the four pointers */
     PG_PT0,      /* linear 0 on: all of RAM at its place, and a little more */
     PG_PT1,      /* linear 400000h, and the top of memory: anything */
-    PG_PD0, PG_PD3, /* PAE */
-    PG_GOLD,     /* pages before this one are as in env.gold when a run starts */
+    PG_PD0,
+    PG_PD3,  /* PAE */
+    PG_GOLD, /* pages before this one are as in env.gold when a run starts */
     PG_CODE = 16,
     PG_DATA = 24,
 };
 #define CODE_PAGES 8u
 #define DATA_PAGES (RAM_PAGES - PG_DATA)
 /* Behind RAM: a device's registers, read-only memory, nothing. */
-#define PG_IO   (RAM_PAGES + 1)
-#define PG_ROM  (RAM_PAGES + 2)
+#define PG_IO      (RAM_PAGES + 1)
+#define PG_ROM     (RAM_PAGES + 2)
 
-#define TABLES_AT  (PG_TABLES * PAGE_SIZE)
-#define IDT_AT     TABLES_AT
-#define GDT_AT     (TABLES_AT + 0x800)
-#define LDT_AT     (TABLES_AT + 0xa00)
-#define TSS_AT     (TABLES_AT + 0xb00)
-#define TSS2_AT    (TABLES_AT + 0xc00) /* a task to switch to */
-#define TSS16_AT   (TABLES_AT + 0xd00)
-#define HANDLERS   (PG_HANDLERS * PAGE_SIZE)
+#define TABLES_AT (PG_TABLES * PAGE_SIZE)
+#define IDT_AT    TABLES_AT
+#define GDT_AT    (TABLES_AT + 0x800)
+#define LDT_AT    (TABLES_AT + 0xa00)
+#define TSS_AT    (TABLES_AT + 0xb00)
+#define TSS2_AT   (TABLES_AT + 0xc00) /* a task to switch to */
+#define TSS16_AT  (TABLES_AT + 0xd00)
+#define HANDLERS  (PG_HANDLERS * PAGE_SIZE)
 
-#define LA_PT1     0x400000u /* through PG_PT1: the first 8 pages are pages of code */
-#define LA_LARGE   0x800000u /* physical 0, a large page if there are any */
-#define LA_STRICT  0xc00000u /* PG_PT0 again, through a directory entry with fewer rights */
-#define LA_TOP     0xfffff000u
+#define LA_PT1    0x400000u /* through PG_PT1: the first 8 pages are pages of code */
+#define LA_LARGE  0x800000u /* physical 0, a large page if there are any */
+#define LA_STRICT 0xc00000u /* PG_PT0 again, through a directory entry with fewer rights */
+#define LA_TOP    0xfffff000u
 
 /* GDT: flat segments of the system, users, and the environment's privilege, which those that are not
  * flat have too. */
 enum {
-    G_KCODE = 1, G_KDATA, G_UCODE, G_UDATA, G_FLATCODE, G_FLATDATA, G_CODE,
-    G_CODE_OTHER, G_DATA16, G_LIMITED, G_DOWN32, G_DOWN16, G_RDONLY, G_EXONLY, G_RDCODE, G_ABSENT, G_CONFORMING, G_SMALL, G_USER_LIMITED, G_TSS,
-    G_TSS2, G_LDT, G_CALL32, G_CALL16, G_TASK, G_TSS16, G_RANDOM, G_COUNT = G_RANDOM + 6,
+    G_KCODE = 1,
+    G_KDATA,
+    G_UCODE,
+    G_UDATA,
+    G_FLATCODE,
+    G_FLATDATA,
+    G_CODE,
+    G_CODE_OTHER,
+    G_DATA16,
+    G_LIMITED,
+    G_DOWN32,
+    G_DOWN16,
+    G_RDONLY,
+    G_EXONLY,
+    G_RDCODE,
+    G_ABSENT,
+    G_CONFORMING,
+    G_SMALL,
+    G_USER_LIMITED,
+    G_TSS,
+    G_TSS2,
+    G_LDT,
+    G_CALL32,
+    G_CALL16,
+    G_TASK,
+    G_TSS16,
+    G_RANDOM,
+    G_COUNT = G_RANDOM + 6,
 };
 
 struct env {
@@ -65,7 +91,7 @@ struct env {
     unsigned cpl;
     uint32_t cr0, cr4;
     uint64_t efer;
-    uint16_t cs;       /* selector */
+    uint16_t cs; /* selector */
     uint8_t gold[PG_GOLD * PAGE_SIZE];
 };
 
@@ -89,16 +115,16 @@ uint64_t env_pte(const struct env *e, unsigned page);
 #define SEQ_BYTES 512
 struct seq {
     struct seg seg[SEG_COUNT];
-    gla_t la;                /* of the sequence */
+    gla_t la; /* of the sequence */
     uint32_t eip;
     uint8_t code[SEQ_BYTES];
-    unsigned len;            /* with the HLT at the end */
+    unsigned len; /* with the HLT at the end */
     unsigned count;
     unsigned start[UNITS_MAX + 1];
     uint32_t pte[UNITS_MAX]; /* where it changes page-table entries and says so to the CPU */
     unsigned pte_count;
     unsigned runs;
-    uint32_t rep_max;        /* runs that repeat an instruction more often are not compared */
+    uint32_t rep_max;          /* runs that repeat an instruction more often are not compared */
     unsigned place, place_end; /* bytes to put into memory before the next run */
 };
 
@@ -113,8 +139,8 @@ struct start {
     uint32_t eflags, cr0;
     uint32_t dr[8];
     struct fpu fpu;
-    bool clear_pt;           /* also put back A and D bits that runs before have set */
-    gla_t changed[4];        /* pages whose entries are others from now on */
+    bool clear_pt;    /* also put back A and D bits that runs before have set */
+    gla_t changed[4]; /* pages whose entries are others from now on */
     unsigned changes;
 };
 /* May change page tables of *e. */
@@ -127,7 +153,7 @@ struct machine {
     struct memmap *m;
     struct mmu *u;
     const struct engine_class *engine;
-    uint32_t io;             /* hash of what went to ports and to the device */
+    uint32_t io; /* hash of what went to ports and to the device */
     uint8_t *rom;
 };
 
@@ -139,7 +165,8 @@ void small_enter(struct machine *v, const struct env *e);
 /* --- running and comparing (btr_run.c) --- */
 
 enum verdict {
-    V_SAME, V_DIFFERENT,
+    V_SAME,
+    V_DIFFERENT,
     /* the reference's run is no basis for a comparison: */
     V_ENDLESS,   /* too many instructions */
     V_UNDEFINED, /* it depends on an undefined flag or result */
@@ -156,14 +183,13 @@ struct run_stats {
 struct compare {
     struct machine ref, test;
     const char *variant;
-    bool exact;              /* the test's instruction count is exact, and so are undefined flags */
-    bool pt_written;         /* the last run has changed page tables */
+    bool exact;      /* the test's instruction count is exact, and so are undefined flags */
+    bool pt_written; /* the last run has changed page tables */
     struct run_stats *stats;
 };
 
 /* Run it in both. The memory of both is the same afterwards but for V_DIFFERENT. */
-enum verdict run_both(struct compare *k, const struct env *e, const struct seq *s,
-                      const struct start *t);
+enum verdict run_both(struct compare *k, const struct env *e, const struct seq *s, const struct start *t);
 /* Print the last run of run_both(): differences, states, what was executed, and host code. */
 void run_show(struct compare *k, const struct env *e, const struct seq *s, const struct start *t);
 void show_env(const struct env *e);

@@ -17,10 +17,7 @@
 #define PTE_G  0x100u
 #define PTE_XD (1ull << 63)
 
-static bool chance(unsigned percent)
-{
-    return below(100) < percent;
-}
+static bool chance(unsigned percent) { return below(100) < percent; }
 
 /* --- descriptors --- */
 
@@ -29,8 +26,7 @@ static void put_desc(struct env *e, uint32_t at, uint32_t base, uint32_t limit, 
     if (attr & AR_G)
         limit >>= 12;
     store32(e->gold + at, (limit & 0xffff) | base << 16);
-    store32(e->gold + at + 4, (base >> 16 & 0xff) | attr << 8 | (limit & 0xf0000) |
-                                  (base & 0xff000000));
+    store32(e->gold + at + 4, (base >> 16 & 0xff) | attr << 8 | (limit & 0xf0000) | (base & 0xff000000));
 }
 
 static void put_gate(struct env *e, uint32_t at, uint16_t sel, uint32_t off, unsigned attr)
@@ -68,8 +64,7 @@ static void make_gdt(struct env *e)
     PUT(G_UDATA, 0, 0xffffffff, flat32 | AR_DPL);
     PUT(G_FLATCODE, 0, 0xffffffff, flat32 | AR_CODE | own);
     PUT(G_FLATDATA, 0, 0xffffffff, flat32 | own);
-    PUT(G_CODE, base - below(0x800), chance(80) ? 0xffff : 0x4000 + below(0x8000),
-        code | (e->code32 ? AR_DB : 0));
+    PUT(G_CODE, base - below(0x800), chance(80) ? 0xffff : 0x4000 + below(0x8000), code | (e->code32 ? AR_DB : 0));
     PUT(G_CODE_OTHER, base - below(0x800), 0xffff, code | (e->code32 ? 0 : AR_DB));
     PUT(G_DATA16, some_base(e), 0xffff, data | own);
     PUT(G_LIMITED, some_base(e), 0x1000 + below(0x10000), data | own | AR_DB);
@@ -221,8 +216,8 @@ static void make_page_tables(struct env *e)
     const uint64_t all = PTE_P | PTE_W | PTE_U;
     unsigned entries = e->pae ? 512 : 1024;
     uint64_t strict = PG_PT0 * PAGE_SIZE | PTE_P | (chance(50) ? PTE_W : 0) | (chance(50) ? PTE_U : 0);
-    uint64_t large = PTE_P | (chance(80) ? PTE_W : 0) | (chance(80) ? PTE_U : 0) | PTE_PS |
-                     (chance(50) ? PTE_A : 0) | (chance(50) ? PTE_D : 0) | (chance(50) ? PTE_G : 0);
+    uint64_t large = PTE_P | (chance(80) ? PTE_W : 0) | (chance(80) ? PTE_U : 0) | PTE_PS | (chance(50) ? PTE_A : 0) |
+                     (chance(50) ? PTE_D : 0) | (chance(50) ? PTE_G : 0);
     unsigned n;
 
     memset(e->gold + PG_PD * PAGE_SIZE, 0, (PG_GOLD - PG_PD) * PAGE_SIZE);
@@ -230,13 +225,11 @@ static void make_page_tables(struct env *e)
         uint64_t v = n < RAM_PAGES ? env_pte(e, n) : chance(50) ? 0 : env_pte(e, any_page());
 
         if (n < PG_CODE) /* what the system needs */
-            v = n << PAGE_SHIFT | PTE_P | PTE_W | (n == 0 || chance(20) ? PTE_U : 0) |
-                (v & (PTE_A | PTE_D | PTE_G));
+            v = n << PAGE_SHIFT | PTE_P | PTE_W | (n == 0 || chance(20) ? PTE_U : 0) | (v & (PTE_A | PTE_D | PTE_G));
         put_pte(e, PG_PT0, n, v);
     }
     for (n = 0; n < 32; n++)
-        put_pte(e, PG_PT1, n, n < CODE_PAGES ? env_pte(e, PG_CODE + below(CODE_PAGES))
-                                             : env_pte(e, any_page()));
+        put_pte(e, PG_PT1, n, n < CODE_PAGES ? env_pte(e, PG_CODE + below(CODE_PAGES)) : env_pte(e, any_page()));
     put_pte(e, PG_PT1, entries - 1, env_pte(e, any_page()));
     if (e->pae) {
         store64(e->gold + PG_PD * PAGE_SIZE, PG_PD0 * PAGE_SIZE | PTE_P);
@@ -308,12 +301,12 @@ static void choose_mode(struct env *e)
     e->pg = e->pe && chance(70);
     e->pae = e->pg && chance(45);
     e->flat = e->code32 && chance(60);
-    e->cr0 = CR0_ET | (e->pe ? CR0_PE : 0) | (e->pg ? CR0_PG : 0) | (chance(60) ? CR0_WP : 0) |
-             (chance(15) ? CR0_AM : 0);
-    e->cr4 = (chance(92) ? CR4_OSFXSR : 0) | (chance(85) ? CR4_OSXMMEXCPT : 0) |
-             (chance(90) ? CR4_PSE : 0) | (e->pae ? CR4_PAE : 0) | (chance(65) ? CR4_PGE : 0) |
-             (chance(20) ? CR4_VME : 0) | (chance(10) ? CR4_PVI : 0) | (chance(10) ? CR4_TSD : 0) |
-             (chance(30) ? CR4_DE : 0) | (chance(30) ? CR4_PCE : 0);
+    e->cr0 =
+        CR0_ET | (e->pe ? CR0_PE : 0) | (e->pg ? CR0_PG : 0) | (chance(60) ? CR0_WP : 0) | (chance(15) ? CR0_AM : 0);
+    e->cr4 = (chance(92) ? CR4_OSFXSR : 0) | (chance(85) ? CR4_OSXMMEXCPT : 0) | (chance(90) ? CR4_PSE : 0) |
+             (e->pae ? CR4_PAE : 0) | (chance(65) ? CR4_PGE : 0) | (chance(20) ? CR4_VME : 0) |
+             (chance(10) ? CR4_PVI : 0) | (chance(10) ? CR4_TSD : 0) | (chance(30) ? CR4_DE : 0) |
+             (chance(30) ? CR4_PCE : 0);
     e->efer = e->pae && chance(60) ? EFER_NXE : 0;
 }
 
@@ -421,7 +414,7 @@ static void change_tables(struct env *e, const struct seq *s, struct start *t)
 {
     t->changes = 0;
     while (e->pg && !s->pte_count && t->changes < ARRAY_SIZE(t->changed) && chance(25)) {
-        gla_t la = chance(30) ? s->la + below(2) * PAGE_SIZE
+        gla_t la = chance(30)   ? s->la + below(2) * PAGE_SIZE
                    : chance(50) ? (PG_CODE + below(RAM_PAGES - PG_CODE)) * PAGE_SIZE
                                 : LA_PT1 + below(32) * PAGE_SIZE;
         bool low = la < LA_PT1;
@@ -474,8 +467,8 @@ void start_make(struct env *e, const struct seq *s, struct start *t)
     if (chance(2))
         f |= EFLAGS_VIP;
     t->eflags = f | EFLAGS_1 | (e->v86 ? EFLAGS_VM : 0);
-    t->cr0 = e->cr0 | (chance(92) ? CR0_NE : 0) | (chance(4) ? CR0_TS : 0) |
-             (chance(3) ? CR0_EM : 0) | (chance(20) ? CR0_MP : 0);
+    t->cr0 = e->cr0 | (chance(92) ? CR0_NE : 0) | (chance(4) ? CR0_TS : 0) | (chance(3) ? CR0_EM : 0) |
+             (chance(20) ? CR0_MP : 0);
     any_fpu(&t->fpu);
     any_debug(e, s, t->dr);
     t->clear_pt = chance(25);
@@ -511,10 +504,26 @@ static void device_write(void *opaque, gpa_t offset, uint64_t value, unsigned si
 
 static const struct phys_io device = { .read = device_read, .write = device_write };
 
-static int no_interrupt(void *opaque) { (void)opaque; return -1; }
-static tick_t stopped_clock(void *opaque) { (void)opaque; return 1234567; }
-static uint64_t apic_read(void *opaque) { (void)opaque; return 0xfee00900; }
-static bool apic_write(void *opaque, uint64_t v) { (void)opaque; return v == 0xfee00900; }
+static int no_interrupt(void *opaque)
+{
+    (void)opaque;
+    return -1;
+}
+static tick_t stopped_clock(void *opaque)
+{
+    (void)opaque;
+    return 1234567;
+}
+static uint64_t apic_read(void *opaque)
+{
+    (void)opaque;
+    return 0xfee00900;
+}
+static bool apic_write(void *opaque, uint64_t v)
+{
+    (void)opaque;
+    return v == 0xfee00900;
+}
 static void ferr(void *opaque, int level)
 {
     struct machine *v = opaque;
@@ -523,8 +532,13 @@ static void ferr(void *opaque, int level)
 }
 
 static const struct cpu_bus bus = {
-    .in = port_in, .out = port_out, .intr_ack = no_interrupt, .now = stopped_clock,
-    .apic_base_read = apic_read, .apic_base_write = apic_write, .ferr = ferr,
+    .in = port_in,
+    .out = port_out,
+    .intr_ack = no_interrupt,
+    .now = stopped_clock,
+    .apic_base_read = apic_read,
+    .apic_base_write = apic_write,
+    .ferr = ferr,
 };
 
 void small_create(struct machine *v, const struct engine_class *engine, const char *options)

@@ -13,9 +13,9 @@ enum fix_kind { FIX_REL, FIX_OFFSET, FIX_DATA };
 struct fix {
     uint16_t at;
     uint8_t size, kind;
-    uint8_t seg;       /* FIX_DATA: segment register */
+    uint8_t seg; /* FIX_DATA: segment register */
     unsigned unit;
-    int delta;         /* bytes from the unit's start */
+    int delta; /* bytes from the unit's start */
 };
 
 struct gen {
@@ -23,15 +23,12 @@ struct gen {
     struct seq *s;
     struct fix fix[64];
     unsigned fixes;
-    bool o32, a32;     /* of the instruction under way */
-    unsigned seg;      /* its segment override, or SEG_COUNT */
+    bool o32, a32; /* of the instruction under way */
+    unsigned seg;  /* its segment override, or SEG_COUNT */
     uint16_t far_sel;
 };
 
-static bool chance(unsigned percent)
-{
-    return below(100) < percent;
-}
+static bool chance(unsigned percent) { return below(100) < percent; }
 
 static void emit(struct gen *g, uint64_t v, unsigned size)
 {
@@ -49,8 +46,7 @@ static void bytes(struct gen *g, const char *b, unsigned n)
 static void add_fix(struct gen *g, enum fix_kind kind, unsigned size, unsigned unit, int delta)
 {
     if (g->fixes < ARRAY_SIZE(g->fix))
-        g->fix[g->fixes++] = (struct fix){ (uint16_t)g->s->len, (uint8_t)size, kind, SEG_DS, unit,
-                                           delta };
+        g->fix[g->fixes++] = (struct fix){ (uint16_t)g->s->len, (uint8_t)size, kind, SEG_DS, unit, delta };
     emit(g, 0, size);
 }
 
@@ -64,10 +60,7 @@ static unsigned any_target(const struct gen *g)
     return here + 1 + below(3);
 }
 
-static int any_delta(void)
-{
-    return chance(96) ? 0 : (int)below(12) - 6;
-}
+static int any_delta(void) { return chance(96) ? 0 : (int)below(12) - 6; }
 
 /* --- rows by class --- */
 
@@ -88,10 +81,7 @@ static void sort_rows(void)
     }
 }
 
-static const struct insn_row *row_of(unsigned cls)
-{
-    return &insn_rows[rows_of[cls][below(rows_in[cls])]];
-}
+static const struct insn_row *row_of(unsigned cls) { return &insn_rows[rows_of[cls][below(rows_in[cls])]]; }
 
 /* --- one instruction --- */
 
@@ -113,10 +103,7 @@ static const struct seg *data_seg(const struct gen *g, bool stack)
     return &g->s->seg[g->seg < SEG_COUNT ? g->seg : stack ? SEG_SS : SEG_DS];
 }
 
-static uint32_t small_disp(void)
-{
-    return chance(40) ? 0 : chance(60) ? below(16) * 4u : (uint32_t)(int8_t)rnd();
-}
+static uint32_t small_disp(void) { return chance(40) ? 0 : chance(60) ? below(16) * 4u : (uint32_t)(int8_t)rnd(); }
 
 static void emit_disp(struct gen *g, unsigned mod, uint32_t v)
 {
@@ -208,21 +195,11 @@ static void emit_immediate(struct gen *g, const struct insn_row *r, unsigned kin
         else
             emit(g, chance(50) ? below(32) : rnd_bits(8), 1);
         break;
-    case OP_Ibs:
-        emit(g, rnd_bits(8), 1);
-        break;
-    case OP_Iw:
-        emit(g, chance(90) ? below(32) : rnd_bits(16), 2);
-        break;
-    case OP_Iz:
-        emit(g, chance(80) ? rnd_bits(32) : env_place(g->e), v);
-        break;
-    case OP_Jb:
-        add_fix(g, FIX_REL, 1, any_target(g), any_delta());
-        break;
-    case OP_Jz:
-        add_fix(g, FIX_REL, v, any_target(g), any_delta());
-        break;
+    case OP_Ibs: emit(g, rnd_bits(8), 1); break;
+    case OP_Iw: emit(g, chance(90) ? below(32) : rnd_bits(16), 2); break;
+    case OP_Iz: emit(g, chance(80) ? rnd_bits(32) : env_place(g->e), v); break;
+    case OP_Jb: add_fix(g, FIX_REL, 1, any_target(g), any_delta()); break;
+    case OP_Jz: add_fix(g, FIX_REL, v, any_target(g), any_delta()); break;
     case OP_Ap:
         add_fix(g, FIX_OFFSET, v, any_target(g), any_delta());
         emit(g, chance(70) ? g->far_sel : env_selector(g->e), 2);
@@ -275,8 +252,7 @@ static void emit_row(struct gen *g, const struct insn_row *r, unsigned memory)
     bool moffs = operand_is(r, W_O);
     unsigned n;
 
-    emit_prefixes(g, r, kind != MRK_NONE || moffs || r->cls == CLS_STRING ||
-                            (r->opcode == 0xd7 && r->map == MAP_P1));
+    emit_prefixes(g, r, kind != MRK_NONE || moffs || r->cls == CLS_STRING || (r->opcode == 0xd7 && r->map == MAP_P1));
     emit(g, r->opcode | (kind == MRK_PLUS ? r->cls == CLS_STACK ? below(8) : plain_reg() : 0), 1);
     if (kind != MRK_NONE && kind != MRK_PLUS)
         emit_modrm(g, r, memory);
@@ -309,9 +285,8 @@ static void unit_branch(struct gen *g)
     unsigned v = g->e->code32 ? 4 : 2;
 
     switch (below(10)) {
-    case 0: case 1:
-        mov_reg_imm(g, ECX, 1 + below(4));
-        break;
+    case 0:
+    case 1: mov_reg_imm(g, ECX, 1 + below(4)); break;
     case 2: /* dec; jnz to here or before: once */
         emit(g, 0xe2, 1);
         add_fix(g, FIX_REL, 1, below(g->s->count + 1), 0);
@@ -342,16 +317,15 @@ static void unit_branch(struct gen *g)
         add_fix(g, FIX_OFFSET, v, any_target(g), any_delta());
         emit(g, 0xcb, 1);
         break;
-    default:
-        emit_row(g, row_of(CLS_PCREL), 0);
+    default: emit_row(g, row_of(CLS_PCREL), 0);
     }
 }
 
 /* A store into this very sequence, through the data segment or another mapping of the page. */
 static void unit_self(struct gen *g)
 {
-    static const uint8_t harmless[] = { 0x90, 0x40, 0x41, 0x4a, 0xf8, 0xf9, 0xf5, 0x98, 0x99, 0x9e,
-                                        0xfc, 0x27, 0xf4, 0x50, 0x58, 0xeb, 0x00, 0x3b };
+    static const uint8_t harmless[] = { 0x90, 0x40, 0x41, 0x4a, 0xf8, 0xf9, 0xf5, 0x98, 0x99,
+                                        0x9e, 0xfc, 0x27, 0xf4, 0x50, 0x58, 0xeb, 0x00, 0x3b };
     unsigned addr = g->e->code32 ? 4 : 2;
     unsigned size = chance(50) ? 1 : addr;
     unsigned unit = below(g->s->count + 4);
@@ -379,8 +353,7 @@ static void unit_paging(struct gen *g)
     const struct env *e = g->e;
     bool top = chance(50);
     bool code = chance(25);
-    unsigned n = (top ? code ? 0 : 8 : code ? PG_CODE : PG_DATA) +
-                 below(code ? CODE_PAGES : top ? 20 : DATA_PAGES);
+    unsigned n = (top ? code ? 0 : 8 : code ? PG_CODE : PG_DATA) + below(code ? CODE_PAGES : top ? 20 : DATA_PAGES);
     uint32_t at = (top ? PG_PT1 : PG_PT0) * PAGE_SIZE + n * (e->pae ? 8 : 4);
     gla_t la = (top ? LA_PT1 : 0) + n * PAGE_SIZE;
     unsigned to = code ? PG_CODE + below(CODE_PAGES) : PG_DATA + below(DATA_PAGES);
@@ -537,8 +510,8 @@ static void choose_segments(struct gen *g)
 {
     const struct env *e = g->e;
     struct seq *s = g->s;
-    static const uint8_t kinds[] = { G_DATA16, G_LIMITED, G_DOWN32, G_DOWN16, G_RDONLY, G_RDCODE,
-                                     G_SMALL, G_USER_LIMITED, G_DATA16, G_LIMITED };
+    static const uint8_t kinds[] = { G_DATA16, G_LIMITED, G_DOWN32,       G_DOWN16, G_RDONLY,
+                                     G_RDCODE, G_SMALL,   G_USER_LIMITED, G_DATA16, G_LIMITED };
     static const uint8_t stacks[] = { G_DATA16, G_LIMITED, G_DOWN32, G_DOWN16, G_DATA16, G_LIMITED };
     unsigned flat = G_FLATDATA * 8 | e->cpl;
     unsigned n;

@@ -19,15 +19,14 @@
 #include <stdatomic.h>
 #include <sys/time.h>
 
-#define PTE_A     0x20u
-#define PTE_AD    0x60u
+#define PTE_A  0x20u
+#define PTE_AD 0x60u
 
 struct trace trace;
 
 /* --- putting state into a CPU --- */
 
-static void load_start(struct machine *v, const struct env *e, const struct seq *s,
-                       const struct start *t)
+static void load_start(struct machine *v, const struct env *e, const struct seq *s, const struct start *t)
 {
     struct cpu *c = v->c;
 
@@ -48,10 +47,10 @@ static void load_start(struct machine *v, const struct env *e, const struct seq 
     c->ldtr.attr = AR_P | DT_LDT;
     c->tr.attr = AR_P | DT_TSS32_BUSY;
     if (e->pe) {
-        seg_from_desc(&c->ldtr, G_LDT * 8, (struct desc){ load32(e->gold + GDT_AT + 8 * G_LDT),
-                                                          load32(e->gold + GDT_AT + 8 * G_LDT + 4) });
-        seg_from_desc(&c->tr, G_TSS * 8, (struct desc){ load32(e->gold + GDT_AT + 8 * G_TSS),
-                                                        load32(e->gold + GDT_AT + 8 * G_TSS + 4) });
+        seg_from_desc(&c->ldtr, G_LDT * 8,
+                      (struct desc){ load32(e->gold + GDT_AT + 8 * G_LDT), load32(e->gold + GDT_AT + 8 * G_LDT + 4) });
+        seg_from_desc(&c->tr, G_TSS * 8,
+                      (struct desc){ load32(e->gold + GDT_AT + 8 * G_TSS), load32(e->gold + GDT_AT + 8 * G_TSS + 4) });
     }
     c->msr_sysenter_cs = G_KCODE * 8;
     c->msr_sysenter_esp = (PG_KSTACK + 1) * PAGE_SIZE;
@@ -203,8 +202,7 @@ static const uint8_t *code_at(struct cpu *c, gla_t la, gpa_t *pa)
 
     if (!c->mem->debug_translate(c, la, pa))
         return NULL;
-    return *pa < RAM_SIZE ? v->m->ram + *pa
-           : *pa >> PAGE_SHIFT == PG_ROM ? v->rom + (*pa & ~PAGE_MASK) : NULL;
+    return *pa < RAM_SIZE ? v->m->ram + *pa : *pa >> PAGE_SHIFT == PG_ROM ? v->rom + (*pa & ~PAGE_MASK) : NULL;
 }
 
 /* Bits of memory not to compare. */
@@ -255,14 +253,10 @@ static bool in_device(struct cpu *c)
 
 static gla_t operand(const struct cpu *c, const struct insn *i)
 {
-    return c->seg[i->seg].base +
-           ((c->r[i->base] + (c->r[i->index] << i->scale) + i->disp) & i->amask);
+    return c->seg[i->seg].base + ((c->r[i->base] + (c->r[i->index] << i->scale) + i->disp) & i->amask);
 }
 
-static bool is(const struct insn_row *row, const char *name)
-{
-    return !strcmp(row->mnemonic, name);
-}
+static bool is(const struct insn_row *row, const char *name) { return !strcmp(row->mnemonic, name); }
 
 static unsigned shift_count(const struct insn_row *row, const struct insn *i, const struct cpu *c)
 {
@@ -279,14 +273,12 @@ static unsigned shift_count(const struct insn_row *row, const struct insn *i, co
 
 /* What of the flags is undefined after *i, if `undef` was before; *c is from before. Only what a
  * translator copies as it is can differ. */
-static uint32_t undefined_after(const struct insn_row *row, const struct insn *i,
-                                const struct cpu *c, uint32_t undef)
+static uint32_t undefined_after(const struct insn_row *row, const struct insn *i, const struct cpu *c, uint32_t undef)
 {
     unsigned size = opnd_info[row->op[0]].rsize == 1 ? 8 : i->flags & IF_O32 ? 32 : 16;
     uint32_t now = row->undef & EFLAGS_ARITH;
     unsigned op = row->opcode;
-    bool rotate = row->map == MAP_P1 && ((op & 0xfe) == 0xc0 || (op & 0xfc) == 0xd0) &&
-                  (row->modrm & 7) < 4;
+    bool rotate = row->map == MAP_P1 && ((op & 0xfe) == 0xc0 || (op & 0xfc) == 0xd0) && (row->modrm & 7) < 4;
     bool shift = row->map == MAP_P1 && ((op & 0xfe) == 0xc0 || (op & 0xfc) == 0xd0) && !rotate;
     bool twice = row->map == MAP_P2 && (op == 0xa4 || op == 0xa5 || op == 0xac || op == 0xad);
     unsigned count;
@@ -391,8 +383,7 @@ static bool tables_written(const struct compare *k, const struct env *e, const s
     gpa_t pa;
 
     for (n = 0; n < s->len && s->pte_count; n++)
-        if (!k->ref.c->mem->debug_translate(k->ref.c, s->la + n, &pa) ||
-            now[pa & (RAM_SIZE - 1)] != s->code[n])
+        if (!k->ref.c->mem->debug_translate(k->ref.c, s->la + n, &pa) || now[pa & (RAM_SIZE - 1)] != s->code[n])
             return true;
     for (page = PG_PD; page < PG_GOLD; page++) {
         if (same_entries(e->gold + page * PAGE_SIZE, now + page * PAGE_SIZE))
@@ -557,8 +548,8 @@ static bool same_fpu(const struct fpu *a, const struct fpu *b)
     for (n = 0; n < 8; n++)
         if (a->r[n].m != b->r[n].m || a->r[n].se != b->r[n].se)
             return false;
-    return a->fip == b->fip && a->fcs == b->fcs && a->fop == b->fop && a->cw == b->cw && a->sw == b->sw && a->top == b->top && a->empty == b->empty &&
-           a->mxcsr == b->mxcsr && !memcmp(a->xmm, b->xmm, sizeof a->xmm);
+    return a->fip == b->fip && a->fcs == b->fcs && a->fop == b->fop && a->cw == b->cw && a->sw == b->sw &&
+           a->top == b->top && a->empty == b->empty && a->mxcsr == b->mxcsr && !memcmp(a->xmm, b->xmm, sizeof a->xmm);
 }
 
 static bool same_seg(const struct seg *a, const struct seg *b)
@@ -583,16 +574,14 @@ static const char *state_difference(const struct compare *k)
     for (n = 0; n < SEG_COUNT; n++)
         if (!same_seg(&a->seg[n], &b->seg[n]))
             return "segment registers";
-    if (!same_seg(&a->ldtr, &b->ldtr) || !same_seg(&a->tr, &b->tr) ||
-        a->gdtr.base != b->gdtr.base || a->gdtr.limit != b->gdtr.limit ||
-        a->idtr.base != b->idtr.base || a->idtr.limit != b->idtr.limit)
+    if (!same_seg(&a->ldtr, &b->ldtr) || !same_seg(&a->tr, &b->tr) || a->gdtr.base != b->gdtr.base ||
+        a->gdtr.limit != b->gdtr.limit || a->idtr.base != b->idtr.base || a->idtr.limit != b->idtr.limit)
         return "descriptor table registers";
     if (a->cr2 != b->cr2)
         return "CR2";
-    if (a->cpl != b->cpl || a->cr0 != b->cr0 || a->cr3 != b->cr3 || a->cr4 != b->cr4 ||
-        a->efer != b->efer || memcmp(a->dr, b->dr, sizeof a->dr) ||
-        a->msr_sysenter_cs != b->msr_sysenter_cs || a->msr_sysenter_esp != b->msr_sysenter_esp ||
-        a->msr_sysenter_eip != b->msr_sysenter_eip)
+    if (a->cpl != b->cpl || a->cr0 != b->cr0 || a->cr3 != b->cr3 || a->cr4 != b->cr4 || a->efer != b->efer ||
+        memcmp(a->dr, b->dr, sizeof a->dr) || a->msr_sysenter_cs != b->msr_sysenter_cs ||
+        a->msr_sysenter_esp != b->msr_sysenter_esp || a->msr_sysenter_eip != b->msr_sysenter_eip)
         return "control registers";
     if (!same_fpu(&a->fpu, &b->fpu))
         return "floating point";
@@ -645,8 +634,7 @@ static void make_same(struct machine *v, struct machine *from)
     from->c->mem->flush(from->c, true);
 }
 
-enum verdict run_both(struct compare *k, const struct env *e, const struct seq *s,
-                      const struct start *t)
+enum verdict run_both(struct compare *k, const struct env *e, const struct seq *s, const struct start *t)
 {
     enum verdict v;
 

@@ -15,18 +15,18 @@ struct ignored {
 
 struct trace {
     enum exit_reason why, test_why;
-    uint32_t undef;        /* flags that are undefined now */
-    uint32_t pushed;       /* those that were when an exception pushed them */
+    uint32_t undef;  /* flags that are undefined now */
+    uint32_t pushed; /* those that were when an exception pushed them */
     unsigned steps;
     unsigned before_exc;
     bool stepped, events_done;
-    bool pointers;         /* x87 pointers went to memory */
-    bool in_tables;        /* code in a page of page tables: A and D bits that change it */
-    bool cmps_fault;       /* CMPS faulted */
+    bool pointers;   /* x87 pointers went to memory */
+    bool in_tables;  /* code in a page of page tables: A and D bits that change it */
+    bool cmps_fault; /* CMPS faulted */
     uint64_t icount, test_icount;
     unsigned exc_ref, exc_test; /* exc_next when the run began */
-    const char *what;      /* differs, or NULL */
-    uint32_t ram_at;       /* differs, or RAM_SIZE */
+    const char *what;           /* differs, or NULL */
+    uint32_t ram_at;            /* differs, or RAM_SIZE */
     unsigned ignored;
     /* valid up to `steps` and `ignored` */
     struct executed {

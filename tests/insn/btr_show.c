@@ -36,8 +36,13 @@ static void disassemble(cs_mode mode, const uint8_t *p, unsigned len, uint64_t a
 void show_env(const struct env *e)
 {
     printf("  %s, CPL %u, %u-bit code, %s%s; cr0 %08x cr4 %03x efer %x\n",
-           !e->pe ? "real mode" : e->v86 ? "virtual-8086 mode" : "protected mode", e->cpl,
-           e->code32 ? 32 : 16, !e->pg ? "no paging" : e->pae ? "PAE" : "32-bit paging",
+           !e->pe   ? "real mode"
+           : e->v86 ? "virtual-8086 mode"
+                    : "protected mode",
+           e->cpl, e->code32 ? 32 : 16,
+           !e->pg   ? "no paging"
+           : e->pae ? "PAE"
+                    : "32-bit paging",
            e->flat ? ", flat" : "", e->cr0, e->cr4, (unsigned)e->efer);
 }
 
@@ -49,8 +54,8 @@ void show_seq(const struct env *e, const struct seq *s)
 
     show_env(e);
     for (n = 0; n < SEG_COUNT; n++)
-        printf("  %cS %04x base %08x limit %08x attr %04x%s", names[n], s->seg[n].sel,
-               s->seg[n].base, s->seg[n].limit, s->seg[n].attr, n % 2 ? "\n" : "");
+        printf("  %cS %04x base %08x limit %08x attr %04x%s", names[n], s->seg[n].sel, s->seg[n].base, s->seg[n].limit,
+               s->seg[n].attr, n % 2 ? "\n" : "");
     printf("  linear address %08x\n", s->la);
     for (n = 0; n < s->count; n++) {
         printf("  unit %u\n", n);
@@ -62,8 +67,8 @@ void show_seq(const struct env *e, const struct seq *s)
 static void show_regs(const char *who, const uint32_t *r, uint32_t eip, uint32_t eflags)
 {
     printf("  %-9s eax %08x ecx %08x edx %08x ebx %08x esp %08x ebp %08x esi %08x edi %08x\n"
-           "            eip %08x eflags %08x", who, r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7],
-           eip, eflags);
+           "            eip %08x eflags %08x",
+           who, r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], eip, eflags);
 }
 
 static void show_cpu(const char *who, const struct cpu *c, enum exit_reason why)
@@ -74,10 +79,8 @@ static void show_cpu(const char *who, const struct cpu *c, enum exit_reason why)
     show_regs(who, c->r, c->eip, cpu_get_eflags(c));
     printf(" cpl %u cr2 %08x exit: %s\n           ", c->cpl, c->cr2, reasons[why]);
     for (n = 0; n < SEG_COUNT; n++)
-        printf(" %04x:%08x+%08x(%04x)", c->seg[n].sel, c->seg[n].base, c->seg[n].limit,
-               c->seg[n].attr);
-    printf("\n            cr0 %08x cr3 %08x cr4 %08x dr6 %08x dr7 %08x\n", c->cr0, c->cr3, c->cr4,
-           c->dr[6], c->dr[7]);
+        printf(" %04x:%08x+%08x(%04x)", c->seg[n].sel, c->seg[n].base, c->seg[n].limit, c->seg[n].attr);
+    printf("\n            cr0 %08x cr3 %08x cr4 %08x dr6 %08x dr7 %08x\n", c->cr0, c->cr3, c->cr4, c->dr[6], c->dr[7]);
     printf("            x87 cw %04x sw %04x top %u empty %02x fop %03x at %04x:%08x\n", c->fpu.cw, c->fpu.sw,
            c->fpu.top, c->fpu.empty, c->fpu.fop, c->fpu.fcs, c->fpu.fip);
 }
@@ -86,12 +89,10 @@ static void show_fpu(const char *who, const struct fpu *f)
 {
     unsigned n;
 
-    printf("  %-9s cw %04x sw %04x top %u empty %02x mxcsr %04x\n", who, f->cw, f->sw, f->top,
-           f->empty, f->mxcsr);
+    printf("  %-9s cw %04x sw %04x top %u empty %02x mxcsr %04x\n", who, f->cw, f->sw, f->top, f->empty, f->mxcsr);
     for (n = 0; n < 8; n++)
-        printf("            r%u %04x:%016llx  xmm%u %016llx%016llx\n", n, f->r[n].se,
-               (unsigned long long)f->r[n].m, n, (unsigned long long)f->xmm[n].q[1],
-               (unsigned long long)f->xmm[n].q[0]);
+        printf("            r%u %04x:%016llx  xmm%u %016llx%016llx\n", n, f->r[n].se, (unsigned long long)f->r[n].m, n,
+               (unsigned long long)f->xmm[n].q[1], (unsigned long long)f->xmm[n].q[0]);
 }
 
 static void show_exceptions(const struct cpu *c, unsigned from)
@@ -99,8 +100,8 @@ static void show_exceptions(const struct cpu *c, unsigned from)
     for (; from != c->exc_next; from++) {
         const struct exc_record *x = &c->exc_ring[from % EXC_RING];
 
-        printf("    vector %u kind %u error %x at %04x:%08x cr2 %08x eflags %08x\n", x->vector,
-               x->kind, x->error, x->cs, x->eip, x->cr2, x->eflags);
+        printf("    vector %u kind %u error %x at %04x:%08x cr2 %08x eflags %08x\n", x->vector, x->kind, x->error,
+               x->cs, x->eip, x->cr2, x->eflags);
     }
 }
 
@@ -130,8 +131,8 @@ static void show_host_code(const struct compare *k, const struct seq *s)
 
         if (t->eip - s->eip >= s->len)
             continue;
-        printf("  translation of eip %08x (%u instructions%s%s)\n", t->eip, t->n,
-               t->ctx->direct ? ", direct" : "", t->dead ? ", dropped" : "");
+        printf("  translation of eip %08x (%u instructions%s%s)\n", t->eip, t->n, t->ctx->direct ? ", direct" : "",
+               t->dead ? ", dropped" : "");
         disassemble(CS_MODE_64, bt->rw + t->code, t->size, (uintptr_t)bt->rx + t->code, "    ");
         shown++;
     }
@@ -141,16 +142,15 @@ void run_show(struct compare *k, const struct env *e, const struct seq *s, const
 {
     unsigned n;
 
-    printf("  differs: %s%s%s\n", trace.what ? trace.what : "",
-           trace.what && trace.ram_at != RAM_SIZE ? ", " : "",
+    printf("  differs: %s%s%s\n", trace.what ? trace.what : "", trace.what && trace.ram_at != RAM_SIZE ? ", " : "",
            trace.ram_at != RAM_SIZE ? "memory" : "");
     show_seq(e, s);
     show_regs("start", t->r, s->eip, t->eflags);
     printf(" cr0 %08x\n", t->cr0);
     show_cpu("reference", k->ref.c, trace.why);
     show_cpu(k->variant, k->test.c, trace.test_why);
-    printf("  flags not compared: %03x; instructions %llu, %llu\n", trace.undef,
-           (unsigned long long)trace.icount, (unsigned long long)trace.test_icount);
+    printf("  flags not compared: %03x; instructions %llu, %llu\n", trace.undef, (unsigned long long)trace.icount,
+           (unsigned long long)trace.test_icount);
     if (trace.what && !strcmp(trace.what, "floating point")) {
         show_fpu("start", &t->fpu);
         show_fpu("reference", &k->ref.c->fpu);

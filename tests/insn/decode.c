@@ -26,18 +26,42 @@ static const struct prefix {
     uint8_t b[4];
 } prefixes[] = {
     { 0, { 0 } },
-    { 1, { 0x66 } }, { 1, { 0x67 } }, { 2, { 0x66, 0x67 } },
-    { 1, { 0xf2 } }, { 1, { 0xf3 } }, { 1, { 0xf0 } },
-    { 1, { 0x26 } }, { 1, { 0x2e } }, { 1, { 0x36 } }, { 1, { 0x3e } }, { 1, { 0x64 } },
+    { 1, { 0x66 } },
+    { 1, { 0x67 } },
+    { 2, { 0x66, 0x67 } },
+    { 1, { 0xf2 } },
+    { 1, { 0xf3 } },
+    { 1, { 0xf0 } },
+    { 1, { 0x26 } },
+    { 1, { 0x2e } },
+    { 1, { 0x36 } },
+    { 1, { 0x3e } },
+    { 1, { 0x64 } },
     { 1, { 0x65 } },
-    { 2, { 0x66, 0xf2 } }, { 2, { 0x66, 0xf3 } }, { 2, { 0xf2, 0x66 } }, { 2, { 0xf3, 0x66 } },
-    { 2, { 0xf0, 0x66 } }, { 2, { 0xf0, 0x67 } }, { 3, { 0xf0, 0x66, 0x67 } },
-    { 2, { 0x67, 0xf2 } }, { 2, { 0x67, 0xf3 } },
-    { 3, { 0x66, 0x67, 0xf3 } }, { 2, { 0xf0, 0xf2 } }, { 2, { 0xf0, 0xf3 } },
-    { 2, { 0x26, 0x67 } }, { 2, { 0x2e, 0x67 } }, { 2, { 0x36, 0x67 } }, { 2, { 0x3e, 0x67 } },
-    { 2, { 0x64, 0x67 } }, { 2, { 0x65, 0x67 } },
-    { 2, { 0x64, 0x66 } }, { 2, { 0x36, 0xf3 } }, { 2, { 0x2e, 0x64 } },
-    { 2, { 0xf2, 0xf3 } }, { 2, { 0xf3, 0xf2 } }, { 2, { 0x66, 0x66 } },
+    { 2, { 0x66, 0xf2 } },
+    { 2, { 0x66, 0xf3 } },
+    { 2, { 0xf2, 0x66 } },
+    { 2, { 0xf3, 0x66 } },
+    { 2, { 0xf0, 0x66 } },
+    { 2, { 0xf0, 0x67 } },
+    { 3, { 0xf0, 0x66, 0x67 } },
+    { 2, { 0x67, 0xf2 } },
+    { 2, { 0x67, 0xf3 } },
+    { 3, { 0x66, 0x67, 0xf3 } },
+    { 2, { 0xf0, 0xf2 } },
+    { 2, { 0xf0, 0xf3 } },
+    { 2, { 0x26, 0x67 } },
+    { 2, { 0x2e, 0x67 } },
+    { 2, { 0x36, 0x67 } },
+    { 2, { 0x3e, 0x67 } },
+    { 2, { 0x64, 0x67 } },
+    { 2, { 0x65, 0x67 } },
+    { 2, { 0x64, 0x66 } },
+    { 2, { 0x36, 0xf3 } },
+    { 2, { 0x2e, 0x64 } },
+    { 2, { 0xf2, 0xf3 } },
+    { 2, { 0xf3, 0xf2 } },
+    { 2, { 0x66, 0x66 } },
 };
 
 /* --- one encoding, and how the two decoders differ --- */
@@ -63,13 +87,12 @@ struct encoding {
 
 static const x86_reg reg8_names[8] = { X86_REG_AL, X86_REG_CL, X86_REG_DL, X86_REG_BL,
                                        X86_REG_AH, X86_REG_CH, X86_REG_DH, X86_REG_BH };
-static const x86_reg reg16_names[9] = { X86_REG_AX, X86_REG_CX, X86_REG_DX, X86_REG_BX, X86_REG_SP,
+static const x86_reg reg16_names[9] = { X86_REG_AX, X86_REG_CX, X86_REG_DX, X86_REG_BX,     X86_REG_SP,
                                         X86_REG_BP, X86_REG_SI, X86_REG_DI, X86_REG_INVALID };
-static const x86_reg reg32_names[9] = { X86_REG_EAX, X86_REG_ECX, X86_REG_EDX, X86_REG_EBX,
-                                        X86_REG_ESP, X86_REG_EBP, X86_REG_ESI, X86_REG_EDI,
-                                        X86_REG_INVALID };
-static const x86_reg seg_names[8] = { X86_REG_ES, X86_REG_CS, X86_REG_SS, X86_REG_DS, X86_REG_FS,
-                                      X86_REG_GS, X86_REG_INVALID, X86_REG_INVALID };
+static const x86_reg reg32_names[9] = { X86_REG_EAX, X86_REG_ECX, X86_REG_EDX, X86_REG_EBX,    X86_REG_ESP,
+                                        X86_REG_EBP, X86_REG_ESI, X86_REG_EDI, X86_REG_INVALID };
+static const x86_reg seg_names[8] = { X86_REG_ES, X86_REG_CS, X86_REG_SS,      X86_REG_DS,
+                                      X86_REG_FS, X86_REG_GS, X86_REG_INVALID, X86_REG_INVALID };
 
 static x86_reg gpr_name(unsigned n, unsigned size)
 {
@@ -132,16 +155,25 @@ static void set_fixed(struct operand *o, unsigned kind, const struct insn *i)
     unsigned v = i->flags & IF_O32 ? 4 : 2;
 
     switch (kind) {
-    case OP_I1: set_imm(o, 1, 1); o->optional = true; return;
-    case OP_I3: set_imm(o, 3, 1); o->optional = true; return;
+    case OP_I1:
+        set_imm(o, 1, 1);
+        o->optional = true;
+        return;
+    case OP_I3:
+        set_imm(o, 3, 1);
+        o->optional = true;
+        return;
     case OP_AL: set_reg(o, X86_REG_AL, true); return;
     case OP_CL: set_reg(o, X86_REG_CL, true); return;
     case OP_AX: set_reg(o, X86_REG_AX, true); return;
     case OP_DX: set_reg(o, X86_REG_DX, true); return;
     case OP_eAX: set_reg(o, gpr_name(EAX, v), true); return;
-    case OP_ES: case OP_CS: case OP_SS: case OP_DS: case OP_FS: case OP_GS:
-        set_reg(o, seg_names[kind - OP_ES], false);
-        return;
+    case OP_ES:
+    case OP_CS:
+    case OP_SS:
+    case OP_DS:
+    case OP_FS:
+    case OP_GS: set_reg(o, seg_names[kind - OP_ES], false); return;
     }
 }
 
@@ -163,7 +195,14 @@ static unsigned our_operands(const struct encoding *e, struct operand *o)
 
         switch (opnd_info[kind].where) {
         case W_NONE: continue;
-        case W_E: case W_R: case W_M: case W_Q: case W_N: case W_W: case W_U: case W_O:
+        case W_E:
+        case W_R:
+        case W_M:
+        case W_Q:
+        case W_N:
+        case W_W:
+        case W_U:
+        case W_O:
             if (i->flags & IF_MEM)
                 set_mem(p, i);
             else if (opnd_info[kind].where == W_Q || opnd_info[kind].where == W_N)
@@ -185,8 +224,7 @@ static unsigned our_operands(const struct encoding *e, struct operand *o)
                 size = i->flags & IF_O32 ? 4 : 2;
             set_imm(p, immediates++ ? i->imm2 : i->imm, size);
             /* left out where the name says it */
-            p->optional = (is_simd_compare(e) && i->imm < 8) ||
-                          (i->imm == 10 && (e->row->opcode & 0xfe) == 0xd4);
+            p->optional = (is_simd_compare(e) && i->imm < 8) || (i->imm == 10 && (e->row->opcode & 0xfe) == 0xd4);
             break;
         case W_J:
             set_imm(p, ADDRESS + i->len + i->imm, 4);
@@ -199,9 +237,7 @@ static unsigned our_operands(const struct encoding *e, struct operand *o)
             break;
         case W_X: set_string(p, i, ESI); break;
         case W_Y: set_string(p, i, EDI); break;
-        case W_T:
-            set_reg(p, kind == OP_ST0 ? X86_REG_ST0 : X86_REG_ST0 + i->rm, kind == OP_ST0);
-            break;
+        case W_T: set_reg(p, kind == OP_ST0 ? X86_REG_ST0 : X86_REG_ST0 + i->rm, kind == OP_ST0); break;
         default: set_fixed(p, kind, i); break;
         }
         count++;
@@ -209,10 +245,7 @@ static unsigned our_operands(const struct encoding *e, struct operand *o)
     return count;
 }
 
-static uint32_t low_bytes(uint32_t v, unsigned n)
-{
-    return n >= 4 ? v : v & ((1u << 8 * n) - 1);
-}
+static uint32_t low_bytes(uint32_t v, unsigned n) { return n >= 4 ? v : v & ((1u << 8 * n) - 1); }
 
 static bool operand_equal(const struct operand *a, const cs_x86_op *b, uint32_t amask)
 {
@@ -229,8 +262,7 @@ static bool operand_equal(const struct operand *a, const cs_x86_op *b, uint32_t 
 }
 
 /* Match our operands from `o` on with Capstone's from `b` on; implied ones may be missing. */
-static bool match(const struct operand *o, unsigned n, const cs_x86_op *b, unsigned k,
-                  uint32_t amask)
+static bool match(const struct operand *o, unsigned n, const cs_x86_op *b, unsigned k, uint32_t amask)
 {
     if (!n)
         return k == 0;
@@ -264,24 +296,21 @@ static const struct alias {
     const char *ours;
     const char *cs[3];
 } aliases[] = {
-    { "movs", { "movsb", "movsw", "movsd" } },    { "cmps", { "cmpsb", "cmpsw", "cmpsd" } },
-    { "stos", { "stosb", "stosw", "stosd" } },    { "lods", { "lodsb", "lodsw", "lodsd" } },
-    { "scas", { "scasb", "scasw", "scasd" } },    { "ins", { "insb", "insw", "insd" } },
-    { "outs", { "outsb", "outsw", "outsd" } },    { "pusha", { NULL, "pushaw", "pushal" } },
-    { "popa", { NULL, "popaw", "popal" } },       { "pushf", { NULL, "pushf", "pushfd" } },
-    { "popf", { NULL, "popf", "popfd" } },        { "iret", { NULL, "iret", "iretd" } },
-    { "cbw", { NULL, "cbw", "cwde" } },           { "cwd", { NULL, "cwd", "cdq" } },
-    { "xlat", { NULL, "xlatb", "xlatb" } },       { "fucompi", { NULL, "fucomip", "fucomip" } },
-    { "fcompi", { NULL, "fcomip", "fcomip" } },   { "shl", { "sal", "sal", "sal" } },
+    { "movs", { "movsb", "movsw", "movsd" } },  { "cmps", { "cmpsb", "cmpsw", "cmpsd" } },
+    { "stos", { "stosb", "stosw", "stosd" } },  { "lods", { "lodsb", "lodsw", "lodsd" } },
+    { "scas", { "scasb", "scasw", "scasd" } },  { "ins", { "insb", "insw", "insd" } },
+    { "outs", { "outsb", "outsw", "outsd" } },  { "pusha", { NULL, "pushaw", "pushal" } },
+    { "popa", { NULL, "popaw", "popal" } },     { "pushf", { NULL, "pushf", "pushfd" } },
+    { "popf", { NULL, "popf", "popfd" } },      { "iret", { NULL, "iret", "iretd" } },
+    { "cbw", { NULL, "cbw", "cwde" } },         { "cwd", { NULL, "cwd", "cdq" } },
+    { "xlat", { NULL, "xlatb", "xlatb" } },     { "fucompi", { NULL, "fucomip", "fucomip" } },
+    { "fcompi", { NULL, "fcomip", "fcomip" } }, { "shl", { "sal", "sal", "sal" } },
 };
 
 /* The comparisons of CMPPS and its kin by their immediate. */
 static const char *const conditions[8] = { "eq", "lt", "le", "unord", "neq", "nlt", "nle", "ord" };
 
-static bool is_simd_compare(const struct encoding *e)
-{
-    return e->row->map == MAP_P2 && e->row->opcode == 0xc2;
-}
+static bool is_simd_compare(const struct encoding *e) { return e->row->map == MAP_P2 && e->row->opcode == 0xc2; }
 
 /* Capstone's name without the prefixes it prints. */
 static const char *cs_name(const struct encoding *e)
@@ -328,8 +357,7 @@ static bool cs_decode(unsigned bits, const uint8_t *p, uint64_t address, cs_insn
 
 /* Decode again without the prefixes in `drop`; false if it is undefined then too. *dropped: how
  * many bytes went. */
-static bool ours_without(const struct encoding *e, const char *drop, struct insn *i,
-                         unsigned *dropped)
+static bool ours_without(const struct encoding *e, const char *drop, struct insn *i, unsigned *dropped)
 {
     uint8_t b[sizeof e->b];
     unsigned n = 0;
@@ -374,8 +402,7 @@ static bool when_mandatory_ignored(const struct encoding *e)
         if (!ours_without(e, drops[n], &t.i, &dropped) || !dropped)
             continue;
         t.row = &insn_rows[t.i.row];
-        if ((t.row->attr & A_NOO) && t.row->prefix != PFX_pAny && names_equal(&t) &&
-            t.i.len + dropped == e->cs->size)
+        if ((t.row->attr & A_NOO) && t.row->prefix != PFX_pAny && names_equal(&t) && t.i.len + dropped == e->cs->size)
             return true;
     }
     return false;
@@ -397,10 +424,7 @@ static bool when_mandatory_ignored_lock(const struct encoding *e)
     return when_mandatory_ignored(&t);
 }
 
-static bool when_fence_rm(const struct encoding *e)
-{
-    return (e->modrm & 7) != 0 && e->modrm >= 0xe8;
-}
+static bool when_fence_rm(const struct encoding *e) { return (e->modrm & 7) != 0 && e->modrm >= 0xe8; }
 
 static bool when_target_truncated(const struct encoding *e)
 {
@@ -423,10 +447,7 @@ static bool when_target_whole(const struct encoding *e)
     return (uint32_t)e->cs->detail->x86.operands[0].imm == ADDRESS + e->i.len + e->i.imm;
 }
 
-static bool when_o32(const struct encoding *e)
-{
-    return e->i.flags & IF_O32;
-}
+static bool when_o32(const struct encoding *e) { return e->i.flags & IF_O32; }
 
 enum { any, mem, reg };
 
@@ -476,11 +497,9 @@ static bool excused(const struct encoding *e)
     for (n = 0; n < ARRAY_SIZE(departures); n++) {
         struct departure *d = &departures[n];
 
-        if ((e->diff & ~d->diff) || (d->bits && d->bits != e->bits) || d->map != e->map ||
-            e->opcode < d->first || e->opcode > d->last ||
-            (d->mod == mem && e->modrm >= 0xc0) || (d->mod == reg && e->modrm < 0xc0) ||
-            (d->regno >= 0 && d->regno != (e->modrm >> 3 & 7)) ||
-            (e->flags & d->prefixes) != d->prefixes ||
+        if ((e->diff & ~d->diff) || (d->bits && d->bits != e->bits) || d->map != e->map || e->opcode < d->first ||
+            e->opcode > d->last || (d->mod == mem && e->modrm >= 0xc0) || (d->mod == reg && e->modrm < 0xc0) ||
+            (d->regno >= 0 && d->regno != (e->modrm >> 3 & 7)) || (e->flags & d->prefixes) != d->prefixes ||
             (d->names && !name_listed(d->names, cs_name(e))) || !d->when(e))
             continue;
         d->count++;
@@ -519,8 +538,8 @@ static void note(const struct encoding *e, bool ok)
 
     for (n = kind_count; n-- > 0;) {
         k = &kinds[n];
-        if (k->opcode == opcode && k->diff == e->diff && k->excused == ok &&
-            !strcmp(k->ours, ours) && !strncmp(k->cs, cs, sizeof k->cs - 1)) {
+        if (k->opcode == opcode && k->diff == e->diff && k->excused == ok && !strcmp(k->ours, ours) &&
+            !strncmp(k->cs, cs, sizeof k->cs - 1)) {
             k->count++;
             return;
         }
@@ -542,8 +561,7 @@ static void note(const struct encoding *e, bool ok)
 
 static void print_kinds(void)
 {
-    static const char *const names[] = { "we accept", "Capstone accepts", "length", "name",
-                                         "operands" };
+    static const char *const names[] = { "we accept", "Capstone accepts", "length", "name", "operands" };
     unsigned n;
     unsigned k;
 
@@ -552,8 +570,8 @@ static void print_kinds(void)
 
         if (p->excused && !dump)
             continue;
-        printf("%s%s%02x x%lu:", p->excused ? "(excused) " : "", p->opcode >> 8 ? "0f " : "",
-               p->opcode & 0xff, p->count);
+        printf("%s%s%02x x%lu:", p->excused ? "(excused) " : "", p->opcode >> 8 ? "0f " : "", p->opcode & 0xff,
+               p->count);
         for (k = 0; k < ARRAY_SIZE(names); k++)
             if (p->diff >> k & 1)
                 printf(" %s", names[k]);
@@ -624,8 +642,8 @@ static bool compare(struct encoding *e)
     else if (!e->cs_ok)
         e->diff = D_OURS;
     else
-        e->diff = (scratch->size != e->i.len ? D_LENGTH : 0) |
-                  (names_equal(e) ? 0 : D_NAME) | (operands_equal(e) ? 0 : D_OPERANDS);
+        e->diff = (scratch->size != e->i.len ? D_LENGTH : 0) | (names_equal(e) ? 0 : D_NAME) |
+                  (operands_equal(e) ? 0 : D_OPERANDS);
     if (!e->diff)
         return true;
     ok = excused(e);
@@ -687,8 +705,7 @@ static unsigned long try(struct encoding *e, const uint8_t *sibs, unsigned sib_c
 static unsigned long run_map(unsigned bits, unsigned map)
 {
     static const uint8_t sibs[] = { 0x24, 0x25, 0x65, 0x8d, 0xf7, 0x05, 0x44, 0xe4 };
-    static const uint8_t not_opcodes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67,
-                                           0xf0, 0xf2, 0xf3, 0x0f };
+    static const uint8_t not_opcodes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x0f };
     struct encoding e = { .bits = bits, .map = map };
     unsigned long bad = 0;
     unsigned p;
@@ -747,8 +764,8 @@ static bool check_departures(void)
     for (n = 0; n < ARRAY_SIZE(departures); n++) {
         const struct departure *d = &departures[n];
 
-        printf("departure %s%02x..%02x: %lu encodings; %s%s%s\n", d->map ? "0f " : "", d->first,
-               d->last, d->count, d->names ? d->names : "", d->names ? ": " : "", d->why);
+        printf("departure %s%02x..%02x: %lu encodings; %s%s%s\n", d->map ? "0f " : "", d->first, d->last, d->count,
+               d->names ? d->names : "", d->names ? ": " : "", d->why);
         bad += !d->count;
     }
     return report("departures all in use", bad, "lines excuse nothing");
@@ -762,8 +779,8 @@ static bool check_rows(void)
     for (n = 1; n < insn_row_count; n++) {
         hit += row_hits[n] != 0;
         if (!row_hits[n])
-            printf("row never reached: %s (%s%02x)\n", insn_rows[n].mnemonic,
-                   insn_rows[n].map == MAP_P2 ? "0f " : "", insn_rows[n].opcode);
+            printf("row never reached: %s (%s%02x)\n", insn_rows[n].mnemonic, insn_rows[n].map == MAP_P2 ? "0f " : "",
+                   insn_rows[n].opcode);
     }
     printf("rows: %u, decoded %u\n", insn_row_count - 1, hit);
     return report("table rows all reached", insn_row_count - 1 - hit, "never");
@@ -792,14 +809,17 @@ static void print_markdown(void)
             printf("..%02X", d->last);
         if (d->regno >= 0)
             printf(" /%d", d->regno);
-        printf(" | %s%s%s%s | %s | %s%s%s%s%s | %s | %s |\n", mods[d->mod],
-               d->prefixes & IF_LOCK ? " LOCK" : "", d->prefixes & IF_66 ? " 66" : "",
-               d->prefixes & IF_REP ? " F3" : d->prefixes & IF_REPNE ? " F2" : "",
-               d->bits == 16 ? "16" : d->bits == 32 ? "32" : "",
+        printf(" | %s%s%s%s | %s | %s%s%s%s%s | %s | %s |\n", mods[d->mod], d->prefixes & IF_LOCK ? " LOCK" : "",
+               d->prefixes & IF_66 ? " 66" : "",
+               d->prefixes & IF_REP     ? " F3"
+               : d->prefixes & IF_REPNE ? " F2"
+                                        : "",
+               d->bits == 16   ? "16"
+               : d->bits == 32 ? "32"
+                               : "",
                d->diff & D_OURS ? "only ours " : "", d->diff & D_CS ? "only Capstone's " : "",
                d->diff & D_LENGTH ? "length " : "", d->diff & D_NAME ? "name " : "",
-               d->diff & D_OPERANDS ? "operands" : "",
-               d->names ? d->names : "", d->why);
+               d->diff & D_OPERANDS ? "operands" : "", d->names ? d->names : "", d->why);
     }
     printf("\n# Where CPUs of AMD are allowed to answer otherwise than Intel's\n\n"
            "The interpreter does what Intel's CPUs do. When the host is one of AMD, `host` and\n"
@@ -846,8 +866,7 @@ int main(int argc, char **argv)
         unsigned map = n & 2 ? MAP_P2 : MAP_P1;
         char name[64];
 
-        snprintf(name, sizeof name, "%s-byte opcodes, %u-bit code", map == MAP_P2 ? "two" : "one",
-                 bits);
+        snprintf(name, sizeof name, "%s-byte opcodes, %u-bit code", map == MAP_P2 ? "two" : "one", bits);
         ok &= report(name, run_map(bits, map), "unexcused differences");
     }
     ok &= report("address forms, 16-bit code", run_addresses(16), "unexcused differences");

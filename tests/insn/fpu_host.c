@@ -90,7 +90,9 @@ static unsigned exponent(unsigned max) /* max: the exponent of infinities */
     case 1: return max;
     case 2: return 1 + below(3);
     case 3: return max - 1 - below(3);
-    case 4: case 5: case 6: return bias - 4 + below(9);
+    case 4:
+    case 5:
+    case 6: return bias - 4 + below(9);
     case 7: return (bias - 70 + below(140)) & max;
     case 8: return (below(2) ? bias / 2 : bias + bias / 2) - 3 + below(7);
     default: return below(max + 1);
@@ -119,8 +121,7 @@ static struct f80 any80(void)
     r.se = (uint16_t)((rnd() & 1) << 15 | exponent(0x7fff));
     r.m = rnd_bits(64) | (below(16) && (r.se & 0x7fff) ? 1ull << 63 : 0);
     if (k == 0 || k == 1) { /* a float or double near the limits of its format */
-        r.se = (uint16_t)((r.se & 0x8000) | (16383 + (k ? 1023 : 127) * (below(2) ? 1 : -1) - 28
-                                             + (int)below(56)));
+        r.se = (uint16_t)((r.se & 0x8000) | (16383 + (k ? 1023 : 127) * (below(2) ? 1 : -1) - 28 + (int)below(56)));
         r.m |= 1ull << 63;
     } else if (k == 2) { /* an integer or near one */
         unsigned e = below(66);
@@ -145,8 +146,7 @@ static void any_xmm(uint8_t *p)
     unsigned how = below(3);
 
     for (unsigned k = 0; k < 2; k++)
-        store64(p + 8 * k, how == 0 ? any64() : how == 1 ? any32() | (uint64_t)any32() << 32
-                                                         : rnd_bits(64));
+        store64(p + 8 * k, how == 0 ? any64() : how == 1 ? any32() | (uint64_t)any32() << 32 : rnd_bits(64));
 }
 
 static void any_memory(uint8_t *p, unsigned n)
@@ -192,7 +192,7 @@ static void any_state(uint8_t *fx)
     store16(fx + 2, sw);
     fx[4] = below(4) ? 0xff : (uint8_t)rnd(); /* abridged tag: 1 = in use */
     if (fx[4] == 0xff)
-        fx[4] &= (uint8_t)~(1u << (((sw >> 11) + 7 - below(2)) & 7)); /* room for a push */
+        fx[4] &= (uint8_t) ~(1u << (((sw >> 11) + 7 - below(2)) & 7)); /* room for a push */
     mx = 0x1f80 | (uint32_t)(rnd() & 0x6000);
     if (below(3) == 0)
         mx |= (uint32_t)(rnd() & 0x803f);
@@ -270,27 +270,26 @@ static void guest_store(struct host_ctx *h)
 
 static void show(const char *who, const struct host_ctx *h, const uint8_t *mem, int how)
 {
-    printf("  %-5s cw %04x sw %04x tag %02x mxcsr %04x ax %08x cx %08x dx %08x fl %03x exc %d\n",
-           who, load16(h->fx), load16(h->fx + 2), h->fx[4], load32(h->fx + 24), (unsigned)h->ax,
-           (unsigned)h->cx, (unsigned)h->dx, (unsigned)(h->flags & EFLAGS_ARITH), how);
+    printf("  %-5s cw %04x sw %04x tag %02x mxcsr %04x ax %08x cx %08x dx %08x fl %03x exc %d\n", who, load16(h->fx),
+           load16(h->fx + 2), h->fx[4], load32(h->fx + 24), (unsigned)h->ax, (unsigned)h->cx, (unsigned)h->dx,
+           (unsigned)(h->flags & EFLAGS_ARITH), how);
     printf("        ");
     for (unsigned n = 0; n < 8; n++)
-        printf("%04x:%016llx%s", load16(h->fx + 40 + 16 * n),
-               (unsigned long long)load64(h->fx + 32 + 16 * n), n == 3 ? "\n        " : " ");
+        printf("%04x:%016llx%s", load16(h->fx + 40 + 16 * n), (unsigned long long)load64(h->fx + 32 + 16 * n),
+               n == 3 ? "\n        " : " ");
     printf("\n        ");
     for (unsigned n = 0; n < 8; n++)
         printf("%016llx%016llx%s", (unsigned long long)load64(h->fx + 168 + 16 * n),
                (unsigned long long)load64(h->fx + 160 + 16 * n), n & 1 ? "\n        " : " ");
-    printf("mem %016llx%016llx\n", (unsigned long long)load64(mem + 8),
-           (unsigned long long)load64(mem));
+    printf("mem %016llx%016llx\n", (unsigned long long)load64(mem + 8), (unsigned long long)load64(mem));
 }
 
 #define MEM_AT 0x800u
 #define MEM_N  0x240u
 
 /* skip_mem: bytes of the operand that hold pointers (FNSTENV) */
-static bool same(const struct host_ctx *a, const struct host_ctx *b, const uint8_t *ma,
-                 const uint8_t *mb, unsigned skip_from, unsigned skip_to, uint16_t sw_ignore)
+static bool same(const struct host_ctx *a, const struct host_ctx *b, const uint8_t *ma, const uint8_t *mb,
+                 unsigned skip_from, unsigned skip_to, uint16_t sw_ignore)
 {
     uint8_t fa[512], fb[512];
 
@@ -308,9 +307,8 @@ static bool same(const struct host_ctx *a, const struct host_ctx *b, const uint8
     for (unsigned k = 0; k < MEM_N; k++)
         if ((k < skip_from || k >= skip_to) && ma[k] != mb[k])
             return false;
-    return !memcmp(fa, fb, 512) && (uint32_t)a->ax == (uint32_t)b->ax &&
-           (uint32_t)a->cx == (uint32_t)b->cx && (uint32_t)a->dx == (uint32_t)b->dx &&
-           ((a->flags ^ b->flags) & EFLAGS_ARITH) == 0;
+    return !memcmp(fa, fb, 512) && (uint32_t)a->ax == (uint32_t)b->ax && (uint32_t)a->cx == (uint32_t)b->cx &&
+           (uint32_t)a->dx == (uint32_t)b->dx && ((a->flags ^ b->flags) & EFLAGS_ARITH) == 0;
 }
 
 /* For -DPORTABLE_FPU: units in the last place that transcendentals may differ by (-t). */
@@ -318,14 +316,12 @@ static uint64_t tolerance;
 
 static bool is_transcendental(const char *name)
 {
-    static const char *const t[] = { "f2xm1", "fyl2x", "fptan", "fpatan", "fyl2xp1", "fsincos",
-                                     "fsin", "fcos" };
+    static const char *const t[] = { "f2xm1", "fyl2x", "fptan", "fpatan", "fyl2xp1", "fsincos", "fsin", "fcos" };
     for (unsigned n = 0; n < ARRAY_SIZE(t); n++)
         if (!strcmp(t[n], name))
             return true;
     return false;
 }
-
 
 /* The part of memory results that is not compared: pointers to instruction and operand. */
 struct skip {
@@ -368,8 +364,8 @@ static void start_state(struct host_ctx *h, uint8_t *mem, const char *name)
 
 /* What of the stored image may differ; reserved parts of FXSAVE are taken from the guest's side, but
  * the XMM8..XMM15 that only a 64-bit host stores must be untouched there. */
-static struct skip stored_image(const char *name, bool o16, unsigned at, const uint8_t *mem,
-                                uint8_t *mh, const uint8_t *mg)
+static struct skip stored_image(const char *name, bool o16, unsigned at, const uint8_t *mem, uint8_t *mh,
+                                const uint8_t *mg)
 {
     struct skip s = { 0, 0 };
     unsigned n;
@@ -419,8 +415,7 @@ static void show_case(const uint8_t *bytes, unsigned len, const char *name)
 /* Returns false to stop with this encoding (undefined on the host). */
 static bool one(const uint8_t *bytes, unsigned len, const char *name, unsigned *bad)
 {
-    static const int vec_of[] = { [SIGFPE] = EXC_XM, [SIGSEGV] = EXC_GP, [SIGBUS] = EXC_GP,
-                                  [SIGILL] = EXC_UD };
+    static const int vec_of[] = { [SIGFPE] = EXC_XM, [SIGSEGV] = EXC_GP, [SIGBUS] = EXC_GP, [SIGILL] = EXC_UD };
     static struct host_ctx start, host, guest;
     static uint8_t mem[MEM_N], mh[MEM_N], mg[MEM_N];
     static struct insn block[2];
@@ -442,8 +437,7 @@ static bool one(const uint8_t *bytes, unsigned len, const char *name, unsigned *
     if (sig == SIGILL || rc == DECODE_UD) {
         if ((sig == SIGILL) != (rc == DECODE_UD)) {
             show_case(bytes, len, name);
-            printf("  host %s, decoder %s\n", sig == SIGILL ? "#UD" : "defined",
-                   rc == DECODE_UD ? "#UD" : "defined");
+            printf("  host %s, decoder %s\n", sig == SIGILL ? "#UD" : "defined", rc == DECODE_UD ? "#UD" : "defined");
             (*bad)++;
         }
         return false;
@@ -458,8 +452,7 @@ static bool one(const uint8_t *bytes, unsigned len, const char *name, unsigned *
     if (transcendental)
         tolerate(&host, &guest);
     if ((sig ? vec_of[sig] : -1) == vector &&
-        same(&host, &guest, mh, mg, skip.from, skip.to,
-             transcendental ? SW_C1 | SF_PE | SF_UE : 0))
+        same(&host, &guest, mh, mg, skip.from, skip.to, transcendental ? SW_C1 | SF_PE | SF_UE : 0))
         return true;
     if ((*bad)++ < 1 + verbose) {
         show_case(bytes, len, name);
@@ -512,8 +505,7 @@ static const char *name_of(const uint8_t *b)
 
 static void x87_encodings(void)
 {
-    static const uint8_t env[4][2] = { { 0xd9, 0x33 }, { 0xd9, 0x23 }, { 0xdd, 0x33 },
-                                       { 0xdd, 0x23 } };
+    static const uint8_t env[4][2] = { { 0xd9, 0x33 }, { 0xd9, 0x23 }, { 0xdd, 0x33 }, { 0xdd, 0x23 } };
     unsigned op;
     unsigned m;
 
@@ -537,10 +529,7 @@ static void x87_encodings(void)
     }
 }
 
-static bool ours(const struct insn_row *r)
-{
-    return r->map == MAP_P2 && (r->cls == CLS_SIMD || r->cls == CLS_FPU);
-}
+static bool ours(const struct insn_row *r) { return r->map == MAP_P2 && (r->cls == CLS_SIMD || r->cls == CLS_FPU); }
 
 /* A random encoding of the row; returns its length. */
 static unsigned encode(const struct insn_row *r, uint8_t *b)
@@ -660,13 +649,13 @@ static int step(const char *bytes, unsigned len)
     return vector;
 }
 #define STEP(s) step(s, sizeof(s) - 1)
-#define EXPECT(x)                                                   \
-    do {                                                            \
-        cases++;                                                    \
-        if (!(x)) {                                                 \
-            printf("line %d: not so: %s\n", __LINE__, #x);          \
-            group_bad++;                                            \
-        }                                                           \
+#define EXPECT(x)                                          \
+    do {                                                   \
+        cases++;                                           \
+        if (!(x)) {                                        \
+            printf("line %d: not so: %s\n", __LINE__, #x); \
+            group_bad++;                                   \
+        }                                                  \
     } while (0)
 
 static void reporting(void)
@@ -766,16 +755,13 @@ int main(int argc, char **argv)
         case 'o': only = optarg; break;
         case 't': tolerance = strtoull(optarg, NULL, 0); break;
         case 'v': verbose += 3; break;
-        default:
-            fprintf(stderr, "usage: fpu_host [-n cases] [-s seed] [-o mnemonic] [-t ulps] [-v]\n");
-            return 2;
+        default: fprintf(stderr, "usage: fpu_host [-n cases] [-s seed] [-o mnemonic] [-t ulps] [-v]\n"); return 2;
         }
     }
     per_encoding = only ? total : total / ENCODINGS + 1;
     buf = mmap((void *)(uintptr_t)BUF_LA, BUF_SIZE, PROT_READ | PROT_WRITE,
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-    code = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
-                -1, 0);
+    code = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (buf != (void *)(uintptr_t)BUF_LA || code == MAP_FAILED) {
         printf("skip - host floating point: memory below 4 GiB is not to be had\n");
         return 77;

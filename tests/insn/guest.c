@@ -66,10 +66,7 @@ static void mem_write(struct cpu *c, gla_t la, uint64_t v, unsigned size, bool u
         *host_byte(la + n, user) = v >> 8 * n;
 }
 
-static void mem_probe_write(struct cpu *c, gla_t la, unsigned size, bool user)
-{
-    check(c, la, size, user, true);
-}
+static void mem_probe_write(struct cpu *c, gla_t la, unsigned size, bool user) { check(c, la, size, user, true); }
 
 static void mem_flush(struct cpu *c, bool global_too)
 {
@@ -103,8 +100,7 @@ struct cpu *guest_create(void)
     c->cpl = 3;
     for (n = 0; n < SEG_COUNT; n++) {
         c->seg[n].limit = 0xffffffff;
-        c->seg[n].attr = AR_P | AR_DPL | AR_S | AR_RW | AR_ACCESSED | AR_DB | AR_G |
-                         (n == SEG_CS ? AR_CODE : 0);
+        c->seg[n].attr = AR_P | AR_DPL | AR_S | AR_RW | AR_ACCESSED | AR_DB | AR_G | (n == SEG_CS ? AR_CODE : 0);
     }
     cpu_update_derived(c);
     guest_use_tlb(c, true);
@@ -169,10 +165,7 @@ bool host_is_amd(void)
 
 static uint64_t rng = 88172645463325252u;
 
-void rnd_seed(uint64_t seed)
-{
-    rng = 88172645463325252u ^ seed * 0x9e3779b97f4a7c15u;
-}
+void rnd_seed(uint64_t seed) { rng = 88172645463325252u ^ seed * 0x9e3779b97f4a7c15u; }
 
 uint64_t rnd(void)
 {
@@ -182,10 +175,7 @@ uint64_t rnd(void)
     return rng * 0x2545f4914f6cdd1du;
 }
 
-unsigned below(unsigned n)
-{
-    return (unsigned)(rnd() >> 33) % n;
-}
+unsigned below(unsigned n) { return (unsigned)(rnd() >> 33) % n; }
 
 uint64_t rnd_bits(unsigned width)
 {

@@ -46,8 +46,7 @@ static void put_descriptor(uint32_t off, uint32_t base, uint32_t limit, uint16_t
     if (attr & AR_G)
         limit >>= 12;
     store32(guest_sys + off, (limit & 0xffff) | base << 16);
-    store32(guest_sys + off + 4, (base >> 16 & 0xff) | (uint32_t)attr << 8 | (limit & 0xf0000) |
-                                     (base & 0xff000000));
+    store32(guest_sys + off + 4, (base >> 16 & 0xff) | (uint32_t)attr << 8 | (limit & 0xf0000) | (base & 0xff000000));
 }
 
 static void make_system(void)
@@ -69,8 +68,7 @@ static void make_system(void)
         uint32_t off = GATE_EIP + 16 * n;
 
         store32(guest_sys + IDT_OFF + 8 * n, (uint32_t)SEL_CODE32 << 16 | (off & 0xffff));
-        store32(guest_sys + IDT_OFF + 8 * n + 4,
-                (off & 0xffff0000) | (uint32_t)(AR_P | dpl | DT_TRAP32) << 8);
+        store32(guest_sys + IDT_OFF + 8 * n + 4, (off & 0xffff0000) | (uint32_t)(AR_P | dpl | DT_TRAP32) << 8);
     }
     c->gdtr.base = GUEST_SYS_LA + GDT_OFF;
     c->gdtr.limit = 127;
@@ -117,8 +115,7 @@ static void save_regs(struct regs *r)
 static void run_guest(const struct native_case *n, const struct insn *i, struct outcome *o)
 {
     struct insn block[2];
-    bool flat = n->in.seg[SEG_ES] == SEL_DATA32 && n->in.seg[SEG_SS] == SEL_DATA32 &&
-                n->in.seg[SEG_DS] == SEL_DATA32;
+    bool flat = n->in.seg[SEG_ES] == SEL_DATA32 && n->in.seg[SEG_SS] == SEL_DATA32 && n->in.seg[SEG_DS] == SEL_DATA32;
 
     native_load_data(n);
     native_place_code(n);
@@ -197,9 +194,8 @@ static bool same(const struct native_case *n, const struct outcome *g, uint32_t 
     const struct outcome *h = &n->out;
 
     return !memcmp(h->regs.r, g->regs.r, sizeof h->regs.r) && h->regs.eip == g->regs.eip &&
-           same_selectors(h->regs.seg, g->regs.seg) &&
-           !((h->regs.eflags ^ g->regs.eflags) & flag_mask) && h->vector == g->vector &&
-           h->error == g->error && !memcmp(h->win_a, g->win_a, WIN_A_SIZE) &&
+           same_selectors(h->regs.seg, g->regs.seg) && !((h->regs.eflags ^ g->regs.eflags) & flag_mask) &&
+           h->vector == g->vector && h->error == g->error && !memcmp(h->win_a, g->win_a, WIN_A_SIZE) &&
            !memcmp(h->win_b, g->win_b, WIN_B_SIZE) && h->stray == g->stray;
 }
 
@@ -207,16 +203,16 @@ static void show_regs(const char *who, const struct regs *r, int vector, uint32_
 {
     unsigned n;
 
-    printf("  %-6s eax %08x ecx %08x edx %08x ebx %08x esp %08x ebp %08x esi %08x edi %08x\n", who,
-           r->r[0], r->r[1], r->r[2], r->r[3], r->r[4], r->r[5], r->r[6], r->r[7]);
+    printf("  %-6s eax %08x ecx %08x edx %08x ebx %08x esp %08x ebp %08x esi %08x edi %08x\n", who, r->r[0], r->r[1],
+           r->r[2], r->r[3], r->r[4], r->r[5], r->r[6], r->r[7]);
     printf("         eip %08x eflags %08x es cs ss ds fs gs", r->eip, r->eflags);
     for (n = 0; n < SEG_COUNT; n++)
         printf(" %04x", r->seg[n]);
     printf(" exception %d error %08x\n", vector, error);
 }
 
-static void show_window(const char *name, uint32_t la, const uint8_t *before, const uint8_t *host,
-                        const uint8_t *guest, unsigned size)
+static void show_window(const char *name, uint32_t la, const uint8_t *before, const uint8_t *host, const uint8_t *guest,
+                        unsigned size)
 {
     unsigned shown = 0;
     unsigned n;
@@ -224,8 +220,7 @@ static void show_window(const char *name, uint32_t la, const uint8_t *before, co
     for (n = 0; n < size && shown < 8; n++) {
         if (host[n] == guest[n])
             continue;
-        printf("  %s %08x: was %02x, host %02x, guest %02x\n", name, la + n, before[n], host[n],
-               guest[n]);
+        printf("  %s %08x: was %02x, host %02x, guest %02x\n", name, la + n, before[n], host[n], guest[n]);
         shown++;
     }
 }
@@ -286,10 +281,10 @@ static void compare(const struct insn_row *row, struct native_case *n, const str
 /* --- report --- */
 
 static const char *const class_names[] = {
-    [CLS_IDENT] = "plain", [CLS_PCREL] = "branches", [CLS_CTRL] = "control transfer",
-    [CLS_SENS] = "sensitive", [CLS_PRIV] = "privileged", [CLS_IO] = "input and output",
-    [CLS_SEGLD] = "segment loads", [CLS_STACK] = "stack", [CLS_NO64] = "not in 64-bit mode",
-    [CLS_STRING] = "strings", [CLS_UD] = "undefined",
+    [CLS_IDENT] = "plain",         [CLS_PCREL] = "branches",  [CLS_CTRL] = "control transfer",
+    [CLS_SENS] = "sensitive",      [CLS_PRIV] = "privileged", [CLS_IO] = "input and output",
+    [CLS_SEGLD] = "segment loads", [CLS_STACK] = "stack",     [CLS_NO64] = "not in 64-bit mode",
+    [CLS_STRING] = "strings",      [CLS_UD] = "undefined",
 };
 
 static void print_undefined(void)
@@ -303,9 +298,8 @@ static void print_undefined(void)
 
         if (!r->other_undefined)
             continue;
-        printf("undefined flags other than the host's: %s (%s%02x) %lu of %lu:",
-               insn_rows[n].mnemonic, insn_rows[n].map == MAP_P2 ? "0f " : "",
-               insn_rows[n].opcode, r->other_undefined, r->cases);
+        printf("undefined flags other than the host's: %s (%s%02x) %lu of %lu:", insn_rows[n].mnemonic,
+               insn_rows[n].map == MAP_P2 ? "0f " : "", insn_rows[n].opcode, r->other_undefined, r->cases);
         for (k = 0; k < 12; k++)
             if (r->undefined_bits >> k & 1)
                 printf(" %cF", letters[k]);
@@ -330,8 +324,7 @@ static unsigned long print_classes(void)
             bad += results[n].bad;
             if (results[n].bad)
                 printf("%s (%s%02x): %lu of %lu differ\n", insn_rows[n].mnemonic,
-                       insn_rows[n].map == MAP_P2 ? "0f " : "", insn_rows[n].opcode, results[n].bad,
-                       results[n].cases);
+                       insn_rows[n].map == MAP_P2 ? "0f " : "", insn_rows[n].opcode, results[n].bad, results[n].cases);
         }
         if (bad)
             printf("FAIL - %s: %lu of %lu cases differ\n", class_names[k], bad, cases);
@@ -354,11 +347,10 @@ static unsigned print_never_completed(unsigned long *exceptions)
         const struct row_result *r = &results[n];
 
         *exceptions += r->cases - r->completed;
-        if (r->completed || r->cases < 100 || row->priv == PRIV_cpl0 || row->priv == PRIV_iopl ||
-            row->cls == CLS_UD || row->cls == CLS_PRIV || !strncmp(row->mnemonic, "int", 3))
+        if (r->completed || r->cases < 100 || row->priv == PRIV_cpl0 || row->priv == PRIV_iopl || row->cls == CLS_UD ||
+            row->cls == CLS_PRIV || !strncmp(row->mnemonic, "int", 3))
             continue;
-        printf("never completed: %s (%s%02x)\n", row->mnemonic, row->map == MAP_P2 ? "0f " : "",
-               row->opcode);
+        printf("never completed: %s (%s%02x)\n", row->mnemonic, row->map == MAP_P2 ? "0f " : "", row->opcode);
         count++;
     }
     if (count)
@@ -448,8 +440,7 @@ int main(int argc, char **argv)
     print_undefined();
     bad = print_classes();
     useless = print_never_completed(&exceptions);
-    printf("rows: %u, cases: %lu (%lu with an exception), differences %lu\n", row_count, done,
-           exceptions, bad);
+    printf("rows: %u, cases: %lu (%lu with an exception), differences %lu\n", row_count, done, exceptions, bad);
     free(results);
     free(rows);
     cpu_destroy(c);

@@ -26,14 +26,12 @@ uint32_t gen_stack_top(const struct native_case *n);
 uint32_t gen_operand(const struct native_case *n, const struct insn *i);
 
 /* What of EFLAGS is undefined after this case by the SDM. */
-uint32_t gen_undefined_flags(const struct insn_row *row, const struct native_case *n,
-                             const struct insn *i);
+uint32_t gen_undefined_flags(const struct insn_row *row, const struct native_case *n, const struct insn *i);
 
 /* host_amd.c: on a host with a CPU of AMD, whether the prefix (LOCK, F2, F3) means to it what it means
  * to Intel's; make its outcome what Intel's would be where it is one that they are known to differ
  * in, and return the flags not to compare. */
 bool amd_can_prefix(const struct insn_row *row, uint8_t prefix);
-uint32_t amd_adjust(const struct insn_row *row, struct native_case *n, const struct insn *i,
-                    const struct outcome *g);
+uint32_t amd_adjust(const struct insn_row *row, struct native_case *n, const struct insn *i, const struct outcome *g);
 
 #endif

@@ -5,10 +5,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "host.h"
 
-static bool is(const struct insn_row *row, const char *name)
-{
-    return !strcmp(row->mnemonic, name);
-}
+static bool is(const struct insn_row *row, const char *name) { return !strcmp(row->mnemonic, name); }
 
 /* F2 and F3 before LOOPE and LOOPNE are reserved by both makers; here they choose the condition, as
  * with REPE and REPNE. LOCK MOV CR0 is MOV CR8, and LOCK VERW is no #UD before its operand was
@@ -22,8 +19,9 @@ bool amd_can_prefix(const struct insn_row *row, uint8_t prefix)
 
 static uint8_t *window_at(uint8_t *win_a, uint8_t *win_b, uint32_t la)
 {
-    return la - WIN_A_LA < WIN_A_SIZE ? win_a + (la - WIN_A_LA)
-           : la - WIN_B_LA < WIN_B_SIZE ? win_b + (la - WIN_B_LA) : NULL;
+    return la - WIN_A_LA < WIN_A_SIZE   ? win_a + (la - WIN_A_LA)
+           : la - WIN_B_LA < WIN_B_SIZE ? win_b + (la - WIN_B_LA)
+                                        : NULL;
 }
 
 /* A 16-bit double shift by more than 16: the SDM and the APM leave the result undefined. Intel's CPUs
@@ -71,8 +69,7 @@ static void double_shift(const struct insn_row *row, struct native_case *n, cons
         return;
     }
     for (k = 0; k < 2; k++)
-        *window_at(h->win_a, h->win_b, la[k]) =
-            *window_at((uint8_t *)g->win_a, (uint8_t *)g->win_b, la[k]);
+        *window_at(h->win_a, h->win_b, la[k]) = *window_at((uint8_t *)g->win_a, (uint8_t *)g->win_b, la[k]);
 }
 
 /* PUSH of a segment register with a 32-bit operand: the SDM (2B PUSH) lets the upper half of the stack
@@ -91,13 +88,9 @@ static void take_exception(struct outcome *h, const struct outcome *g)
     h->error = g->error;
 }
 
-static bool is_memory_fault(int vector)
-{
-    return vector == EXC_PF || vector == EXC_GP || vector == EXC_SS;
-}
+static bool is_memory_fault(int vector) { return vector == EXC_PF || vector == EXC_GP || vector == EXC_SS; }
 
-uint32_t amd_adjust(const struct insn_row *row, struct native_case *n, const struct insn *i,
-                    const struct outcome *g)
+uint32_t amd_adjust(const struct insn_row *row, struct native_case *n, const struct insn *i, const struct outcome *g)
 {
     struct outcome *h = &n->out;
 

@@ -10,14 +10,13 @@
  * kernel, or gives other values each time. */
 bool gen_can_test(const struct insn_row *row)
 {
-    static const char *const not[] = { "sgdt", "sidt", "sldt", "str", "smsw", "rdtsc", "rdpmc",
-                                       "cpuid", "sysenter" };
+    static const char *const not [] = { "sgdt", "sidt", "sldt", "str", "smsw", "rdtsc", "rdpmc", "cpuid", "sysenter" };
     unsigned n;
 
     if (row == insn_rows || row->cls == CLS_FPU || row->cls == CLS_SIMD)
         return false;
-    for (n = 0; n < ARRAY_SIZE(not); n++)
-        if (!strcmp(row->mnemonic, not[n]))
+    for (n = 0; n < ARRAY_SIZE(not ); n++)
+        if (!strcmp(row->mnemonic, not [n]))
             return false;
     return true;
 }
@@ -36,14 +35,16 @@ static const struct setting {
     { 1, SEL_LDT(LDT_CODE16), SEL_LDT(LDT_DOWN), SEL_LDT(LDT_RDONLY), SEL_LDT(LDT_DATA16) },
 };
 
-static const uint16_t data_selectors[] = { 0, SEL_DATA32, SEL_LDT(LDT_DATA32), SEL_LDT(LDT_DATA16),
-                                           SEL_LDT(LDT_DOWN), SEL_LDT(LDT_RDONLY) };
+static const uint16_t data_selectors[] = {
+    0, SEL_DATA32, SEL_LDT(LDT_DATA32), SEL_LDT(LDT_DATA16), SEL_LDT(LDT_DOWN), SEL_LDT(LDT_RDONLY)
+};
 
 /* Any selector that is the same on the host: null, kernel's, user's, ours, outside the LDT. */
 static uint16_t any_selector(void)
 {
-    static const uint16_t list[] = { 0, 1, 2, 3, 0x10, 0x13, 0x18, 0x1b, 0x20, SEL_CODE32, 0x28,
-                                     SEL_DATA32, 7, SEL_LDT(LDT_COUNT), 0xffff, 0xfff7 };
+    static const uint16_t list[] = { 0,      1,     2,          3,    0x10,       0x13, 0x18,
+                                     0x1b,   0x20,  SEL_CODE32, 0x28, SEL_DATA32, 7,    SEL_LDT(LDT_COUNT),
+                                     0xffff, 0xfff7 };
 
     if (below(2))
         return data_selectors[below(ARRAY_SIZE(data_selectors))];
@@ -58,25 +59,20 @@ struct seg gen_seg(uint16_t sel)
 
     if (sel == SEL_CODE32 || sel == SEL_DATA32) {
         s.limit = 0xffffffff;
-        s.attr = AR_P | AR_DPL | AR_S | AR_RW | AR_ACCESSED | AR_DB | AR_G |
-                 (sel == SEL_CODE32 ? AR_CODE : 0);
+        s.attr = AR_P | AR_DPL | AR_S | AR_RW | AR_ACCESSED | AR_DB | AR_G | (sel == SEL_CODE32 ? AR_CODE : 0);
     } else if (sel & 4) {
         const struct ldt_entry *e = &ldt_entries[sel >> 3];
 
         s.base = e->base;
         s.limit = e->limit;
-        s.attr = AR_DPL | AR_S | AR_ACCESSED | AR_AVL | (e->absent ? 0 : AR_P) |
-                 (e->big ? AR_DB : 0) | (e->code ? AR_CODE : 0) | (e->down ? AR_EC : 0) |
-                 (e->readonly ? 0 : AR_RW);
+        s.attr = AR_DPL | AR_S | AR_ACCESSED | AR_AVL | (e->absent ? 0 : AR_P) | (e->big ? AR_DB : 0) |
+                 (e->code ? AR_CODE : 0) | (e->down ? AR_EC : 0) | (e->readonly ? 0 : AR_RW);
     }
     seg_update(&s);
     return s;
 }
 
-static uint32_t base_of(uint16_t sel)
-{
-    return sel & 4 ? ldt_entries[sel >> 3].base : 0;
-}
+static uint32_t base_of(uint16_t sel) { return sel & 4 ? ldt_entries[sel >> 3].base : 0; }
 
 /* --- encoding --- */
 
@@ -85,9 +81,9 @@ struct gen {
     struct native_case *n;
     struct insn *i;
     bool o32, a32;
-    bool stack;       /* uses the stack */
-    uint8_t fixed;    /* registers that must keep their values */
-    uint8_t disp_at;  /* where a full displacement lies in the code, and its size; 0: none */
+    bool stack;      /* uses the stack */
+    uint8_t fixed;   /* registers that must keep their values */
+    uint8_t disp_at; /* where a full displacement lies in the code, and its size; 0: none */
     uint8_t disp_size;
 };
 
@@ -97,15 +93,11 @@ static void emit(struct gen *g, uint32_t v, unsigned size)
     g->n->len += size;
 }
 
-static bool starts_with(const char *s, const char *what)
-{
-    return !strncmp(s, what, strlen(what));
-}
+static bool starts_with(const char *s, const char *what) { return !strncmp(s, what, strlen(what)); }
 
 static bool uses_stack(const struct insn_row *row)
 {
-    static const char *const names[] = { "push", "pop", "call", "lcall", "ret", "enter", "leave",
-                                         "iret", "int" };
+    static const char *const names[] = { "push", "pop", "call", "lcall", "ret", "enter", "leave", "iret", "int" };
     unsigned n;
 
     for (n = 0; n < ARRAY_SIZE(names); n++)
@@ -186,15 +178,9 @@ static void emit_immediate(struct gen *g, unsigned kind)
             emit(g, rnd_bits(8), 1);
         }
         break;
-    case OP_Ibs:
-        emit(g, rnd_bits(8), 1);
-        break;
-    case OP_Iw:
-        emit(g, below(8) ? below(64) : rnd_bits(16), 2);
-        break;
-    case OP_Iz:
-        emit(g, rnd_bits(32), v);
-        break;
+    case OP_Ibs: emit(g, rnd_bits(8), 1); break;
+    case OP_Iw: emit(g, below(8) ? below(64) : rnd_bits(16), 2); break;
+    case OP_Iz: emit(g, rnd_bits(32), v); break;
     case OP_Jb: {
         int8_t d = rnd();
 
@@ -203,9 +189,7 @@ static void emit_immediate(struct gen *g, unsigned kind)
         emit(g, d, 1);
         break;
     }
-    case OP_Jz:
-        emit(g, target(g) - (g->n->in.eip + g->n->len + v), v);
-        break;
+    case OP_Jz: emit(g, target(g) - (g->n->in.eip + g->n->len + v), v); break;
     case OP_Ap:
         emit(g, target(g), v);
         emit(g, below(3) ? g->n->in.seg[SEG_CS] : any_selector(), 2);
@@ -224,8 +208,7 @@ static void emit_prefixes(struct gen *g, bool memory)
     g->a32 = d ^ (below(10) < 3);
     if (flat && !g->a32 && memory && below(8))
         g->a32 = true; /* no memory below 64K there */
-    if (((row->attr & A_LOCK) ? below(10) == 0 : below(200) == 0) &&
-        (!host_is_amd() || amd_can_prefix(row, 0xf0)))
+    if (((row->attr & A_LOCK) ? below(10) == 0 : below(200) == 0) && (!host_is_amd() || amd_can_prefix(row, 0xf0)))
         emit(g, 0xf0, 1);
     if (g->o32 != d && row->prefix == PFX_pAny)
         emit(g, 0x66, 1);
@@ -253,27 +236,24 @@ static void emit_prefixes(struct gen *g, bool memory)
 /* A linear address for a memory operand. */
 static uint32_t any_place(void)
 {
-    static const uint32_t wild[] = { DATA_LA - 8, DATA_LA + DATA_SIZE - 3, DATA_LA + DATA_SIZE,
-                                     0x1000, 0xffffff00 };
+    static const uint32_t wild[] = { DATA_LA - 8, DATA_LA + DATA_SIZE - 3, DATA_LA + DATA_SIZE, 0x1000, 0xffffff00 };
 
     switch (below(32)) {
     case 0: return wild[below(ARRAY_SIZE(wild))] + below(8);
     case 1: return WIN_B_LA + below(WIN_B_SIZE);
-    case 2: case 3: case 4: return DATA_LA + 0x1000 - 8 + below(9);
+    case 2:
+    case 3:
+    case 4: return DATA_LA + 0x1000 - 8 + below(9);
     default: return WIN_A_LA + 0x80 + below(WIN_A_SIZE - 0x100);
     }
 }
 
 static uint32_t address(const uint32_t *r, const struct insn *i)
 {
-    return ((i->base < 8 ? r[i->base] : 0) + ((i->index < 8 ? r[i->index] : 0) << i->scale) +
-            i->disp) & i->amask;
+    return ((i->base < 8 ? r[i->base] : 0) + ((i->index < 8 ? r[i->index] : 0) << i->scale) + i->disp) & i->amask;
 }
 
-static uint32_t address_of(const struct gen *g)
-{
-    return address(g->n->in.r, g->i);
-}
+static uint32_t address_of(const struct gen *g) { return address(g->n->in.r, g->i); }
 
 uint32_t gen_operand(const struct native_case *n, const struct insn *i)
 {
@@ -291,10 +271,7 @@ static uint32_t inverse(uint32_t a)
     return x;
 }
 
-static void set_low(uint32_t *r, uint32_t v, uint32_t mask)
-{
-    *r = (*r & ~mask) | (v & mask);
-}
+static void set_low(uint32_t *r, uint32_t v, uint32_t mask) { *r = (*r & ~mask) | (v & mask); }
 
 /* Change registers, or the displacement, so that the memory operand is at linear address `place`. */
 static bool put_operand(struct gen *g, uint32_t place)
@@ -357,10 +334,7 @@ static uint32_t any_eflags(void)
 }
 
 /* What POPF and IRET may pop: everything but TF and AC. */
-static uint32_t popped_eflags(void)
-{
-    return rnd() & ~(EFLAGS_TF | EFLAGS_AC);
-}
+static uint32_t popped_eflags(void) { return rnd() & ~(EFLAGS_TF | EFLAGS_AC); }
 
 /* --- what single instructions need --- */
 
@@ -393,8 +367,7 @@ static void put_stack(struct gen *g)
             put_data(n, sp + (bp - n->in.r[ESP]) - k * v, rnd(), v);
     }
     if (!strcmp(name, "leave"))
-        n->in.r[EBP] = below(8) ? n->in.r[ESP] + below(0x40)
-                                : any_place() - base_of(n->in.seg[SEG_SS]);
+        n->in.r[EBP] = below(8) ? n->in.r[ESP] + below(0x40) : any_place() - base_of(n->in.seg[SEG_SS]);
 }
 
 static void put_string(struct gen *g)
@@ -438,8 +411,7 @@ static bool put_memory(struct gen *g)
     bool selector = g->row->cls == CLS_SEGLD || g->row->modes == MODES_prot;
 
     if (!p) {
-        bool meaning = selector || g->row->op[0] == OP_Mp || !strcmp(name, "call") ||
-                       !strcmp(name, "jmp");
+        bool meaning = selector || g->row->op[0] == OP_Mp || !strcmp(name, "call") || !strcmp(name, "jmp");
 
         return !meaning || la + 8 <= DATA_LA || la >= DATA_LA + DATA_SIZE;
     }
@@ -573,14 +545,12 @@ bool gen_case(const struct insn_row *row, struct native_case *n, struct insn *i)
     if (string)
         put_string(&g);
     if (!strcmp(row->mnemonic, "xlat"))
-        set_low(&n->in.r[EBX], any_place() - base_of(n->in.seg[i->seg]) - (n->in.r[EAX] & 0xff),
-                i->amask);
+        set_low(&n->in.r[EBX], any_place() - base_of(n->in.seg[i->seg]) - (n->in.r[EAX] & 0xff), i->amask);
     if (starts_with(row->mnemonic, "loop") || !strcmp(row->mnemonic, "jcxz"))
         set_low(&n->in.r[ECX], below(3), below(2) ? 0xffffffff : 0xffff);
     if (starts_with(row->mnemonic, "div") || starts_with(row->mnemonic, "idiv"))
         put_division(n);
-    if (row->map == MAP_P2 && starts_with(row->mnemonic, "bt") && row->op[1] == OP_Gv &&
-        (i->flags & IF_MEM)) {
+    if (row->map == MAP_P2 && starts_with(row->mnemonic, "bt") && row->op[1] == OP_Gv && (i->flags & IF_MEM)) {
         n->in.r[i->reg] = below(1024) - 512;
         g.fixed |= 1u << i->reg;
     }
@@ -593,8 +563,7 @@ bool gen_case(const struct insn_row *row, struct native_case *n, struct insn *i)
 
 /* --- flags --- */
 
-uint32_t gen_undefined_flags(const struct insn_row *row, const struct native_case *n,
-                             const struct insn *i)
+uint32_t gen_undefined_flags(const struct insn_row *row, const struct native_case *n, const struct insn *i)
 {
     static const char *const rotates[] = { "rol", "ror", "rcl", "rcr" };
     static const char *const shifts[] = { "shl", "shr", "sar", "shld", "shrd" };
@@ -618,8 +587,7 @@ uint32_t gen_undefined_flags(const struct insn_row *row, const struct native_cas
             return 0;
         if (k >= 3) /* SHLD and SHRD: the result too */
             return count > size ? EFLAGS_ARITH : EFLAGS_AF | (count > 1 ? EFLAGS_OF : 0);
-        return EFLAGS_AF | (count > 1 ? EFLAGS_OF : 0) |
-               (k < 2 && count >= size ? EFLAGS_CF : 0);
+        return EFLAGS_AF | (count > 1 ? EFLAGS_OF : 0) | (k < 2 && count >= size ? EFLAGS_CF : 0);
     }
     return row->undef;
 }

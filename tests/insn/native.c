@@ -40,60 +40,59 @@ const struct ldt_entry ldt_entries[LDT_COUNT] = {
 #define EXIT_LA  (CODE_LA + CODE_SIZE) /* the page behind the code */
 
 struct ctx {
-    uint32_t r[8];      /* 00 */
-    uint64_t flags;     /* 20 */
-    uint32_t eip;       /* 28: far pointer */
-    uint16_t cs;        /* 2c */
-    uint16_t ss, ds, es, fs, gs; /* 2e 30 32 34 36 */
-    uint64_t rsp;       /* 38: of the caller */
-    uint32_t out_r[8];  /* 40 */
-    uint64_t out_flags; /* 60 */
+    uint32_t r[8];                                   /* 00 */
+    uint64_t flags;                                  /* 20 */
+    uint32_t eip;                                    /* 28: far pointer */
+    uint16_t cs;                                     /* 2c */
+    uint16_t ss, ds, es, fs, gs;                     /* 2e 30 32 34 36 */
+    uint64_t rsp;                                    /* 38: of the caller */
+    uint32_t out_r[8];                               /* 40 */
+    uint64_t out_flags;                              /* 60 */
     uint16_t out_ss, out_ds, out_es, out_fs, out_gs; /* 68 6a 6c 6e 70 */
 };
 #define CTX ((volatile struct ctx *)(uintptr_t)CTX_LA)
 _Static_assert(offsetof(struct ctx, rsp) == 0x38 && offsetof(struct ctx, out_gs) == 0x70,
                "the assembly below knows the offsets");
 
-void native_enter(void);      /* load everything and go */
-void native_back(void);       /* where the signal handler returns to */
+void native_enter(void);                               /* load everything and go */
+void native_back(void);                                /* where the signal handler returns to */
 extern const uint8_t native_exit[], native_exit_end[]; /* copied to EXIT_LA */
 
-__asm__(
-    ".pushsection .text\n"
-    ".set ctx, 0x31000000\n"
-    ".globl native_enter\nnative_enter:\n"
-    "push %rbx\npush %rbp\npush %r12\npush %r13\npush %r14\npush %r15\n"
-    "mov %rsp, ctx+0x38\n"
-    "movw ctx+0x30, %ax\nmovw %ax, %ds\n"
-    "movw ctx+0x32, %ax\nmovw %ax, %es\n"
-    "movw ctx+0x34, %ax\nmovw %ax, %fs\n"
-    "movw ctx+0x36, %ax\nmovw %ax, %gs\n"
-    "movw ctx+0x2e, %ax\nmovw %ax, %ss\n"
-    "movl $ctx+0xf00, %esp\n"
-    "pushq ctx+0x20\npopfq\n"
-    "movl ctx+0x00, %eax\nmovl ctx+0x04, %ecx\nmovl ctx+0x08, %edx\nmovl ctx+0x0c, %ebx\n"
-    "movl ctx+0x14, %ebp\nmovl ctx+0x18, %esi\nmovl ctx+0x1c, %edi\nmovl ctx+0x10, %esp\n"
-    "ljmpl *ctx+0x28\n"
+__asm__(".pushsection .text\n"
+        ".set ctx, 0x31000000\n"
+        ".globl native_enter\nnative_enter:\n"
+        "push %rbx\npush %rbp\npush %r12\npush %r13\npush %r14\npush %r15\n"
+        "mov %rsp, ctx+0x38\n"
+        "movw ctx+0x30, %ax\nmovw %ax, %ds\n"
+        "movw ctx+0x32, %ax\nmovw %ax, %es\n"
+        "movw ctx+0x34, %ax\nmovw %ax, %fs\n"
+        "movw ctx+0x36, %ax\nmovw %ax, %gs\n"
+        "movw ctx+0x2e, %ax\nmovw %ax, %ss\n"
+        "movl $ctx+0xf00, %esp\n"
+        "pushq ctx+0x20\npopfq\n"
+        "movl ctx+0x00, %eax\nmovl ctx+0x04, %ecx\nmovl ctx+0x08, %edx\nmovl ctx+0x0c, %ebx\n"
+        "movl ctx+0x14, %ebp\nmovl ctx+0x18, %esi\nmovl ctx+0x1c, %edi\nmovl ctx+0x10, %esp\n"
+        "ljmpl *ctx+0x28\n"
 
-    ".globl native_exit\nnative_exit:\n"
-    "movl %eax, ctx+0x40\nmovl %ecx, ctx+0x44\nmovl %edx, ctx+0x48\nmovl %ebx, ctx+0x4c\n"
-    "movl %esp, ctx+0x50\nmovl %ebp, ctx+0x54\nmovl %esi, ctx+0x58\nmovl %edi, ctx+0x5c\n"
-    "movl $ctx+0xf00, %esp\n"
-    "pushfq\npopq ctx+0x60\npushq $0x202\npopfq\n"
-    "movw %ss, ctx+0x68\nmovw %ds, ctx+0x6a\nmovw %es, ctx+0x6c\nmovw %fs, ctx+0x6e\n"
-    "movw %gs, ctx+0x70\n"
-    "movl $0x2b, %eax\nmovl %eax, %ss\n"
-    "mov ctx+0x38, %rsp\n"
-    "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbp\npop %rbx\nret\n"
-    ".globl native_exit_end\nnative_exit_end:\n"
+        ".globl native_exit\nnative_exit:\n"
+        "movl %eax, ctx+0x40\nmovl %ecx, ctx+0x44\nmovl %edx, ctx+0x48\nmovl %ebx, ctx+0x4c\n"
+        "movl %esp, ctx+0x50\nmovl %ebp, ctx+0x54\nmovl %esi, ctx+0x58\nmovl %edi, ctx+0x5c\n"
+        "movl $ctx+0xf00, %esp\n"
+        "pushfq\npopq ctx+0x60\npushq $0x202\npopfq\n"
+        "movw %ss, ctx+0x68\nmovw %ds, ctx+0x6a\nmovw %es, ctx+0x6c\nmovw %fs, ctx+0x6e\n"
+        "movw %gs, ctx+0x70\n"
+        "movl $0x2b, %eax\nmovl %eax, %ss\n"
+        "mov ctx+0x38, %rsp\n"
+        "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbp\npop %rbx\nret\n"
+        ".globl native_exit_end\nnative_exit_end:\n"
 
-    ".globl native_back\nnative_back:\n"
-    "mov ctx+0x38, %rsp\n"
-    "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbp\npop %rbx\nret\n"
-    ".popsection\n");
+        ".globl native_back\nnative_back:\n"
+        "mov ctx+0x38, %rsp\n"
+        "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbp\npop %rbx\nret\n"
+        ".popsection\n");
 
 static struct native_case *batch;
-static volatile uint32_t *progress; /* the case the child is at */
+static volatile uint32_t *progress;  /* the case the child is at */
 static volatile struct outcome *now; /* where the handler notes what happened */
 static volatile int caught;
 static uint64_t fs_base;
@@ -150,10 +149,7 @@ static void on_signal(int sig, siginfo_t *si, void *context)
 
 /* --- areas, the same in the guest's process --- */
 
-static uint8_t *at(uint32_t la)
-{
-    return (uint8_t *)(uintptr_t)la;
-}
+static uint8_t *at(uint32_t la) { return (uint8_t *)(uintptr_t)la; }
 
 void native_place_code(const struct native_case *n)
 {
@@ -168,10 +164,7 @@ void native_place_code(const struct native_case *n)
     store16(p + 4, 0x33);
 }
 
-void native_remove_code(void)
-{
-    memset(at(CODE_LA), 0xcc, CODE_SIZE);
-}
+void native_remove_code(void) { memset(at(CODE_LA), 0xcc, CODE_SIZE); }
 
 void native_load_data(const struct native_case *n)
 {
@@ -348,8 +341,7 @@ struct native_case *native_start(const char **why)
 
     *why = NULL;
     batch = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (batch == MAP_FAILED || pipe(down) || pipe(up) ||
-        !map_at(DATA_LA, DATA_SIZE, PROT_READ | PROT_WRITE) ||
+    if (batch == MAP_FAILED || pipe(down) || pipe(up) || !map_at(DATA_LA, DATA_SIZE, PROT_READ | PROT_WRITE) ||
         !map_at(CODE_LA, CODE_SIZE + PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC)) {
         *why = "memory below 4 GiB is not to be had";
         return NULL;

@@ -12,10 +12,10 @@
 #include "cpu/cpu.h"
 
 /* Where things are, in the child as in the guest. */
-#define CODE_LA   0x30000000u
-#define CODE_SIZE 0x1000u
-#define DATA_LA   0x20000000u
-#define DATA_SIZE 0x2000u
+#define CODE_LA    0x30000000u
+#define CODE_SIZE  0x1000u
+#define DATA_LA    0x20000000u
+#define DATA_SIZE  0x2000u
 /* The parts of the data that hold something: around the page boundary, and at the end. */
 #define WIN_A_LA   (DATA_LA + 0xe00u)
 #define WIN_A_SIZE 0x400u
@@ -23,11 +23,10 @@
 #define WIN_B_LA   (DATA_LA + DATA_SIZE - WIN_B_SIZE)
 
 /* Selectors: Linux's flat user segments, and ours in the LDT. */
-#define SEL_CODE32  0x23
-#define SEL_DATA32  0x2b
-#define SEL_LDT(n)  ((n) << 3 | 7)
-enum { LDT_CODE32 = 1, LDT_CODE16, LDT_DATA32, LDT_DATA16, LDT_DOWN, LDT_RDONLY, LDT_ABSENT,
-       LDT_EXONLY, LDT_COUNT };
+#define SEL_CODE32 0x23
+#define SEL_DATA32 0x2b
+#define SEL_LDT(n) ((n) << 3 | 7)
+enum { LDT_CODE32 = 1, LDT_CODE16, LDT_DATA32, LDT_DATA16, LDT_DOWN, LDT_RDONLY, LDT_ABSENT, LDT_EXONLY, LDT_COUNT };
 #define LDT_DATA_BASE (DATA_LA - 0x100u)
 
 struct ldt_entry {
@@ -46,9 +45,9 @@ struct regs {
 
 struct outcome {
     struct regs regs;
-    int vector;       /* -1: none */
+    int vector; /* -1: none */
     uint32_t error;
-    uint32_t stray;   /* data written outside the windows: its address, or 0 */
+    uint32_t stray; /* data written outside the windows: its address, or 0 */
     uint8_t win_a[WIN_A_SIZE];
     uint8_t win_b[WIN_B_SIZE];
 };

@@ -29,8 +29,8 @@ static void on_block(struct callgate_guest *g, uint32_t eip, uint32_t count, voi
     block_insns += count;
 }
 
-static void on_memory(struct callgate_guest *g, uint32_t la, uint32_t size, uint64_t value,
-                      uint32_t write, void *opaque)
+static void on_memory(struct callgate_guest *g, uint32_t la, uint32_t size, uint64_t value, uint32_t write,
+                      void *opaque)
 {
     (void)g;
     (void)opaque;
@@ -39,8 +39,8 @@ static void on_memory(struct callgate_guest *g, uint32_t la, uint32_t size, uint
         sum = sum * 31 + la + size + value;
 }
 
-static void on_port(struct callgate_guest *g, uint32_t port, uint32_t size, uint32_t value,
-                    uint32_t write, void *opaque)
+static void on_port(struct callgate_guest *g, uint32_t port, uint32_t size, uint32_t value, uint32_t write,
+                    void *opaque)
 {
     (void)g;
     (void)opaque;
@@ -49,8 +49,7 @@ static void on_port(struct callgate_guest *g, uint32_t port, uint32_t size, uint
         sum = sum * 31 + port + size + value;
 }
 
-static void on_event(struct callgate_guest *g, uint32_t vector, uint32_t error, uint32_t eip,
-                     void *opaque)
+static void on_event(struct callgate_guest *g, uint32_t vector, uint32_t error, uint32_t eip, void *opaque)
 {
     (void)g;
     (void)error;
@@ -62,8 +61,7 @@ static void on_event(struct callgate_guest *g, uint32_t vector, uint32_t error, 
 static void report(void)
 {
     fprintf(out, "insns %lu bytes %lu blocks %lu %lu reads %lu writes %lu ins %lu outs %lu events %lu sum %llx\n",
-            insns, bytes, blocks, block_insns, reads, writes, ins, outs, events,
-            (unsigned long long)sum);
+            insns, bytes, blocks, block_insns, reads, writes, ins, outs, events, (unsigned long long)sum);
     fclose(out);
 }
 
@@ -78,7 +76,7 @@ int callgate_plugin(const struct callgate_plugin_api *api, struct callgate_guest
     if (!out)
         return -1;
     for (; *what; what++) {
-        int rc = *what == 'i' ? api->on(g, "insn", (void *)on_insn, NULL)
+        int rc = *what == 'i'   ? api->on(g, "insn", (void *)on_insn, NULL)
                  : *what == 'b' ? api->on(g, "block", (void *)on_block, NULL)
                  : *what == 'm' ? api->on(g, "memory", (void *)on_memory, NULL)
                  : *what == 'p' ? api->on(g, "port", (void *)on_port, NULL)

@@ -33,7 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define S(name, ...) syscall(SYS_##name, ##__VA_ARGS__)
+#define S(name, ...)   syscall(SYS_##name, ##__VA_ARGS__)
 #define N(number, ...) syscall(number, ##__VA_ARGS__)
 
 static int out;
@@ -85,8 +85,7 @@ static struct msghdr *message(void *address, socklen_t len, int fd)
     struct cmsghdr *h;
 
     memset(&m, 0, sizeof m);
-    m.msg_hdr = (struct msghdr){ .msg_name = address, .msg_namelen = len, .msg_iov = &vector,
-                                 .msg_iovlen = 1 };
+    m.msg_hdr = (struct msghdr){ .msg_name = address, .msg_namelen = len, .msg_iov = &vector, .msg_iovlen = 1 };
     if (fd >= 0) {
         m.msg_hdr.msg_control = control;
         m.msg_hdr.msg_controllen = sizeof control;
@@ -110,7 +109,10 @@ static long no_such(long rc)
 /* Ask the process that opens files, if there is one: a descriptor, or -1 with errno. */
 static long ask(enum hostfile kind, const char *path)
 {
-    struct { uint32_t kind, len; char path[4096]; } q = { kind, (uint32_t)strlen(path), "" };
+    struct {
+        uint32_t kind, len;
+        char path[4096];
+    } q = { kind, (uint32_t)strlen(path), "" };
     int32_t answer = 0;
     char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
     struct iovec v = { &q, 8 + q.len };
@@ -120,8 +122,7 @@ static long ask(enum hostfile kind, const char *path)
     if (sendmsg(opener_fd, &m, 0) < 0)
         return -1;
     v = (struct iovec){ &answer, sizeof answer };
-    m = (struct msghdr){ .msg_iov = &v, .msg_iovlen = 1, .msg_control = control,
-                         .msg_controllen = sizeof control };
+    m = (struct msghdr){ .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
     if (recvmsg(opener_fd, &m, 0) != sizeof answer)
         return -1;
     if (answer < 0) {
@@ -172,19 +173,19 @@ static void try_all(void)
     long n = 0;
 
 #define GROUP(title) group = title;
-#define WAY(what, attempt) \
-    if (n++, !fatal) { \
-        errno = 0; \
-        memset(buf, 0, sizeof buf); \
-        long rc = (long)(attempt); \
+#define WAY(what, attempt)                \
+    if (n++, !fatal) {                    \
+        errno = 0;                        \
+        memset(buf, 0, sizeof buf);       \
+        long rc = (long)(attempt);        \
         judge(n, group, what, rc, errno); \
     }
-#define FATAL(what, attempt) \
-    if (n++, fatal == n) { \
-        say("%ld %s: %s: ", n, group, what); \
-        long rc = (long)(attempt); \
-        say("FAIL: survived, %ld\n", rc); \
-    } else if (!fatal) { \
+#define FATAL(what, attempt)                        \
+    if (n++, fatal == n) {                          \
+        say("%ld %s: %s: ", n, group, what);        \
+        long rc = (long)(attempt);                  \
+        say("FAIL: survived, %ld\n", rc);           \
+    } else if (!fatal) {                            \
         say("%ld %s: %s: alone\n", n, group, what); \
     }
 #include "tests/plugin/escape.def"
@@ -234,14 +235,14 @@ int callgate_plugin(const struct callgate_plugin_api *api, struct callgate_guest
     snprintf(by_path.sun_path, sizeof by_path.sun_path, "%s", work("socket"));
     snprintf(abstract.sun_path + 1, sizeof abstract.sun_path - 1, "%s", name);
     abstract_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
-    by_port = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    by_port = (struct sockaddr_in){ .sin_family = AF_INET,
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                                     .sin_port = htons((uint16_t)atoi(getenv("ESCAPE_PORT"))) };
     foreign.sigev_notify = SIGEV_SIGNAL | SIGEV_THREAD_ID;
     foreign.sigev_signo = SIGKILL;
     foreign._sigev_un._tid = (pid_t)victim;
-    if (out < 0 || root_fd < 0 || proc_fd < 0 || path_fd < 0 || tty_fd < 0 || pid_fd < 0 ||
-        tcp_fd < 0 || udp_fd < 0 || stream_fd < 0 || page == MAP_FAILED || pipe(pipe_fd) ||
-        socketpair(AF_UNIX, SOCK_DGRAM, 0, datagram_fd))
+    if (out < 0 || root_fd < 0 || proc_fd < 0 || path_fd < 0 || tty_fd < 0 || pid_fd < 0 || tcp_fd < 0 || udp_fd < 0 ||
+        stream_fd < 0 || page == MAP_FAILED || pipe(pipe_fd) || socketpair(AF_UNIX, SOCK_DGRAM, 0, datagram_fd))
         return -2;
     return api->on(g, "block", (void *)on_block, NULL);
 }

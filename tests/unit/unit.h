@@ -40,8 +40,8 @@ struct test_board {
         const struct mmio_ops *ops;
         void *dev;
     } mmio[16];
-    int intr;        /* level of INTR */
-    int resets;      /* requests, by kind: last */
+    int intr;   /* level of INTR */
+    int resets; /* requests, by kind: last */
     int last_reset;
     int last_code;
 };

@@ -101,14 +101,14 @@ START_TEST(verifier)
     static const uint8_t restore[] = { 0x4c, 0x89, 0xd9 };                /* mov rcx, r11 */
     static const uint8_t table_jump[] = { 0x41, 0xff, 0xe1 };             /* jmp r9 */
 
-    tamper(tb, jrcxz_over_miss, 2, "\xe3\x04", 2);              /* into the miss jump */
-    tamper(tb, probe_size, 5, "\x43\x8d\x4c\x10\x01", 5);       /* a smaller access was checked */
-    tamper(tb, restore, 3, "\x0f\x05\x90", 3);                  /* SYSCALL */
-    tamper(tb, restore, 3, "\xcd\x80\x90", 3);                  /* INT 80h */
-    tamper(tb, restore, 3, "\x4c\x89\xf9", 3);                  /* mov rcx, r15 */
-    tamper(tb, restore, 3, "\x49\x89\xcf", 3);                  /* mov r15, rcx */
-    tamper(tb, restore, 3, "\x48\x8b\x01", 3);                  /* mov rax, [rcx] */
-    tamper(tb, table_jump, 3, "\x41\xff\xe0", 3);               /* jmp r8 */
+    tamper(tb, jrcxz_over_miss, 2, "\xe3\x04", 2);        /* into the miss jump */
+    tamper(tb, probe_size, 5, "\x43\x8d\x4c\x10\x01", 5); /* a smaller access was checked */
+    tamper(tb, restore, 3, "\x0f\x05\x90", 3);            /* SYSCALL */
+    tamper(tb, restore, 3, "\xcd\x80\x90", 3);            /* INT 80h */
+    tamper(tb, restore, 3, "\x4c\x89\xf9", 3);            /* mov rcx, r15 */
+    tamper(tb, restore, 3, "\x49\x89\xcf", 3);            /* mov r15, rcx */
+    tamper(tb, restore, 3, "\x48\x8b\x01", 3);            /* mov rax, [rcx] */
+    tamper(tb, table_jump, 3, "\x41\xff\xe0", 3);         /* jmp r8 */
     finish();
 }
 END_TEST
@@ -187,12 +187,12 @@ END_TEST
 /* An x87 exception that is not masked leaves the instruction and its operand behind (SDM 1 8.1.8). */
 START_TEST(x87_pointers)
 {
-    static const uint8_t code[] = { 0xdb, 0xe3,                   /* fninit */
-                                    0xd9, 0x2d, 0, 0, 2, 0,       /* fldcw [20000h] */
-                                    0xd9, 0xe8,                   /* fld1 */
-                                    0xd8, 0x35, 8, 0, 2, 0,       /* fdiv dword [20008h]: by 0 */
-                                    0xd9, 0x35, 0x10, 0, 2, 0,    /* fnstenv [20010h] */
-                                    0xeb, 0xe8 };                 /* jmp to the beginning */
+    static const uint8_t code[] = { 0xdb, 0xe3,                /* fninit */
+                                    0xd9, 0x2d, 0,    0, 2, 0, /* fldcw [20000h] */
+                                    0xd9, 0xe8,                /* fld1 */
+                                    0xd8, 0x35, 8,    0, 2, 0, /* fdiv dword [20008h]: by 0 */
+                                    0xd9, 0x35, 0x10, 0, 2, 0, /* fnstenv [20010h] */
+                                    0xeb, 0xe8 };              /* jmp to the beginning */
     static const char *const options[] = { "heat=0,direct=off,icount=on", "heat=0,direct=force,icount=on" };
     uint32_t env[7];
     uint16_t cw = 0x37b;
@@ -206,9 +206,9 @@ START_TEST(x87_pointers)
         c->icount_stop = 600;
         ck_assert_int_eq(bt_engine.run(c), EXIT_ICOUNT);
         memmap_read(map, 0x20010, env, sizeof env);
-        ck_assert_uint_eq(env[1] & 0x84, 0x84);           /* ES, ZE */
+        ck_assert_uint_eq(env[1] & 0x84, 0x84); /* ES, ZE */
         ck_assert_uint_eq(env[3], 0x1000a);
-        ck_assert_uint_eq(env[4], 0x0035u << 16 | 0x18);  /* opcode: D8 35 */
+        ck_assert_uint_eq(env[4], 0x0035u << 16 | 0x18); /* opcode: D8 35 */
         ck_assert_uint_eq(env[5], 0x20008);
         ck_assert_uint_eq(env[6] & 0xffff, 0x20);
         ck_assert_uint_gt(bt_of(c)->fpu_loads, 50);
@@ -217,10 +217,7 @@ START_TEST(x87_pointers)
 }
 END_TEST
 
-static void entry(gpa_t at, uint32_t v)
-{
-    memmap_write(map, at, &v, 4);
-}
+static void entry(gpa_t at, uint32_t v) { memmap_write(map, at, &v, 4); }
 
 START_TEST(window)
 {

@@ -49,9 +49,9 @@ END_TEST
 
 START_TEST(add_sub_wide)
 {
-    static const uint32_t v[] = { 0, 1, 2, 0xf, 0x10, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000,
-                                  0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff,
-                                  0x12345678, 0xdeadbeef };
+    static const uint32_t v[] = { 0,       1,          2,          0xf,        0x10,       0x7f,
+                                  0x80,    0xff,       0x100,      0x7fff,     0x8000,     0xffff,
+                                  0x10000, 0x7fffffff, 0x80000000, 0xffffffff, 0x12345678, 0xdeadbeef };
     unsigned x;
     unsigned y;
     unsigned carry;
@@ -81,8 +81,7 @@ START_TEST(set_and_get)
     unsigned n;
 
     for (n = 0; n < 64; n++) {
-        uint32_t f = (n & 1) | (n & 2) << 1 | (n & 4) << 2 | (n & 8) << 3 | (n & 16) << 3 |
-                     (n & 32) << 6;
+        uint32_t f = (n & 1) | (n & 2) << 1 | (n & 4) << 2 | (n & 8) << 3 | (n & 16) << 3 | (n & 32) << 6;
 
         lf_set_all(&c, f);
         ck_assert_uint_eq(lf_get_all(&c), f);
@@ -107,8 +106,7 @@ START_TEST(conditions)
         bool want[8] = { of, cf, zf, cf || zf, sf, pf, sf != of, zf || sf != of };
         unsigned cc;
 
-        lf_set_all(&c, (n & 1) | (n & 2) << 1 | (n & 4) << 2 | (n & 8) << 3 | (n & 16) << 3 |
-                           (n & 32) << 6);
+        lf_set_all(&c, (n & 1) | (n & 2) << 1 | (n & 4) << 2 | (n & 8) << 3 | (n & 16) << 3 | (n & 32) << 6);
         for (cc = 0; cc < 16; cc++)
             ck_assert_int_eq(lf_cond(&c, cc), want[cc >> 1] ^ (cc & 1));
     }

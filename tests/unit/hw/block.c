@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define SECTORS 64
-#define BMIDE 0xc000
+#define BMIDE   0xc000
 
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
@@ -172,7 +172,7 @@ START_TEST(write_cache)
     ck_assert_uint_eq(identify(b, 83) & 0x3000, 0x3000); /* FLUSH CACHE, FLUSH CACHE EXT */
     ck_assert_uint_eq(identify(b, 84) & 0x40, 0x40);     /* FUA */
     ck_assert_uint_eq(identify(b, 87) & 0x40, 0x40);
-    ck_assert_uint_eq(identify(b, 85) & 0x20, 0x20);     /* the write cache is on */
+    ck_assert_uint_eq(identify(b, 85) & 0x20, 0x20); /* the write cache is on */
     ck_assert_int_eq(write_pio(b, 0x30, 1, 1, 1) & ERR, 0);
     ck_assert_uint_eq(syncs, 0);
     command(b, 0xef, 0x82, 0, 0);
@@ -228,7 +228,8 @@ START_TEST(failures)
     ck_assert_int_eq(dma & ERR, ERR);
     ck_assert_int_eq(good & ERR, 0);
     ck_assert_msg(!strncmp(said, "callgate: ", 10) && strchr(said, '\n') == said + len - 1 && strstr(said, path) &&
-                  strstr(said, strerror(EIO)), "%s", said);
+                      strstr(said, strerror(EIO)),
+                  "%s", said);
     board_free(b);
     block_close(disk);
     unlink(path);

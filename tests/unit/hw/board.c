@@ -18,8 +18,7 @@ static tick_t source(void *opaque)
     return b->now;
 }
 
-static int mmio_map(void *o, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *dev,
-                    const char *name)
+static int mmio_map(void *o, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *dev, const char *name)
 {
     struct test_board *b = o;
     struct board_mmio *m;
@@ -51,10 +50,7 @@ static struct board_mmio *find_mmio(struct test_board *b, gpa_t gpa)
     return NULL;
 }
 
-bool board_mapped(struct test_board *b, gpa_t gpa)
-{
-    return find_mmio(b, gpa);
-}
+bool board_mapped(struct test_board *b, gpa_t gpa) { return find_mmio(b, gpa); }
 
 void board_write32(struct test_board *b, gpa_t gpa, uint32_t v)
 {
@@ -72,27 +68,20 @@ uint32_t board_read32(struct test_board *b, gpa_t gpa)
     return (uint32_t)mmio_read(m->ops, m->dev, gpa - m->gpa, 4);
 }
 
-static int ram_map(void *o, gpa_t gpa, uint64_t size, void *host, unsigned flags,
-                   const char *name)
+static int ram_map(void *o, gpa_t gpa, uint64_t size, void *host, unsigned flags, const char *name)
 {
     (void)o, (void)gpa, (void)size, (void)host, (void)flags, (void)name;
     return 0;
 }
 
-static void unmap(void *o, gpa_t gpa, uint64_t size)
-{
-    (void)o, (void)gpa, (void)size;
-}
+static void unmap(void *o, gpa_t gpa, uint64_t size) { (void)o, (void)gpa, (void)size; }
 
 static void pam_set(void *o, gpa_t gpa, uint64_t size, bool r, bool w)
 {
     (void)o, (void)gpa, (void)size, (void)r, (void)w;
 }
 
-static void a20_set(void *o, bool on)
-{
-    (void)o, (void)on;
-}
+static void a20_set(void *o, bool on) { (void)o, (void)on; }
 
 static void dma_read(void *opaque, gpa_t gpa, void *buf, size_t len)
 {
@@ -114,8 +103,14 @@ static void dma_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
 }
 
 static const struct bus_mem_ops mem = {
-    .mmio_map = mmio_map, .mmio_unmap = mmio_unmap, .ram_map = ram_map, .ram_unmap = unmap,
-    .pam_set = pam_set, .a20_set = a20_set, .dma_read = dma_read, .dma_write = dma_write,
+    .mmio_map = mmio_map,
+    .mmio_unmap = mmio_unmap,
+    .ram_map = ram_map,
+    .ram_unmap = unmap,
+    .pam_set = pam_set,
+    .a20_set = a20_set,
+    .dma_read = dma_read,
+    .dma_write = dma_write,
 };
 
 static void intr(void *opaque, int level)
@@ -125,10 +120,7 @@ static void intr(void *opaque, int level)
     b->intr = level;
 }
 
-static void nmi(void *opaque)
-{
-    (void)opaque;
-}
+static void nmi(void *opaque) { (void)opaque; }
 
 static void reset_request(void *opaque, enum reset_kind kind, int code)
 {
@@ -179,10 +171,7 @@ static struct test_board *build(const void *kernel, size_t size, struct block *d
     return b;
 }
 
-struct test_board *board_try(const void *kernel, size_t size)
-{
-    return build(kernel, size, NULL);
-}
+struct test_board *board_try(const void *kernel, size_t size) { return build(kernel, size, NULL); }
 
 struct test_board *board_with_disk(struct block *disk)
 {
@@ -222,15 +211,9 @@ void board_advance(struct test_board *b, tick_t ns)
     b->now = end;
 }
 
-void board_out(struct test_board *b, uint16_t port, uint8_t v)
-{
-    port_write(b->bus, port, v, 1);
-}
+void board_out(struct test_board *b, uint16_t port, uint8_t v) { port_write(b->bus, port, v, 1); }
 
-uint8_t board_in(struct test_board *b, uint16_t port)
-{
-    return (uint8_t)port_read(b->bus, port, 1);
-}
+uint8_t board_in(struct test_board *b, uint16_t port) { return (uint8_t)port_read(b->bus, port, 1); }
 
 void board_init_pic(struct test_board *b, uint8_t mask0, uint8_t mask1)
 {

@@ -3,7 +3,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "tests/unit/unit.h"
 
-#define MS 1000000ull
+#define MS     1000000ull
 #define PIT_HZ 1193182u
 
 static unsigned order;
@@ -90,10 +90,7 @@ START_TEST(pit_rates)
 END_TEST
 
 /* OUT of counter 2 is visible in port 61h, its gate is bit 0 there. */
-static bool out2(struct test_board *b)
-{
-    return board_in(b, 0x61) & 0x20;
-}
+static bool out2(struct test_board *b) { return board_in(b, 0x61) & 0x20; }
 
 START_TEST(pit_modes)
 {

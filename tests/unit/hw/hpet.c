@@ -6,29 +6,23 @@
 #include "hw/core/hpet.h"
 #include "hw/core/ioapic.h"
 
-#define US 1000ull
-#define MS 1000000ull
-#define SEC 1000000000ull
+#define US     1000ull
+#define MS     1000000ull
+#define SEC    1000000000ull
 #define PER_MS 100000u /* counts */
 
-#define CONFIG  0x10
-#define STATUS  0x20
-#define COUNTER 0xf0
+#define CONFIG      0x10
+#define STATUS      0x20
+#define COUNTER     0xf0
 #define T_CONFIG(n) (0x100u + 0x20u * (n))
 #define T_CMP(n)    (0x108u + 0x20u * (n))
 
 enum { LEVEL = 2, ENABLE = 4, PERIODIC = 8, VAL_SET = 0x40, BITS32 = 0x100 };
 #define ROUTE(pin) ((pin) << 9)
 
-static uint32_t get(struct test_board *b, unsigned reg)
-{
-    return board_read32(b, HPET_BASE + reg);
-}
+static uint32_t get(struct test_board *b, unsigned reg) { return board_read32(b, HPET_BASE + reg); }
 
-static void set(struct test_board *b, unsigned reg, uint32_t v)
-{
-    board_write32(b, HPET_BASE + reg, v);
-}
+static void set(struct test_board *b, unsigned reg, uint32_t v) { board_write32(b, HPET_BASE + reg, v); }
 
 /* Route an I/O APIC pin to a vector, and let the local APIC take it. */
 static void route(struct test_board *b, unsigned pin, uint32_t entry)

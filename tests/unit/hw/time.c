@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#define US 1000ull
-#define MS 1000000ull
+#define US  1000ull
+#define MS  1000000ull
 #define SEC 1000000000ull
 
 /* A host whose time passes when the test says so. */
@@ -19,15 +19,9 @@ struct fake {
     uint64_t unbroken;
 };
 
-static tick_t fake_now(void *opaque)
-{
-    return ((struct fake *)opaque)->now;
-}
+static tick_t fake_now(void *opaque) { return ((struct fake *)opaque)->now; }
 
-static tick_t fake_cpu(void *opaque)
-{
-    return ((struct fake *)opaque)->cpu;
-}
+static tick_t fake_cpu(void *opaque) { return ((struct fake *)opaque)->cpu; }
 
 static struct fake host;
 static bool tells;

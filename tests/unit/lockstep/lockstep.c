@@ -17,14 +17,14 @@ enum mistake { NONE, REGISTER, TOGETHER, ONCE, MEMORY, PORT, FPU_POINTER };
 
 static struct {
     enum mistake kind;
-    uint64_t at;        /* after this many instructions */
+    uint64_t at; /* after this many instructions */
     bool done;
     struct cpu *c;
     struct memmap *map;
     uint32_t random;
     unsigned interrupts, nmis;
-    int status;         /* what lockstep asked to leave with */
-    uint64_t count;     /* instructions executed */
+    int status;     /* what lockstep asked to leave with */
+    uint64_t count; /* instructions executed */
 } t;
 
 /* --- the board --- */
@@ -70,40 +70,40 @@ static tick_t board_now(void *opaque)
     return random32();
 }
 
-static void board_ferr(void *opaque, int level)
-{
-    (void)opaque, (void)level;
-}
+static void board_ferr(void *opaque, int level) { (void)opaque, (void)level; }
 
 static const struct cpu_bus bus = {
-    .in = board_read, .out = board_write, .intr_ack = board_ack, .now = board_now,
+    .in = board_read,
+    .out = board_write,
+    .intr_ack = board_ack,
+    .now = board_now,
     .ferr = board_ferr,
 };
 
 /* --- the guest: real mode, code at 1000h --- */
 
 static const uint8_t code[] = {
-    0xe5, 0x10,             /* 1000: in ax, 10h */
-    0x01, 0xc3,             /* add bx, ax */
-    0x89, 0x1e, 0x00, 0x20, /* mov [2000h], bx */
-    0xe7, 0x12,             /* out 12h, ax */
-    0x03, 0x0e, 0x00, 0x30, /* add cx, [3000h] */
-    0x03, 0x0e, 0x00, 0x40, /* add cx, [4000h] */
-    0x0f, 0x31,             /* rdtsc */
-    0xfb,                   /* sti */
-    0xdb, 0xe3,             /* fninit */
-    0xd9, 0xe8,             /* fld1 */
-    0xdd, 0x1e, 0x10, 0x20, /* fstp qword [2010h] */
+    0xe5, 0x10,                   /* 1000: in ax, 10h */
+    0x01, 0xc3,                   /* add bx, ax */
+    0x89, 0x1e, 0x00, 0x20,       /* mov [2000h], bx */
+    0xe7, 0x12,                   /* out 12h, ax */
+    0x03, 0x0e, 0x00, 0x30,       /* add cx, [3000h] */
+    0x03, 0x0e, 0x00, 0x40,       /* add cx, [4000h] */
+    0x0f, 0x31,                   /* rdtsc */
+    0xfb,                         /* sti */
+    0xdb, 0xe3,                   /* fninit */
+    0xd9, 0xe8,                   /* fld1 */
+    0xdd, 0x1e, 0x10, 0x20,       /* fstp qword [2010h] */
     0x0f, 0xae, 0x06, 0x00, 0x22, /* fxsave [2200h] */
-    0x45,                   /* inc bp */
-    0xbf, 0x00, 0x50,       /* mov di, 5000h: three bytes of input, one over the other */
-    0xba, 0x14, 0x00,       /* mov dx, 14h */
-    0x51,                   /* push cx */
-    0xb9, 0x03, 0x00,       /* mov cx, 3 */
-    0xf3, 0x6c,             /* rep insb */
-    0x59,                   /* pop cx */
+    0x45,                         /* inc bp */
+    0xbf, 0x00, 0x50,             /* mov di, 5000h: three bytes of input, one over the other */
+    0xba, 0x14, 0x00,             /* mov dx, 14h */
+    0x51,                         /* push cx */
+    0xb9, 0x03, 0x00,             /* mov cx, 3 */
+    0xf3, 0x6c,                   /* rep insb */
+    0x59,                         /* pop cx */
     0x80, 0x36, 0x2b, 0x10, 0x01, /* xor byte [102bh], 1: the 3 above is a 2, and a 3 again */
-    0xeb, 0xc9,             /* jmp 1000h */
+    0xeb, 0xc9,                   /* jmp 1000h */
 };
 static const uint8_t handler[] = {
     0xff, 0x06, 0x02, 0x20, /* 1100: inc word [2002h] */
@@ -133,8 +133,7 @@ static enum exit_reason run(struct cpu *c)
     uint64_t start = c->icount;
     enum exit_reason why;
 
-    if (start >= t.at || stop < t.at || (t.kind == TOGETHER && t.at - start < 5) ||
-        (t.kind == ONCE && t.done))
+    if (start >= t.at || stop < t.at || (t.kind == TOGETHER && t.at - start < 5) || (t.kind == ONCE && t.done))
         return interp_engine.run(c);
     c->icount_stop = t.at;
     why = interp_engine.run(c);
@@ -146,32 +145,24 @@ static enum exit_reason run(struct cpu *c)
     return c->icount < stop ? interp_engine.run(c) : why;
 }
 
-static int create(struct cpu *c, const char *options)
-{
-    return interp_engine.create(c, options);
-}
+static int create(struct cpu *c, const char *options) { return interp_engine.create(c, options); }
 
-static void destroy(struct cpu *c)
-{
-    interp_engine.destroy(c);
-}
+static void destroy(struct cpu *c) { interp_engine.destroy(c); }
 
-static void stats(struct cpu *c, FILE *f)
-{
-    interp_engine.stats(c, f);
-}
+static void stats(struct cpu *c, FILE *f) { interp_engine.stats(c, f); }
 
 static const struct engine_class erring = {
-    .name = "erring", .text = "", .create = create, .destroy = destroy, .run = run, .stats = stats,
+    .name = "erring",
+    .text = "",
+    .create = create,
+    .destroy = destroy,
+    .run = run,
+    .stats = stats,
 };
 
-static const struct engine_class *find(const char *name)
-{
-    return strcmp(name, "erring") ? NULL : &erring;
-}
+static const struct engine_class *find(const char *name) { return strcmp(name, "erring") ? NULL : &erring; }
 
-static unsigned no_disas(const uint8_t *bytes, unsigned have, uint32_t addr, unsigned bits,
-                         char *text, size_t size)
+static unsigned no_disas(const uint8_t *bytes, unsigned have, uint32_t addr, unsigned bits, char *text, size_t size)
 {
     (void)have, (void)addr, (void)bits;
     snprintf(text, size, "byte %02x", bytes[0]);
@@ -250,7 +241,9 @@ static void run_guest(enum mistake kind, uint64_t at, const char *options)
 START_TEST(no_difference)
 {
     static const char *const options[] = {
-        "first=erring", "first=erring,slice=1,ram=1000", "first=erring,slice=777,ram=1",
+        "first=erring",
+        "first=erring,slice=1,ram=1000",
+        "first=erring,slice=777,ram=1",
     };
     size_t n;
 

@@ -32,10 +32,7 @@ static uint32_t read32(struct memmap *m, gpa_t at)
     return v;
 }
 
-static void write32(struct memmap *m, gpa_t at, uint32_t v)
-{
-    memmap_write(m, at, &v, 4);
-}
+static void write32(struct memmap *m, gpa_t at, uint32_t v) { memmap_write(m, at, &v, 4); }
 
 START_TEST(map)
 {

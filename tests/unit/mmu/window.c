@@ -49,28 +49,22 @@ void *__wrap_mmap(void *at, size_t n, int prot, int flags, int fd, off_t off)
     return refuses() ? MAP_FAILED : __real_mmap(at, n, prot, flags, fd, off);
 }
 
-int __wrap_munmap(void *at, size_t n)
-{
-    return refuses() ? -1 : __real_munmap(at, n);
-}
+int __wrap_munmap(void *at, size_t n) { return refuses() ? -1 : __real_munmap(at, n); }
 
-int __wrap_mprotect(void *at, size_t n, int prot)
-{
-    return refuses() ? -1 : __real_mprotect(at, n, prot);
-}
+int __wrap_mprotect(void *at, size_t n, int prot) { return refuses() ? -1 : __real_mprotect(at, n, prot); }
 
 /* --- a CPU with some address spaces --- */
 
 #define RAM_PAGES 4096u
-#define DIRS      8u   /* directories: pages 1 to 8 */
-#define TABLES    32u  /* page tables: pages 16 to 47 */
+#define DIRS      8u  /* directories: pages 1 to 8 */
+#define TABLES    32u /* page tables: pages 16 to 47 */
 #define MARK_AT   0xff0u
-#define P  1u
-#define W  2u
-#define U  4u
-#define PS 0x80u
-#define D  0x40u
-#define G  0x100u
+#define P         1u
+#define W         2u
+#define U         4u
+#define PS        0x80u
+#define D         0x40u
+#define G         0x100u
 
 static struct memmap *map;
 static struct mmu *mmu;
@@ -105,10 +99,7 @@ static void finish(void)
     memmap_destroy(map);
 }
 
-static gla_t some_la(void)
-{
-    return rnd(4) ? rnd(8) << 22 | rnd(64) << 12 : rnd(1 << 20) << 12;
-}
+static gla_t some_la(void) { return rnd(4) ? rnd(8) << 22 | rnd(64) << 12 : rnd(1 << 20) << 12; }
 
 static void some_entry(void)
 {
@@ -151,7 +142,8 @@ static void check_page(struct window *w, enum window_kind kind, gla_t la)
     memcpy(&seen, (const void *)(uintptr_t)at, 4);
     ck_assert_uint_eq(seen, is);
     if (can(at, true))
-        ck_assert_msg(window_fill(c, w, la, true) == WINDOW_OK, "%08x can be written as %s", la, user ? "user" : "super");
+        ck_assert_msg(window_fill(c, w, la, true) == WINDOW_OK, "%08x can be written as %s", la,
+                      user ? "user" : "super");
 }
 
 static void some_fills(enum window_kind kind)
@@ -194,18 +186,17 @@ static void storm(unsigned ops)
         enum window_kind kind = rnd(3) ? WINDOW_USER : rnd(2) ? WINDOW_SUPER : WINDOW_GLOBAL;
 
         switch (rnd(16)) {
-        case 0: case 1: case 2: case 3:
-            some_fills(kind);
-            break;
-        case 4: case 5: case 6: case 7: case 8:
-            some_entry();
-            break;
-        case 9:
-            cpu_write_cr3(c, (1 + rnd(DIRS)) * PAGE_SIZE);
-            break;
-        case 10:
-            c->mem->invlpg(c, some_la());
-            break;
+        case 0:
+        case 1:
+        case 2:
+        case 3: some_fills(kind); break;
+        case 4:
+        case 5:
+        case 6:
+        case 7:
+        case 8: some_entry(); break;
+        case 9: cpu_write_cr3(c, (1 + rnd(DIRS)) * PAGE_SIZE); break;
+        case 10: c->mem->invlpg(c, some_la()); break;
         case 11:
             pa = (64 + rnd(256)) * PAGE_SIZE;
             c->mem->watch_code(c, pa);

@@ -119,8 +119,7 @@ START_TEST(rules_anywhere)
     /* the kernel's */
     ck_assert_int_eq(try(&r, HOSTFILE_READ, "/proc/self/maps"), HOSTFILE_REFUSED);
     ck_assert_int_eq(try(&r, HOSTFILE_WRITE, "/proc/self/mem"), HOSTFILE_REFUSED);
-    ck_assert_int_eq(try(&r, HOSTFILE_WRITE, "/usr/../proc/sys/kernel/core_pattern"),
-                     HOSTFILE_REFUSED);
+    ck_assert_int_eq(try(&r, HOSTFILE_WRITE, "/usr/../proc/sys/kernel/core_pattern"), HOSTFILE_REFUSED);
     ck_assert_int_eq(try(&r, HOSTFILE_READ, "/dev/null"), HOSTFILE_REFUSED);
     ck_assert_int_eq(try(&r, HOSTFILE_READ, "/sys/kernel/uevent_seqnum"), HOSTFILE_REFUSED);
     /* nothing to remove, nowhere for temporary files, no such thing */
@@ -224,8 +223,7 @@ static int exchange(int sock, const void *packet, size_t len, int fd, int *came)
         memcpy(CMSG_DATA(h), &fd, sizeof fd);
     }
     ck_assert_int_eq(sendmsg(sock, &m, MSG_NOSIGNAL), (ssize_t)len);
-    m = (struct msghdr){ .msg_iov = &in, .msg_iovlen = 1, .msg_control = control,
-                         .msg_controllen = sizeof control };
+    m = (struct msghdr){ .msg_iov = &in, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
     ck_assert_int_eq(recvmsg(sock, &m, 0), 4);
     *came = 0;
     h = CMSG_FIRSTHDR(&m);
@@ -328,8 +326,7 @@ START_TEST(protocol)
     for (n = HOSTFILE_PATH_MAX - 1; n < HOSTFILE_PATH_MAX + 60; n++) {
         memset(q.path, 'a', n);
         q.len = n;
-        ck_assert_int_eq(exchange(sock, &q, 8 + n, -1, &came),
-                         n == HOSTFILE_PATH_MAX - 1 ? -ENAMETOOLONG : -EINVAL);
+        ck_assert_int_eq(exchange(sock, &q, 8 + n, -1, &came), n == HOSTFILE_PATH_MAX - 1 ? -ENAMETOOLONG : -EINVAL);
     }
     q.len = 0xfffffff8;
     ck_assert_int_eq(exchange(sock, &q, 8, -1, &came), -EINVAL);
@@ -403,15 +400,18 @@ START_TEST(hostile_answers)
     int sock = opener_start(&r);
     char buf[8192];
     struct iovec v = { buf, 0 };
-    static const struct { size_t len; int32_t rc; int fds; int expect; } lies[] = {
-        { 4, 0, 0, -EPROTO },      /* no descriptor */
-        { 4, 5, 0, -EPROTO },      /* an own number */
-        { 4, 5, 1, -EPROTO },
-        { 4, -ENOENT, 1, -ENOENT }, /* a failure with one */
-        { 3, 0, 1, -EPROTO },
-        { 8, 0, 1, -EPROTO },      /* too long */
-        { 4, 0, 3, -EPROTO },      /* too many */
-        { 4, 0, 1, 0 },            /* a true one, at the end */
+    static const struct {
+        size_t len;
+        int32_t rc;
+        int fds;
+        int expect;
+    } lies[] = {
+        { 4, 0, 0, -EPROTO },                             /* no descriptor */
+        { 4, 5, 0, -EPROTO },                             /* an own number */
+        { 4, 5, 1, -EPROTO }, { 4, -ENOENT, 1, -ENOENT }, /* a failure with one */
+        { 3, 0, 1, -EPROTO }, { 8, 0, 1, -EPROTO },       /* too long */
+        { 4, 0, 3, -EPROTO },                             /* too many */
+        { 4, 0, 1, 0 },                                   /* a true one, at the end */
     };
     size_t n;
     int first = dup(0);
@@ -468,13 +468,16 @@ static int connects(int family, int type, const void *address, socklen_t len)
 }
 
 /* In a child: returns the line of the first expectation that is not met, or 0. */
-#define EXPECT(what) do { if (!(what)) _exit(__LINE__ & 0xff ? __LINE__ & 0xff : 1); } while (0)
+#define EXPECT(what)                                      \
+    do {                                                  \
+        if (!(what))                                      \
+            _exit(__LINE__ & 0xff ? __LINE__ & 0xff : 1); \
+    } while (0)
 
 static int landlock_child(const struct landlock_path *allowed, int version, int abstract_port)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
-    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                              .sin_port = htons(9) };
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(9) };
     pid_t pid = fork();
     int status;
 
@@ -492,13 +495,12 @@ static int landlock_child(const struct landlock_path *allowed, int version, int 
         if (version >= 4) {
             EXPECT(connects(AF_INET, SOCK_STREAM, &in, sizeof in) == EACCES);
             in.sin_port = 0;
-            EXPECT(bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&in, sizeof in) < 0 &&
-                   errno == EACCES);
+            EXPECT(bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&in, sizeof in) < 0 && errno == EACCES);
         }
         if (version >= 6) {
             snprintf(a.sun_path + 1, sizeof a.sun_path - 1, "callgate-unit-%d", abstract_port);
-            EXPECT(connects(AF_UNIX, SOCK_STREAM, &a, (socklen_t)(offsetof(struct sockaddr_un,
-                   sun_path) + 1 + strlen(a.sun_path + 1))) == EPERM);
+            EXPECT(connects(AF_UNIX, SOCK_STREAM, &a,
+                            (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(a.sun_path + 1))) == EPERM);
             EXPECT(kill(getppid(), 0) < 0 && errno == EPERM);
         }
         EXPECT(!kill(getpid(), 0));
@@ -517,8 +519,9 @@ START_TEST(landlock_alone)
 
     put("image", "x");
     snprintf(a.sun_path + 1, sizeof a.sun_path - 1, "callgate-unit-%d", (int)getpid());
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un,
-                     sun_path) + 1 + strlen(a.sun_path + 1))), 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&a,
+                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(a.sun_path + 1))),
+                     0);
     ck_assert_int_eq(listen(fd, 1), 0);
     if (landlock_version()) {
         rc = landlock_child(&allowed, landlock_version(), getpid());

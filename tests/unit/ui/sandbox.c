@@ -38,8 +38,13 @@ enum { BARE = 0, ACCEPT = 1, OPENER = 2, WINDOW = 4, GPU = 8, FULL = 15 };
 static int confined(int (*fn)(void), unsigned with)
 {
     const struct sandbox_needs needs = {
-        .accept = with & ACCEPT, .opener = with & OPENER, .opener_fd = 300,
-        .window = with & (WINDOW | GPU), .gpu = with & GPU, .display_fd = { 11 }, .display_fds = 1,
+        .accept = with & ACCEPT,
+        .opener = with & OPENER,
+        .opener_fd = 300,
+        .window = with & (WINDOW | GPU),
+        .gpu = with & GPU,
+        .display_fd = { 11 },
+        .display_fds = 1,
     };
     pid_t pid = fork();
     int status;
@@ -59,10 +64,7 @@ static int confined(int (*fn)(void), unsigned with)
 #define DONE   0
 
 /* The outcome of a system call, from its result. */
-static int outcome(long rc)
-{
-    return rc >= 0 ? DONE : errno == EPERM ? DENIED : 2;
-}
+static int outcome(long rc) { return rc >= 0 ? DONE : errno == EPERM ? DENIED : 2; }
 
 /* --- what ends the process --- */
 
@@ -230,10 +232,7 @@ static int send_on(int fd)
 static int do_send(void) { return send_on(0); }
 static int do_send_opener(void) { return send_on(300); }
 
-static int do_accept(void)
-{
-    return accept4(0, NULL, NULL, 0) < 0 && errno == EPERM ? DENIED : DONE;
-}
+static int do_accept(void) { return accept4(0, NULL, NULL, 0) < 0 && errno == EPERM ? DENIED : DONE; }
 
 static int do_code(void)
 {
@@ -263,13 +262,13 @@ static int do_shm(void) { return outcome(syscall(SYS_shmget, 0, 4096, 01600)); }
 START_TEST(refused)
 {
     static int (*const cases[])(void) = {
-        do_fork, do_fork_libc, do_clone, do_inet, do_inet6, do_netlink, do_packet, do_kill,
-        do_kill_all, do_tgkill, do_setuid, do_setresuid, do_setgroups, do_capset, do_chroot,
-        do_keyctl, do_io_uring, do_userfaultfd, do_mkdir, do_rename, do_chmod, do_dumpable,
-        do_openat2, do_type, do_type_high, do_perf, do_prlimit,
-        do_create, do_write_open, do_read_open, do_unlink, do_stat, do_unix, do_socketpair, do_setown,
-        do_setsig, do_async, do_dupfd, do_dup2, do_timer, do_close_kept, do_close_kept_high, do_send,
-        do_shm,
+        do_fork,       do_fork_libc, do_clone,    do_inet,        do_inet6,     do_netlink,    do_packet,
+        do_kill,       do_kill_all,  do_tgkill,   do_setuid,      do_setresuid, do_setgroups,  do_capset,
+        do_chroot,     do_keyctl,    do_io_uring, do_userfaultfd, do_mkdir,     do_rename,     do_chmod,
+        do_dumpable,   do_openat2,   do_type,     do_type_high,   do_perf,      do_prlimit,    do_create,
+        do_write_open, do_read_open, do_unlink,   do_stat,        do_unix,      do_socketpair, do_setown,
+        do_setsig,     do_async,     do_dupfd,    do_dup2,        do_timer,     do_close_kept, do_close_kept_high,
+        do_send,       do_shm,
     };
     size_t n;
 
@@ -284,8 +283,7 @@ START_TEST(by_need)
         int (*fn)(void);
         unsigned need;
     } cases[] = {
-        { do_accept, ACCEPT }, { do_send_opener, OPENER }, { do_code, GPU }, { do_make_code, GPU },
-        { do_thread, GPU },
+        { do_accept, ACCEPT }, { do_send_opener, OPENER }, { do_code, GPU }, { do_make_code, GPU }, { do_thread, GPU },
     };
     size_t n;
 
@@ -367,9 +365,8 @@ static int thread_before(void)
     int got = -1;
     char b;
 
-    if (pipe(gate) || pipe(ready) || pthread_create(&thread, NULL, try_socket, &got) ||
-        read(ready[0], &b, 1) != 1 || sandbox_enter(&needs) ||
-        write(gate[1], "x", 1) != 1 || pthread_join(thread, NULL))
+    if (pipe(gate) || pipe(ready) || pthread_create(&thread, NULL, try_socket, &got) || read(ready[0], &b, 1) != 1 ||
+        sandbox_enter(&needs) || write(gate[1], "x", 1) != 1 || pthread_join(thread, NULL))
         return 30;
     return got;
 }
