@@ -324,11 +324,15 @@ static void cdrom_command(struct ide_drive *d, uint8_t cmd)
     }
 }
 
-/* EXECUTE DEVICE DIAGNOSTIC goes to both drives. */
+/* EXECUTE DEVICE DIAGNOSTIC goes to both drives, and ends what they are at. */
 static void diagnose(struct ide_channel *c)
 {
+    timer_cancel(&c->timer);
+    c->step = STEP_NONE;
     for (unsigned i = 0; i < 2; i++) {
         struct ide_drive *d = &c->drive[i];
+        d->pos = d->end = 0;
+        d->dma = DMA_NONE;
         ide_set_signature(d);
         d->error = 1;
         d->status = d->kind == IDE_CDROM ? 0 : ST_DRDY | ST_DSC;
