@@ -63,7 +63,7 @@ void ide_raise_irq(struct ide_channel *c)
 {
     c->irq_pending = true;
     if (!(c->control & CTL_NIEN))
-        c->bm_status |= 4;
+        c->bm_status |= BMS_IRQ;
     ide_update_irq(c);
 }
 
@@ -376,6 +376,8 @@ static void control_write(void *opaque, uint16_t port, uint32_t val, unsigned si
     (void)port;
     (void)size;
     c->control = (uint8_t)val;
+    if ((was & ~val & CTL_NIEN) && c->irq_pending) /* the line rises now */
+        c->bm_status |= BMS_IRQ;
     if ((val & CTL_SRST) && !(was & CTL_SRST)) {
         LOG(ide, "channel %u: soft reset", c->n);
         soft_reset(c);

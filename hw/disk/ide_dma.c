@@ -12,7 +12,6 @@
 #define BM_READ     0x08 /* device to memory */
 #define BMS_ACTIVE  0x01
 #define BMS_ERROR   0x02
-#define BMS_IRQ     0x04
 #define BMS_CAPABLE 0x60
 #define PRD_MAX     8192u
 #define CHUNK       (IDE_BUF / SECTOR_SIZE)

@@ -22,6 +22,7 @@
 #define ER_UNC    0x40
 #define IR_CD     0x01 /* ATAPI interrupt reason, in the sector count register */
 #define IR_IO     0x02
+#define BMS_IRQ   0x04 /* bus master status: the interrupt line has risen */
 #define SEL_SLAVE 0x10
 #define SEL_LBA   0x40
 
