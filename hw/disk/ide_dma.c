@@ -37,6 +37,8 @@ size_t ide_dma_move(struct ide_channel *c, void *buf, size_t len, bool to_memory
 {
     uint8_t *p = buf;
     size_t done = 0;
+    if (!pci_bus_master(&c->ide->pci))
+        return 0;
     while (done < len) {
         if (!c->prd_len && !next_region(c))
             break;
