@@ -74,8 +74,9 @@ struct ide_drive {
     uint8_t sense, asc, ascq;
     bool packet_dma;
     bool locked;
-    bool changed; /* unit attention due */
-    bool ejected; /* the guest opened the tray; the image stays the user's */
+    bool changed;  /* unit attention due */
+    uint8_t event; /* of the medium, not told by GET EVENT STATUS yet: as there, 0: none */
+    bool ejected;  /* the guest opened the tray; the image stays the user's */
     uint32_t seen_changes;
     bool from_disc;        /* the data comes from sectors, not from buf */
     uint16_t sector_bytes; /* 2048 or 2352 */
