@@ -70,7 +70,7 @@ static void start_data(struct fdc *f, uint8_t op)
     f->eot = c[6];
     f->multi_track = c[0] & 0x80;
     f->bytes = c[5] ? (uint16_t)(128u << (c[5] > 7 ? 7 : c[5])) : c[8] < 128 ? c[8] : 128;
-    f->tries = 0;
+    f->tries = f->filled = 0;
     f->scan_equal = true;
     f->scan_failed = false;
     if (op == OP_READ_TRACK) {

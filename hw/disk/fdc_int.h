@@ -27,6 +27,7 @@
 #define ST2_WRONG_CYL 0x10
 #define ST2_DATA_ERR  0x20
 #define CONF_EIS      0x40  /* implied seek */
+#define VERIFY_EC     0x80  /* of its second byte: the last says how many sectors */
 #define COMMAND_TIME  50000 /* ns from the last byte to the deed */
 #define SEEK_TIME     200000
 #define DMA_PATIENCE  1000 /* tries while DMA is masked */
@@ -73,7 +74,7 @@ struct fdc {
     uint16_t bytes; /* asked for in each sector */
     uint16_t pos;   /* in buf (non-DMA) */
     uint16_t len;
-    uint8_t filled; /* FORMAT: sectors done */
+    uint8_t filled; /* FORMAT, VERIFY: sectors done */
     bool pio;       /* the FIFO asks for data */
     bool scan_equal, scan_failed;
     uint16_t tries;

@@ -146,8 +146,12 @@ void fdc_run_dma(struct fdc *f)
             return;
         }
         bool more = next_sector(f);
+        /* VERIFY has no terminal count: its end is EOT or, with EC, the number of sectors. */
+        bool counted = f->op == OP_VERIFY && (f->cmd[1] & VERIFY_EC);
+        if (counted && ++f->filled == f->cmd[8])
+            tc = true;
         if (tc || !more) {
-            finish(f, tc || f->op == OP_VERIFY);
+            finish(f, tc || (f->op == OP_VERIFY && !counted));
             return;
         }
         if (f->op == OP_SCAN) {
