@@ -53,7 +53,7 @@ static void reset_request(void *opaque, enum reset_kind kind, int code)
     b->last_code = code;
 }
 
-static struct test_board *build(const void *kernel, size_t size, struct block *disk)
+static struct test_board *build(const void *kernel, size_t size, const struct board_drives *drives)
 {
     static uint8_t bios[BIOS];
     struct test_board *b = calloc(1, sizeof *b);
@@ -81,8 +81,13 @@ static struct test_board *build(const void *kernel, size_t size, struct block *d
     cfg.kernel = kernel;
     cfg.kernel_size = size;
     cfg.kernel_name = "kernel";
-    cfg.ide[0] = disk;
-    cfg.ide_sectors[0] = block_sectors(disk);
+    for (unsigned n = 0; drives && n < 4; n++) {
+        cfg.ide[n] = drives->ide[n];
+        cfg.ide_cdrom[n] = drives->cdrom[n];
+        cfg.ide_sectors[n] = drives->cdrom[n] ? 0 : block_sectors(drives->ide[n]);
+        if (n < 2)
+            cfg.floppy[n] = drives->floppy[n];
+    }
     b->serial = cfg.serial[0];
     b->pc = pc_create(&cfg, err, sizeof err);
     if (!b->pc) {
@@ -95,12 +100,17 @@ static struct test_board *build(const void *kernel, size_t size, struct block *d
 
 struct test_board *board_try(const void *kernel, size_t size) { return build(kernel, size, NULL); }
 
-struct test_board *board_with_disk(struct block *disk)
+struct test_board *board_with_drives(const struct board_drives *drives)
 {
-    struct test_board *b = build(NULL, 0, disk);
+    struct test_board *b = build(NULL, 0, drives);
 
     ck_assert_msg(b != NULL, "the board cannot be built");
     return b;
+}
+
+struct test_board *board_with_disk(struct block *disk)
+{
+    return board_with_drives(&(struct board_drives){ .ide = { disk } });
 }
 
 struct test_board *board_new(void)
@@ -136,6 +146,15 @@ void board_advance(struct test_board *b, tick_t ns)
 void board_out(struct test_board *b, uint16_t port, uint8_t v) { port_write(b->bus, port, v, 1); }
 
 uint8_t board_in(struct test_board *b, uint16_t port) { return (uint8_t)port_read(b->bus, port, 1); }
+
+bool board_line(struct test_board *b, unsigned irq)
+{
+    uint16_t pic = irq < 8 ? 0x20 : 0xa0;
+
+    board_out(b, irq < 8 ? 0x4d0 : 0x4d1, 0xff); /* level triggered: the request is the line */
+    board_out(b, pic, 0x0a);
+    return board_in(b, pic) >> (irq & 7) & 1;
+}
 
 void board_init_pic(struct test_board *b, uint8_t mask0, uint8_t mask1)
 {
