@@ -3,7 +3,9 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "ui/options.h"
 
+#ifdef HAVE_BT
 #include "bt/engine.h"
+#endif
 
 #include "cpu/callout.h"
 #include "lockstep/lockstep.h"
@@ -72,7 +74,7 @@ static const struct {
 };
 
 static const struct engine_class *const engines[] = {
-#if defined(__x86_64__)
+#ifdef HAVE_BT
     &bt_engine,
 #endif
     &interp_engine,

@@ -2,7 +2,10 @@
 # Included by tests.mk. INSN_TESTS lists the programs; each prints ok and FAIL lines.
 # Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT
 
-INSN_TESTS = $(O)/tests/decode $(O)/tests/host $(O)/tests/fpu_host $(O)/tests/bt_random
+INSN_TESTS = $(O)/tests/decode
+ifeq ($(HAVE_BT),yes)
+INSN_TESTS += $(O)/tests/host $(O)/tests/fpu_host $(O)/tests/bt_random
+endif
 
 INSN_DIR = tests/insn
 $(O)/tests/decode:   $(O)/$(INSN_DIR)/decode.o

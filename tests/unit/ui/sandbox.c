@@ -7,7 +7,9 @@
 #include "ui/sandbox.h"
 
 #include <arpa/inet.h>
+#ifdef __x86_64__
 #include <asm/prctl.h>
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
