@@ -272,7 +272,7 @@ enum exit_reason record_slice(struct lockstep *ls, uint64_t to)
     ls->running = true;
     for (;;) {
         c->icount_stop = corrupt_stop(s, to);
-        why = s->engine->run(c);
+        why = engine_run(s->engine);
         corrupt_if_due(s);
         if (why == EXIT_ICOUNT && c->icount < to)
             continue;
@@ -285,7 +285,6 @@ enum exit_reason record_slice(struct lockstep *ls, uint64_t to)
         break;
     }
     ls->running = false;
-    if (s->engine->sync)
-        s->engine->sync(c);
+    engine_sync(s->engine);
     return kicked && why == EXIT_ICOUNT ? EXIT_KICK : why;
 }

@@ -248,7 +248,7 @@ static bool replay_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
             return true;
         }
     }
-    ls->ads_left++;
+    ls->stats.ads_left++;
     return false;
 }
 
@@ -306,11 +306,9 @@ void corrupt_if_due(struct side *s)
     if (!is_first(s) || !s->ls->corrupt || s->cur.corrupted || s->c->icount < s->ls->corrupt)
         return;
     s->cur.corrupted = true;
-    if (s->engine->sync)
-        s->engine->sync(s->c);
+    engine_sync(s->engine);
     s->c->r[EAX] ^= 0x10000;
-    if (s->engine->state_changed)
-        s->engine->state_changed(s->c);
+    engine_state_changed(s->engine);
 }
 
 static enum exit_reason run(struct side *s, uint64_t stop)
@@ -318,7 +316,7 @@ static enum exit_reason run(struct side *s, uint64_t stop)
     enum exit_reason why;
 
     s->c->icount_stop = stop;
-    why = s->engine->run(s->c);
+    why = engine_run(s->engine);
     cpu_clear_event(s->c, EVENT_KICK);
     s->c->rep_whole = true;
     return why;
@@ -411,8 +409,7 @@ void replay_advance(struct side *s, uint64_t to, bool last)
                                       : "does not go on",
                  (unsigned long long)c->icount);
     }
-    if (s->engine->sync)
-        s->engine->sync(c);
+    engine_sync(s->engine);
 }
 
 void replay_finish(struct side *s, const struct slice *sl)

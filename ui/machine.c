@@ -8,7 +8,6 @@
 
 #include "cpu/fpu/fpu.h"
 #include "hw/boot/multiboot.h"
-#include "lockstep/lockstep.h"
 #include "ui/confine.h"
 #include "debug/disas.h"
 #include "ui/files.h"
@@ -16,6 +15,7 @@
 #include "debug/plugin.h"
 #include "ui/sdl.h"
 #include "ui/signals.h"
+#include "vm/engines.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -225,7 +225,7 @@ void machine_request(struct machine *m, enum reset_kind kind, int code)
 
 static void request(void *opaque, enum reset_kind kind, int code) { machine_request(opaque, kind, code); }
 
-static void lockstep_ended(void *opaque, int status) { machine_request(opaque, RESET_EXIT, status); }
+static void engine_ended(void *opaque, int status) { machine_request(opaque, RESET_EXIT, status); }
 
 static void quit(void *opaque) { machine_request(opaque, RESET_QUIT, 0); }
 
@@ -496,7 +496,7 @@ static uint64_t engine_space(const struct options *o)
 
     if (o->engine == &interp_engine)
         return 160 * mib;
-    if (o->engine == &lockstep_engine)
+    if (!strcmp(o->engine->name, "lockstep"))
         return (18 << 10) * mib + o->ram_size;
     return (17 << 10) * mib + 768 * mib;
 }
@@ -538,7 +538,7 @@ int machine_create(struct machine *m, const struct options *o)
     rc = check_space(o);
     if (rc)
         return rc;
-    m->cpu = cpu_create(o->cpu);
+    m->cpu = cpu_create(o->cpu, engine_tail(engines));
     if (!m->cpu)
         return fail("no memory for the CPU's state; raise ulimit -v");
     m->map = memmap_create(o->ram_size, PC_LOW_RAM_MAX);
@@ -610,11 +610,10 @@ int machine_create(struct machine *m, const struct options *o)
     for (unsigned n = 0; n < o->plugin_count; n++)
         if (plugin_load(m->cpu, o->plugin[n]))
             return -EINVAL;
-    lockstep_set_host(&(struct lockstep_host){ m->map, engine_find, disas, lockstep_ended, m });
-    rc = o->engine->create(m->cpu, o->engine_options);
+    m->env = (struct engine_env){ m->cpu, m->map, engines, disas, engine_ended, m };
+    rc = o->engine->create(&m->env, o->engine_options, &m->engine);
     if (rc)
         return rc;
-    m->engine_made = true;
     post_mortem_machine = m;
     log_post_mortem = post_mortem;
     cpu_reset(m->cpu);
@@ -634,8 +633,7 @@ void machine_destroy(struct machine *m)
         evloop_stop(m->ev); /* its thread raises events of the CPU */
     sdl_stop(m);
     monitor_stop(m);
-    if (m->engine_made)
-        m->opt->engine->destroy(m->cpu);
+    engine_destroy(m->engine);
     log_post_mortem = NULL;
     if (m->pc)
         pc_destroy(m->pc);
@@ -678,8 +676,7 @@ static void reset(struct machine *m)
     LOG(pm, "machine reset");
     pc_reset(m->pc);
     cpu_reset(m->cpu);
-    if (m->opt->engine->state_changed)
-        m->opt->engine->state_changed(m->cpu);
+    engine_state_changed(m->engine);
 }
 
 /* Act on a request of the guest or the user. */
@@ -786,7 +783,7 @@ int machine_run(struct machine *m)
         }
         if (icount)
             set_icount_stop(m);
-        switch (m->opt->engine->run(c)) {
+        switch (engine_run(m->engine)) {
         case EXIT_KICK:
             cpu_clear_event(c, EVENT_KICK);
             evloop_run(m->ev);

@@ -213,6 +213,7 @@ static const struct insn_row *find_row(unsigned map, unsigned op, uint8_t modrm,
 
 /* The bytes of the instruction, never read past `end`. */
 struct cursor {
+    const uint8_t *start;
     const uint8_t *p;
     const uint8_t *end;
 };
@@ -316,9 +317,10 @@ static int decode_immediate(struct insn *i, struct cursor *cur, unsigned kind, b
     return DECODE_OK;
 }
 
-static int decode_operands(struct insn *i, struct cursor *cur, const struct insn_row *r, uint8_t modrm, uint8_t opcode,
-                           int segovr)
+static int decode_operands(struct insn *i, struct cursor *cur, const struct insn_row *r, int segovr)
 {
+    uint8_t modrm = i->modrm;
+    uint8_t opcode = i->opcode;
     unsigned todo = plan[i->row].todo;
     bool second = false;
     unsigned n;
@@ -414,6 +416,8 @@ static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t featur
     if (segovr >= 0)
         flags |= IF_SEGOVR;
     i->flags = flags;
+    i->opcode = op;
+    i->opcode_at = cur->p - cur->start - 1;
     i->amask = flags & IF_A32 ? 0xffffffff : 0xffff;
     i->base = 8;
     i->index = 8;
@@ -430,6 +434,8 @@ static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t featur
     i->row = r - insn_rows;
     if (row_modrm[i->row]) {
         cur->p++;
+        i->flags |= IF_MODRM;
+        i->modrm = modrm;
         i->reg = modrm >> 3 & 7;
         i->rm = modrm & 7;
         if (modrm < 0xc0 && !plan[i->row].always_reg) {
@@ -440,7 +446,8 @@ static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t featur
                 return rc;
         }
     }
-    rc = decode_operands(i, cur, r, modrm, op, segovr);
+    i->imm_at = cur->p - cur->start;
+    rc = decode_operands(i, cur, r, segovr);
     if (rc)
         return rc;
     if ((flags & IF_LOCK) && !((r->attr & A_LOCK) && (i->flags & IF_MEM)))
@@ -451,7 +458,7 @@ static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t featur
 
 int insn_decode(struct insn *i, const uint8_t *p, unsigned avail, bool cs_d, uint64_t features)
 {
-    struct cursor cur = { p, p + (avail < 15 ? avail : 15) };
+    struct cursor cur = { p, p, p + (avail < 15 ? avail : 15) };
     int rc;
 
     memset(i, 0, sizeof *i);

@@ -42,7 +42,14 @@ struct insn {
     uint8_t rm;     /* ModRM.rm when it is a register */
     uint8_t len;    /* bytes */
     uint8_t n;      /* index within the block */
+    /* How its bytes are made up: prefixes, opcode, ModRM (with IF_MODRM), SIB and displacement, immediate.
+     * The prefixes are told by `flags` (of F2 and F3 the last one counts) and, with IF_SEGOVR, `seg`. */
+    uint8_t opcode;    /* its last byte; 0F stands before it where the row's map says so */
+    uint8_t modrm;     /* 0 without IF_MODRM */
+    uint8_t opcode_at; /* offset of `opcode` in the instruction; ModRM comes next */
+    uint8_t imm_at;    /* offset of the immediate, branch offset, far pointer or absolute offset; len: none */
 };
+_Static_assert(sizeof(struct insn) <= 40, "its size decides how much decoded code the arena holds");
 
 #define IF_MEM    0x001u /* has a ModRM memory operand */
 #define IF_LOCK   0x002u
@@ -53,6 +60,16 @@ struct insn {
 #define IF_SEGOVR 0x040u /* a segment override was given */
 #define IF_66     0x080u /* 66 was given */
 #define IF_67     0x100u
+#define IF_MODRM  0x200u /* has a ModRM byte */
+
+/* Bytes of SIB and displacement; they stand behind ModRM. */
+static inline unsigned insn_addr_len(const struct insn *i)
+{
+    return i->flags & IF_MODRM ? i->imm_at - i->opcode_at - 2u : 0;
+}
+
+/* Bytes of everything immediate. */
+static inline unsigned insn_imm_len(const struct insn *i) { return i->len - i->imm_at; }
 
 /* Functions by form ([0] register or no ModRM, [1] memory) and operand size
  * ([0] byte or fixed, [1] 16, [2] 32). */

@@ -546,15 +546,15 @@ void small_create(struct machine *v, const struct engine_class *engine, const ch
     unsigned n;
 
     memset(v, 0, sizeof *v);
-    v->c = cpu_create(cpu_model_find("max"));
+    v->c = cpu_create(cpu_model_find("max"), engine->tail);
     v->m = memmap_create(RAM_SIZE, RAM_SIZE);
-    v->engine = engine;
     BUG_ON(!v->c || !v->m);
+    v->env = (struct engine_env){ .cpu = v->c, .map = v->m };
     v->u = mmu_create(v->c, v->m);
     v->c->bus = &bus;
     v->c->bus_opaque = v;
     v->rom = malloc(PAGE_SIZE);
-    BUG_ON(!v->u || !v->rom || engine->create(v->c, options));
+    BUG_ON(!v->u || !v->rom || engine->create(&v->env, options, &v->engine));
     for (n = 0; n < PAGE_SIZE; n++) /* with some code: NOP, INC, HLT, RET */
         v->rom[n] = n % 64 == 63 ? 0xf4 : n % 16 == 15 ? 0xc3 : n & 1 ? 0x90 : (uint8_t)(0x40 + n / 2 % 16);
     memmap_add(v->m, PG_IO * PAGE_SIZE, PAGE_SIZE, NULL, true, &device, v, "device");
@@ -564,7 +564,7 @@ void small_create(struct machine *v, const struct engine_class *engine, const ch
 
 void small_destroy(struct machine *v)
 {
-    v->engine->destroy(v->c);
+    engine_destroy(v->engine);
     mmu_destroy(v->u);
     memmap_destroy(v->m);
     cpu_destroy(v->c);

@@ -98,12 +98,12 @@ START_TEST(high_ram)
 }
 END_TEST
 
-static struct cpu *new_cpu(struct memmap *m, struct mmu **u)
+static struct cpu *new_cpu(struct memmap *m, struct mmu **u, struct engine **e)
 {
-    struct cpu *c = cpu_create(cpu_model_find("max"));
+    struct cpu *c = cpu_create(cpu_model_find("max"), 0);
 
     *u = mmu_create(c, m);
-    ck_assert_int_eq(interp_engine.create(c, NULL), 0);
+    ck_assert_int_eq(interp_engine.create(&(struct engine_env){ .cpu = c }, NULL, e), 0);
     cpu_reset(c);
     return c;
 }
@@ -124,7 +124,8 @@ START_TEST(walk32)
 {
     struct memmap *m = memmap_create(4 << 20, 0xe0000000);
     struct mmu *u;
-    struct cpu *c = new_cpu(m, &u);
+    struct engine *engine;
+    struct cpu *c = new_cpu(m, &u, &engine);
 
     /* directory at 1000h, table at 2000h; 400000h -> 3000h user read-only, 401000h -> supervisor */
     write32(m, 0x1000 + 4, 0x2000 | 7);
@@ -150,7 +151,7 @@ START_TEST(walk32)
     ck_assert_uint_eq(c->exc.error, 0);
     ck_assert_int_eq(read_fault(c, 0x800000, false, false), EXC_PF);
     ck_assert_uint_eq(c->exc.error, PFERR_P | PFERR_RSVD);
-    interp_engine.destroy(c);
+    engine_destroy(engine);
     mmu_destroy(u);
     cpu_destroy(c);
     memmap_destroy(m);
@@ -161,7 +162,8 @@ START_TEST(a20)
 {
     struct memmap *m = memmap_create(4 << 20, 0xe0000000);
     struct mmu *u;
-    struct cpu *c = new_cpu(m, &u);
+    struct engine *engine;
+    struct cpu *c = new_cpu(m, &u, &engine);
 
     write32(m, 0x500, 0x11);
     write32(m, 0x100500, 0x22);
@@ -170,7 +172,7 @@ START_TEST(a20)
     ck_assert_uint_eq(c->mem->read(c, 0x100500, 4, false), 0x11);
     memmap_set_a20(m, true);
     ck_assert_uint_eq(c->mem->read(c, 0x100500, 4, false), 0x22);
-    interp_engine.destroy(c);
+    engine_destroy(engine);
     mmu_destroy(u);
     cpu_destroy(c);
     memmap_destroy(m);
