@@ -6,7 +6,7 @@ include $(srcdir)/tests/fuzz/fuzz.mk
 
 # --- unit tests (libcheck); the wraps let them refuse what is asked of the host ---
 
-UNIT_SRC = $(filter-out $(if $(filter no,$(HAVE_BT)),tests/unit/bt/%),$(call sources,tests/unit))
+UNIT_SRC = $(filter-out $(if $(filter no,$(HAVE_BT)),tests/unit/bt/% tests/unit/mmu/window.c),$(call sources,tests/unit))
 UNIT_OBJ = $(UNIT_SRC:%.c=$(O)/%.o)
 
 $(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
