@@ -7,13 +7,15 @@ include $(srcdir)/tests/fuzz/fuzz.mk
 # --- unit tests (libcheck); the wraps let them refuse what is asked of the host ---
 
 UNIT_SRC = $(filter-out $(if $(filter no,$(HAVE_BT)),tests/unit/bt/% tests/unit/mmu/window.c),$(call sources,tests/unit))
+UNIT_WRAPS = -Wl,--wrap=fdatasync$(if $(filter yes,$(HAVE_BT)),$(comma)--wrap=mmap$(comma)--wrap=munmap$(comma)--wrap=mprotect)
+comma := ,
 UNIT_OBJ = $(UNIT_SRC:%.c=$(O)/%.o)
 
 $(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
 	@test "$(CHECK_LIBS)" != missing || { echo "make check needs libcheck: apt install check" >&2; exit 1; }
 	@mkdir -p $(TEST_DIR)
 	@echo "  LD    $@"
-	@$(CC) $(LDFLAGS_ALL) -Wl,--wrap=mmap,--wrap=munmap,--wrap=mprotect,--wrap=fdatasync -o $@ $^ $(CHECK_LIBS) $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) $(UNIT_WRAPS) -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
 # --- suites ---
 
@@ -31,6 +33,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               $(TEST_DIR)/decode \
               "$(TEST_DIR)/host -n $(CASES)" \
               "$(TEST_DIR)/fpu_host -n $(CASES)" \
+              "$(TEST_DIR)/fpu_host_portable -n $(CASES) -t 8" \
               "$(TEST_DIR)/bt_random -n $(SEQUENCES)" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
               "$(srcdir)/tests/cli/consoles.py $(O)/callgate" \
