@@ -31,10 +31,6 @@ INPUTS ?= 100000
 SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               $(TEST_DIR)/unit-tests \
               $(TEST_DIR)/decode \
-              "$(TEST_DIR)/host -n $(CASES)" \
-              "$(TEST_DIR)/fpu_host -n $(CASES)" \
-              "$(TEST_DIR)/fpu_host_portable -n $(CASES) -t 8" \
-              "$(TEST_DIR)/bt_random -n $(SEQUENCES)" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
               "$(srcdir)/tests/cli/consoles.py $(O)/callgate" \
               "$(srcdir)/tests/cli/limits.py $(O)/callgate" \
@@ -42,10 +38,6 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(srcdir)/tests/plugin/plugin.py $(O)/callgate" \
               "$(srcdir)/tests/plugin/escape.py $(O)/callgate" \
               "env ACCEL=interp $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
-              "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
-              "env ACCEL=bt,verify=on,heat=0 $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
-              "env ACCEL=bt,verify=on,heat=0,direct=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
-              "env ACCEL=bt,verify=on,heat=0,chain=off,inline=off,fpu=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
               "env ACCEL=interp $(BOOT) demo" \
               "$(srcdir)/tests/boot/nanobench.py $(O)/callgate" \
               "$(srcdir)/tests/robust/signals.py $(O)/callgate -n $(ENDS)" \
@@ -53,8 +45,20 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(srcdir)/tests/robust/hostile.py $(O)/callgate -x $(HOSTILE)" \
               "$(LOCKSTEP) fast" \
               "$(BOOT) demo"
+ifeq ($(HAVE_BT),yes)
+SUITES_FAST += "$(TEST_DIR)/host -n $(CASES)" \
+               "$(TEST_DIR)/fpu_host -n $(CASES)" \
+               "$(TEST_DIR)/fpu_host_portable -n $(CASES) -t 8" \
+               "$(TEST_DIR)/bt_random -n $(SEQUENCES)" \
+               "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+               "env ACCEL=bt,verify=on,heat=0 $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+               "env ACCEL=bt,verify=on,heat=0,direct=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+               "env ACCEL=bt,verify=on,heat=0,chain=off,inline=off,fpu=off $(srcdir)/tests/boot/testrom.py $(O)/callgate"
+else # what the tests run guests under unless they say
+export ACCEL ?= interp
+endif
 # The fuzzers bring clang's sanitizers; objects of other sanitizers cannot be linked with them.
-ifneq ($(filter rel dbg,$(MODE)),)
+ifneq ($(and $(filter rel dbg,$(MODE)),$(filter yes,$(HAVE_BT))),)
 SUITES_FAST += "$(srcdir)/tests/fuzz/fuzz.py $(TEST_DIR)/fuzz -n $(INPUTS)"
 check-programs: $(FUZZERS)
 endif
@@ -70,6 +74,10 @@ check: SEQUENCES = 1200000
 check: check-programs
 	sh $(srcdir)/tests/guests/get >/dev/null || true
 	$(RUN) $(SUITES_BOOT) $(SUITES_FAST)
+
+# for hosts of other kinds, with cross compilers and qemu-user
+check-hosts:
+	$(RUN) "sh $(srcdir)/tests/hosts/run.sh aarch64" "sh $(srcdir)/tests/hosts/run.sh s390x"
 
 # What a process can do of the nanobenchmarks, for the native column; nothing on hosts of another kind.
 $(TEST_DIR)/nano_native: tests/bench/nano_native.c
@@ -89,4 +97,4 @@ soak: all
 bench: all $(TEST_DIR)/nano_native $(TEST_DIR)/latency
 	python3 $(srcdir)/tests/bench/bench.py $(O)/callgate -w
 
-.PHONY: check-programs fuzz soak
+.PHONY: check-programs check-hosts fuzz soak
