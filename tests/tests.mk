@@ -3,6 +3,7 @@
 TEST_DIR = $(O)/tests
 include $(srcdir)/tests/insn/insn.mk
 include $(srcdir)/tests/fuzz/fuzz.mk
+include $(srcdir)/tests/golden/golden.mk
 
 # --- unit tests (libcheck); the wraps let them refuse what is asked of the host ---
 
@@ -50,6 +51,7 @@ SUITES_FAST += "$(TEST_DIR)/host -n $(CASES)" \
                "$(TEST_DIR)/fpu_host -n $(CASES)" \
                "$(TEST_DIR)/fpu_host_portable -n $(CASES) -t 8" \
                "$(TEST_DIR)/bt_random -n $(SEQUENCES)" \
+               "$(GOLDEN) $(srcdir)/tests/golden" \
                "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
                "env ACCEL=bt,verify=on,heat=0 $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
                "env ACCEL=bt,verify=on,heat=0,direct=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
@@ -65,7 +67,7 @@ endif
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \
               "$(BOOT) floppies" "env MINUTES=0.5 $(srcdir)/tests/robust/soak.py $(O)/callgate"
 
-check-programs: all $(TEST_DIR)/unit-tests $(INSN_TESTS)
+check-programs: all $(TEST_DIR)/unit-tests $(INSN_TESTS) $(if $(filter yes,$(HAVE_BT)),$(GOLDEN))
 
 check-fast: check-programs
 	$(RUN) $(SUITES_FAST)

@@ -6,13 +6,14 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/isa/insn.h"
 
-#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs) extern const struct hset h_##hs;
+#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs, em) extern const struct hset h_##hs;
 #include "cpu/isa/insn.def"
 #undef INSN
 
-#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs)                                  \
-    { MAP_##map, op, PFX_##pfx, mrm, mn, { OP_##o1, OP_##o2, OP_##o3 }, FEAT_##ft, MODES_##md, PRIV_##pv, u, d, n, \
-      CLS_##cls, at, &h_##hs,   #hs },
+#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs, em) \
+    { MAP_##map, op,         PFX_##pfx, mrm,     mn, { OP_##o1, OP_##o2, OP_##o3 },   \
+      FEAT_##ft, MODES_##md, PRIV_##pv, u,       d,  n,                               \
+      CLS_##cls, EMIT_##em,  at,        &h_##hs, #hs },
 const struct insn_row insn_rows[] = {
 #include "cpu/isa/insn.def"
 };
