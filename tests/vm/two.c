@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEPS 400      /* looks at the screen, */
+#define STEPS 400     /* looks at the screen, */
 #define STEP  100000u /* instructions apart */
 
 struct run {
