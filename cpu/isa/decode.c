@@ -359,7 +359,17 @@ static unsigned fn_index(const struct insn *i)
     return row_size[i->row] != SIZE_BY_OPSIZE ? 0 : i->flags & IF_O32 ? 2 : 1;
 }
 
-insn_fn insn_handler(const struct insn *i) { return insn_rows[i->row].h->fn[(i->flags & IF_MEM) != 0][fn_index(i)]; }
+insn_fn insn_unguarded(const struct insn *i) { return insn_rows[i->row].h->fn[(i->flags & IF_MEM) != 0][fn_index(i)]; }
+
+/* What the columns `modes` and `priv` say must be checked before the handler runs. */
+static bool is_guarded(const struct insn_row *r) { return r->modes != MODES_any || r->priv == PRIV_cpl0; }
+
+insn_fn insn_handler(const struct insn *i)
+{
+    insn_fn fn = insn_unguarded(i);
+
+    return fn && is_guarded(&insn_rows[i->row]) ? insn_guard : fn;
+}
 
 static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t features)
 {
@@ -462,7 +472,7 @@ void insn_specialize(struct insn *i)
 
     if (mem && (!(i->flags & IF_A32) || (i->seg != SEG_ES && i->seg != SEG_SS && i->seg != SEG_DS)))
         return;
-    if (fn)
+    if (fn && i->fn != insn_guard)
         i->fn = fn;
 }
 

@@ -224,6 +224,13 @@ void insn_specialize(struct insn *i);
 /* The handler of a decoded instruction, whatever i->fn is now. */
 insn_fn insn_handler(const struct insn *i);
 
+/* The same without the check of modes and privilege that rows may ask for. */
+insn_fn insn_unguarded(const struct insn *i);
+
+/* The handler of all rows with modes other than any, or privilege cpl0 (cpu/interp/sys.c): #UD, #GP(0), or what
+ * insn_unguarded() gives. */
+void insn_guard(struct cpu *c, const struct insn *i);
+
 /* Build the lookup tables, once; later calls do nothing. */
 void insn_init(void);
 
