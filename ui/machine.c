@@ -23,104 +23,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* --- memory: hw's view onto mmu --- */
-
-/* An MMIO range of the board, as mmu sees it. */
-struct mmio_glue {
-    const struct mmio_ops *ops;
-    void *dev;
-};
-
-static uint64_t glue_read(void *opaque, gpa_t offset, unsigned size)
-{
-    struct mmio_glue *g = opaque;
-
-    return mmio_read(g->ops, g->dev, offset, size);
-}
-
-static void glue_write(void *opaque, gpa_t offset, uint64_t v, unsigned size)
-{
-    struct mmio_glue *g = opaque;
-
-    mmio_write(g->ops, g->dev, offset, v, size);
-}
-
-static const struct phys_io glue_io = { glue_read, glue_write };
-
-static int mem_mmio_map(void *opaque, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *dev, const char *name)
-{
-    struct machine *m = opaque;
-    struct mmio_glue *g = malloc(sizeof *g);
-
-    if (!g)
-        return -ENOMEM;
-    g->ops = ops;
-    g->dev = dev;
-    return memmap_add(m->map, gpa, size, NULL, true, &glue_io, g, name);
-}
-
-static void mem_mmio_unmap(void *opaque, gpa_t gpa, uint64_t size)
-{
-    struct machine *m = opaque;
-
-    (void)size;
-    free(memmap_remove(m->map, gpa)); /* the glue of an MMIO range; RAM has none */
-}
-
-static int mem_ram_map(void *opaque, gpa_t gpa, uint64_t size, void *host, unsigned flags, const char *name)
-{
-    struct machine *m = opaque;
-
-    return memmap_add(m->map, gpa, size, host, !(flags & BUS_RAM_READONLY), NULL, NULL, name);
-}
-
-static void mem_pam_set(void *opaque, gpa_t gpa, uint64_t size, bool read_ram, bool write_ram)
-{
-    struct machine *m = opaque;
-
-    memmap_set_pam(m->map, gpa, size, read_ram, write_ram);
-}
-
-static void mem_smram_set(void *opaque, bool open)
-{
-    struct machine *m = opaque;
-
-    memmap_set_smram(m->map, open);
-}
-
-static void mem_a20_set(void *opaque, bool enabled)
-{
-    struct machine *m = opaque;
-
-    memmap_set_a20(m->map, enabled);
-}
-
-static void mem_dma_read(void *opaque, gpa_t gpa, void *buf, size_t len)
-{
-    struct machine *m = opaque;
-
-    memmap_read(m->map, gpa, buf, len);
-}
-
-static void mem_dma_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
-{
-    struct machine *m = opaque;
-
-    memmap_write(m->map, gpa, buf, len);
-}
-
-static const struct bus_mem_ops mem_ops = {
-    .mmio_map = mem_mmio_map,
-    .mmio_unmap = mem_mmio_unmap,
-    .ram_map = mem_ram_map,
-    .ram_unmap = mem_mmio_unmap,
-    .pam_set = mem_pam_set,
-    .smram_set = mem_smram_set,
-    .a20_set = mem_a20_set,
-    .dma_read = mem_dma_read,
-    .dma_write = mem_dma_write,
-};
-
 /* --- the CPU's view onto the board --- */
 
 static uint32_t cpu_in(void *opaque, uint16_t port, unsigned size)
@@ -576,8 +478,7 @@ int machine_create(struct machine *m, const struct options *o)
     }
 
     cfg.ram_size = o->ram_size;
-    cfg.mem = &mem_ops;
-    cfg.mem_opaque = m;
+    cfg.map = m->map;
     cfg.cpu = (struct cpu_pins){ pin_intr, pin_nmi, pin_init, NULL, pin_ignne, m };
     cfg.clock = &m->clock;
     cfg.ev = m->ev;

@@ -141,14 +141,23 @@ enum insn_class {
     CLS_UD,
 };
 
-#define A_LOCK  0x01u /* LOCK allowed with a memory destination */
-#define A_END   0x02u /* ends a block */
-#define A_NOO   0x04u /* operand-size prefix does not change it (e.g. Ed, SSE rows) */
-#define A_REP   0x08u /* REP/REPNE repeat it */
-#define A_WR1   0x10u /* op1 is written only */
-#define A_RD1   0x20u /* op1 is read only (CMP, TEST, PUSH) */
-#define A_UNDOC 0x40u /* not in the SDM, but on every CPU */
-#define A_CTL   0x80u /* x87 control: not remembered in FIP, FDP and FOP (SDM 1 8.1.8) */
+#define A_LOCK  0x01u  /* LOCK allowed with a memory destination */
+#define A_END   0x02u  /* ends a block */
+#define A_NOO   0x04u  /* operand-size prefix does not change it (e.g. Ed, SSE rows) */
+#define A_REP   0x08u  /* REP/REPNE repeat it */
+#define A_WR1   0x10u  /* op1 is written only */
+#define A_RD1   0x20u  /* op1 is read only (CMP, TEST, PUSH) */
+#define A_UNDOC 0x40u  /* not in the SDM, but on every CPU */
+#define A_CTL   0x80u  /* x87 control: not remembered in FIP, FDP and FOP (SDM 1 8.1.8) */
+#define A_AF0   0x100u /* every CPU clears AF, which the SDM leaves undefined */
+
+/* What a translator makes of an instruction. */
+enum emit_kind {
+#define EMIT(name, text) EMIT_##name,
+#include "cpu/isa/emit.def"
+#undef EMIT
+    EMIT_COUNT
+};
 
 enum opnd_kind {
 #define OPND(name, where, rsize, msize) OP_##name,
@@ -199,7 +208,8 @@ struct insn_row {
     uint8_t op[3];
     uint8_t feature, modes, priv;
     uint16_t use, def, undef;
-    uint8_t cls, attr;
+    uint8_t cls, emit;
+    uint16_t attr;
     const struct hset *h;
     const char *hname;
 };

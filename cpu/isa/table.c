@@ -44,41 +44,47 @@ enum {
                          : PFX_pAny)
 
 /* First pass: the operations and the handlers' names. */
-#define OP_IN(name, mnemonic, used, set, und, cls, at, feature, modes, priv) \
-    static const char OPN_##name[] = mnemonic;                               \
-    enum {                                                                   \
-        OPN_##name##_use = FL_##used,                                        \
-        OPN_##name##_def = FL_##set,                                         \
-        OPN_##name##_undef = FL_##und,                                       \
-        OPN_##name##_cls = CLS_##cls,                                        \
-        OPN_##name##_attr = at,                                              \
-        OPN_##name##_feature = FEAT_##feature,                               \
-        OPN_##name##_modes = MODES_##modes,                                  \
-        OPN_##name##_priv = PRIV_##priv,                                     \
+#define OP_IN(name, mnemonic, used, set, und, cls, em, at, feature, modes, priv) \
+    static const char OPN_##name[] = mnemonic;                                   \
+    enum {                                                                       \
+        OPN_##name##_use = FL_##used,                                            \
+        OPN_##name##_def = FL_##set,                                             \
+        OPN_##name##_undef = FL_##und,                                           \
+        OPN_##name##_cls = CLS_##cls,                                            \
+        OPN_##name##_emit = EMIT_##em,                                           \
+        OPN_##name##_attr = at,                                                  \
+        OPN_##name##_feature = FEAT_##feature,                                   \
+        OPN_##name##_modes = MODES_##modes,                                      \
+        OPN_##name##_priv = PRIV_##priv,                                         \
     };
-#define ENC(name, opc, mrm, o1, o2, o3, at, h) extern const struct hset h_##h;
+#define ENC(name, opc, mrm, o1, o2, o3, at, hs)        extern const struct hset h_##hs;
+#define ENC_AS(name, em, opc, mrm, o1, o2, o3, at, hs) extern const struct hset h_##hs;
 #include "cpu/isa/insn.def"
 #undef OP_IN
 #undef ENC
+#undef ENC_AS
 
 /* Second pass: the encodings. */
 #define OP_IN(...)
-#define ENC(name, opc, mrm, o1, o2, o3, at, hs) \
-    { .map = OPC_MAP(opc),                      \
-      .opcode = (opc)&0xff,                     \
-      .prefix = OPC_PREFIX(opc),                \
-      .modrm = mrm,                             \
-      .mnemonic = OPN_##name,                   \
-      .op = { OP_##o1, OP_##o2, OP_##o3 },      \
-      .feature = OPN_##name##_feature,          \
-      .modes = OPN_##name##_modes,              \
-      .priv = OPN_##name##_priv,                \
-      .use = OPN_##name##_use,                  \
-      .def = OPN_##name##_def,                  \
-      .undef = OPN_##name##_undef,              \
-      .cls = OPN_##name##_cls,                  \
-      .attr = OPN_##name##_attr | (at),         \
-      .h = &h_##hs,                             \
+#define ENC(name, opc, mrm, o1, o2, o3, at, hs)        ROW(name, OPN_##name##_emit, opc, mrm, o1, o2, o3, at, hs)
+#define ENC_AS(name, em, opc, mrm, o1, o2, o3, at, hs) ROW(name, EMIT_##em, opc, mrm, o1, o2, o3, at, hs)
+#define ROW(name, em, opc, mrm, o1, o2, o3, at, hs) \
+    { .map = OPC_MAP(opc),                          \
+      .opcode = (opc)&0xff,                         \
+      .prefix = OPC_PREFIX(opc),                    \
+      .modrm = mrm,                                 \
+      .mnemonic = OPN_##name,                       \
+      .op = { OP_##o1, OP_##o2, OP_##o3 },          \
+      .feature = OPN_##name##_feature,              \
+      .modes = OPN_##name##_modes,                  \
+      .priv = OPN_##name##_priv,                    \
+      .use = OPN_##name##_use,                      \
+      .def = OPN_##name##_def,                      \
+      .undef = OPN_##name##_undef,                  \
+      .cls = OPN_##name##_cls,                      \
+      .emit = em,                                   \
+      .attr = OPN_##name##_attr | (at),             \
+      .h = &h_##hs,                                 \
       .hname = #hs },
 const struct insn_row insn_rows[] = {
 #include "cpu/isa/insn.def"
