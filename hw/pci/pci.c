@@ -103,6 +103,8 @@ void pci_bar_ports(struct pci_dev *d, unsigned n, unsigned size, struct port_ran
     declare_bar(d, n, size);
 }
 
+bool pci_bus_master(const struct pci_dev *d) { return d->config[PCI_COMMAND] & PCI_CMD_MASTER; }
+
 void pci_bar_mem(struct pci_dev *d, unsigned n, uint32_t size, struct range *mem, bool prefetch)
 {
     d->bar[n] = (struct pci_bar){ .flags = prefetch ? 8 : 0, .mem = mem };

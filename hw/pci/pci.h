@@ -89,4 +89,7 @@ void pci_set_irq(struct pci_dev *d, int level);
 
 void pci_dump(struct pci_bus *pci, FILE *f);
 
+/* Whether the guest lets it be master of the bus. */
+bool pci_bus_master(const struct pci_dev *d);
+
 #endif
