@@ -51,7 +51,8 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(srcdir)/tests/boot/multiboot.py $(O)/callgate" \
               "$(srcdir)/tests/robust/hostile.py $(O)/callgate -x $(HOSTILE)" \
               "$(LOCKSTEP) fast" \
-              "$(BOOT) demo"
+              "$(BOOT) demo" \
+              "$(TEST_DIR)/two $(ROM_OUT)/demo.img"
 # The fuzzers bring clang's sanitizers; objects of other sanitizers cannot be linked with them.
 ifneq ($(filter rel dbg,$(MODE)),)
 SUITES_FAST += "$(srcdir)/tests/fuzz/fuzz.py $(TEST_DIR)/fuzz -n $(INPUTS)"
@@ -60,7 +61,12 @@ endif
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \
               "$(BOOT) floppies" "env MINUTES=0.5 $(srcdir)/tests/robust/soak.py $(O)/callgate"
 
-check-programs: all $(TEST_DIR)/unit-tests $(INSN_TESTS) $(GOLDEN)
+# machines as a library: linked with nothing of ui/
+$(TEST_DIR)/two: $(O)/tests/vm/two.o $(O)/libcallgate.a
+	@echo "  LD    $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+check-programs: all $(TEST_DIR)/unit-tests $(TEST_DIR)/two $(INSN_TESTS) $(GOLDEN)
 
 check-fast: check-programs
 	$(RUN) $(SUITES_FAST)
