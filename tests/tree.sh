@@ -38,7 +38,7 @@ done
 # the other compiler: no warning, and no error
 if command -v clang >/dev/null; then
     sdl=$(pkg-config --cflags sdl2 capstone libseccomp libffi check)
-    out=$(find cpu mmu bt lockstep hw debug vm ui tests/unit -name '*.c' | xargs -P 2 -n 8 clang -std=gnu11 -D_GNU_SOURCE -I. $sdl \
+    out=$(find cpu mmu bt lockstep hw debug vm ui tests/unit -name '*.c' | xargs -P 2 -n 8 clang -std=gnu11 -D_GNU_SOURCE -I. $sdl -DHAVE_BT \
         -DCALLGATE_VERSION='"x"' -DDATADIR='"x"' -DROM_DIR='"x"' -Wall -Wextra -Werror -fsyntax-only 2>&1 |
         grep -E 'error|warning' | head -n 3)
     if [ -z "$out" ]; then
