@@ -17,16 +17,16 @@ $(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
 
 # --- suites ---
 
-RUN   = $(srcdir)/tests/run.py
+RUN   = $(srcdir)/tests/run.py $(if $(K),-k '$(K)')
 BOOT  = $(srcdir)/tests/boot/boot.py $(O)/callgate
 LOCKSTEP = $(srcdir)/tests/lockstep/lockstep.py $(O)/callgate
 CASES ?= 1000000
 SEQUENCES ?= 120000
 ENDS ?= 1000
 HOSTILE ?= 1
-INPUTS ?= 100000
+OFF = chain=off,inline=off,fpu=off
 
-SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
+SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir) $(O)" \
               $(TEST_DIR)/unit-tests \
               $(TEST_DIR)/decode \
               "$(TEST_DIR)/host -n $(CASES)" \
@@ -42,7 +42,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
               "env ACCEL=bt,verify=on,heat=0 $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
               "env ACCEL=bt,verify=on,heat=0,direct=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
-              "env ACCEL=bt,verify=on,heat=0,chain=off,inline=off,fpu=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+              "env ACCEL=bt,verify=on,heat=0,$(OFF) $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
               "env ACCEL=interp $(BOOT) demo" \
               "$(srcdir)/tests/boot/nanobench.py $(O)/callgate" \
               "$(srcdir)/tests/robust/signals.py $(O)/callgate -n $(ENDS)" \
@@ -52,7 +52,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(BOOT) demo"
 # The fuzzers bring clang's sanitizers; objects of other sanitizers cannot be linked with them.
 ifneq ($(filter rel dbg,$(MODE)),)
-SUITES_FAST += "$(srcdir)/tests/fuzz/fuzz.py $(TEST_DIR)/fuzz -n $(INPUTS)"
+SUITES_FAST += "$(srcdir)/tests/fuzz/fuzz.py $(TEST_DIR)/fuzz -t 60"
 check-programs: $(FUZZERS)
 endif
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \
