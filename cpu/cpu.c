@@ -9,13 +9,15 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-struct cpu *cpu_create(const struct cpu_model *model)
+struct cpu *cpu_create(const struct cpu_model *model, size_t tail)
 {
-    struct cpu *c = aligned_alloc(64, (sizeof *c + 63) & ~(size_t)63);
+    size_t size = CPU_TAIL + ((tail + 63) & ~(size_t)63);
+    struct cpu *c = aligned_alloc(64, size);
 
     if (!c)
         return NULL;
-    memset(c, 0, sizeof *c);
+    memset(c, 0, size);
+    c->tail = tail;
     c->model = model;
     c->features = model->features;
     c->cur = &insn_none;

@@ -106,16 +106,12 @@ static const struct field {
 /* What other threads write at any time goes its own way, or none. */
 #define EVENTS_AT  offsetof(struct cpu, events)
 #define EVENTS_END (EVENTS_AT + sizeof(uint32_t))
-#define KICK_AT    offsetof(struct cpu, native.safepoint)
-#define KICK_END   (KICK_AT + sizeof(void *))
-
 static void copy(uint8_t *to, const uint8_t *from)
 {
     const size_t end = sizeof((struct arch_state *)NULL)->bytes;
 
     memcpy(to, from, EVENTS_AT);
-    memcpy(to + EVENTS_END, from + EVENTS_END, KICK_AT - EVENTS_END);
-    memcpy(to + KICK_END, from + KICK_END, end - KICK_END);
+    memcpy(to + EVENTS_END, from + EVENTS_END, end - EVENTS_END);
 }
 
 void arch_save(struct arch_state *s, const struct cpu *c)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""run.py [-j N] [-k WORD] SUITE... : runs test suites, N at a time, and sums up what they print. -k: only those in whose
-command WORD stands, as in `make check-fast K=fuzz`.
+"""run.py [-j N] [-k WORD] SUITE... : runs test suites, N at a time, and sums up what they print. -k: only those in
+whose command WORD stands, as in `make check-fast K=fuzz`.
 
 A suite is a program. Every line "ok - NAME", "FAIL - NAME: why" or "skip - NAME: why" it prints is
 one test; a suite that exits with another status than 0 and printed no FAIL has failed itself.

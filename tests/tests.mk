@@ -3,6 +3,7 @@
 TEST_DIR = $(O)/tests
 include $(srcdir)/tests/insn/insn.mk
 include $(srcdir)/tests/fuzz/fuzz.mk
+include $(srcdir)/tests/golden/golden.mk
 
 # --- unit tests (libcheck); the wraps let them refuse what is asked of the host ---
 
@@ -32,6 +33,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir) $(O)" \
               "$(TEST_DIR)/host -n $(CASES)" \
               "$(TEST_DIR)/fpu_host -n $(CASES)" \
               "$(TEST_DIR)/bt_random -n $(SEQUENCES)" \
+              "$(GOLDEN) $(srcdir)/tests/golden" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
               "$(srcdir)/tests/cli/consoles.py $(O)/callgate" \
               "$(srcdir)/tests/cli/limits.py $(O)/callgate" \
@@ -58,7 +60,7 @@ endif
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \
               "$(BOOT) floppies" "env MINUTES=0.5 $(srcdir)/tests/robust/soak.py $(O)/callgate"
 
-check-programs: all $(TEST_DIR)/unit-tests $(INSN_TESTS)
+check-programs: all $(TEST_DIR)/unit-tests $(INSN_TESTS) $(GOLDEN)
 
 check-fast: check-programs
 	$(RUN) $(SUITES_FAST)

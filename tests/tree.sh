@@ -33,9 +33,10 @@ arrow cpu 'cpu/'
 arrow mmu 'mmu/|cpu/'
 arrow bt 'bt/|mmu/|cpu/'
 arrow lockstep 'lockstep/|mmu/|cpu/'
-arrow hw 'hw/|cpu/(base|log|state)\.(h|def)"'
+arrow hw 'hw/|mmu/memmap\.h"|cpu/(base|log|state)\.(h|def)"'
 arrow debug 'debug/|hw/|lockstep/|bt/|mmu/|cpu/'
-arrow ui 'ui/|debug/|bt/|lockstep/|hw/|mmu/|cpu/'
+arrow vm 'vm/|debug/|hw/|lockstep/|bt/|mmu/|cpu/'
+arrow ui 'ui/|vm/|debug/|bt/|lockstep/|hw/|mmu/|cpu/'
 verdict "each folder has its place" "$(for f in $own; do case " $arrows " in *" $f "*) ;; *) echo "$f/" ;; esac; done)"
 
 verdict "every header compiles alone" "$(for h in $(find $own -name '*.h'); do
@@ -62,6 +63,8 @@ fi
 # Files that are longer than they should be, each until somebody splits it, and how long they may be.
 may_be_long() {
     case $1 in
+    cpu/isa/insn.def) echo 820 ;;
+    tests/insn/decode.c) echo 920 ;;
     *) echo 800 ;;
     esac
 }
@@ -69,8 +72,9 @@ verdict "no file is longer than 800 lines" "$(find $all \( -name '*.[chS]' -o -n
     xargs wc -l | while read -r n f; do
         [ "$f" = total ] || [ "$n" -le "$(may_be_long "$f")" ] || echo "$f ($n)"
     done)"
-verdict "no line is longer than 120 columns" "$(find $all Makefile.in \( -name '*.[chS]' -o -name '*.py' -o -name '*.def' \
-    -o -name '*.mk' -o -name '*.sh' -o -name '*.in' \) | xargs awk 'length > 120 { print FILENAME ":" FNR }' | head -n 5)"
+verdict "no line is longer than 120 columns" "$(find $all Makefile.in \( -name '*.[chS]' -o -name '*.py' \
+    -o -name '*.def' -o -name '*.mk' -o -name '*.sh' -o -name '*.in' \) |
+    xargs awk 'length > 120 { print FILENAME ":" FNR }' | head -n 5)"
 
 # Variables of the program would be shared by two machines in one process. What is constant after relocation is in
 # other sections, which do not count; those of functions do.

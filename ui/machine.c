@@ -8,7 +8,6 @@
 
 #include "cpu/fpu/fpu.h"
 #include "hw/boot/multiboot.h"
-#include "lockstep/lockstep.h"
 #include "ui/confine.h"
 #include "debug/disas.h"
 #include "ui/files.h"
@@ -16,110 +15,13 @@
 #include "debug/plugin.h"
 #include "ui/sdl.h"
 #include "ui/signals.h"
+#include "vm/engines.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-
-/* --- memory: hw's view onto mmu --- */
-
-/* An MMIO range of the board, as mmu sees it. */
-struct mmio_glue {
-    const struct mmio_ops *ops;
-    void *dev;
-};
-
-static uint64_t glue_read(void *opaque, gpa_t offset, unsigned size)
-{
-    struct mmio_glue *g = opaque;
-
-    return mmio_read(g->ops, g->dev, offset, size);
-}
-
-static void glue_write(void *opaque, gpa_t offset, uint64_t v, unsigned size)
-{
-    struct mmio_glue *g = opaque;
-
-    mmio_write(g->ops, g->dev, offset, v, size);
-}
-
-static const struct phys_io glue_io = { glue_read, glue_write };
-
-static int mem_mmio_map(void *opaque, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *dev, const char *name)
-{
-    struct machine *m = opaque;
-    struct mmio_glue *g = malloc(sizeof *g);
-
-    if (!g)
-        return -ENOMEM;
-    g->ops = ops;
-    g->dev = dev;
-    return memmap_add(m->map, gpa, size, NULL, true, &glue_io, g, name);
-}
-
-static void mem_mmio_unmap(void *opaque, gpa_t gpa, uint64_t size)
-{
-    struct machine *m = opaque;
-
-    (void)size;
-    free(memmap_remove(m->map, gpa)); /* the glue of an MMIO range; RAM has none */
-}
-
-static int mem_ram_map(void *opaque, gpa_t gpa, uint64_t size, void *host, unsigned flags, const char *name)
-{
-    struct machine *m = opaque;
-
-    return memmap_add(m->map, gpa, size, host, !(flags & BUS_RAM_READONLY), NULL, NULL, name);
-}
-
-static void mem_pam_set(void *opaque, gpa_t gpa, uint64_t size, bool read_ram, bool write_ram)
-{
-    struct machine *m = opaque;
-
-    memmap_set_pam(m->map, gpa, size, read_ram, write_ram);
-}
-
-static void mem_smram_set(void *opaque, bool open)
-{
-    struct machine *m = opaque;
-
-    memmap_set_smram(m->map, open);
-}
-
-static void mem_a20_set(void *opaque, bool enabled)
-{
-    struct machine *m = opaque;
-
-    memmap_set_a20(m->map, enabled);
-}
-
-static void mem_dma_read(void *opaque, gpa_t gpa, void *buf, size_t len)
-{
-    struct machine *m = opaque;
-
-    memmap_read(m->map, gpa, buf, len);
-}
-
-static void mem_dma_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
-{
-    struct machine *m = opaque;
-
-    memmap_write(m->map, gpa, buf, len);
-}
-
-static const struct bus_mem_ops mem_ops = {
-    .mmio_map = mem_mmio_map,
-    .mmio_unmap = mem_mmio_unmap,
-    .ram_map = mem_ram_map,
-    .ram_unmap = mem_mmio_unmap,
-    .pam_set = mem_pam_set,
-    .smram_set = mem_smram_set,
-    .a20_set = mem_a20_set,
-    .dma_read = mem_dma_read,
-    .dma_write = mem_dma_write,
-};
 
 /* --- the CPU's view onto the board --- */
 
@@ -225,7 +127,7 @@ void machine_request(struct machine *m, enum reset_kind kind, int code)
 
 static void request(void *opaque, enum reset_kind kind, int code) { machine_request(opaque, kind, code); }
 
-static void lockstep_ended(void *opaque, int status) { machine_request(opaque, RESET_EXIT, status); }
+static void engine_ended(void *opaque, int status) { machine_request(opaque, RESET_EXIT, status); }
 
 static void quit(void *opaque) { machine_request(opaque, RESET_QUIT, 0); }
 
@@ -496,7 +398,7 @@ static uint64_t engine_space(const struct options *o)
 
     if (o->engine == &interp_engine)
         return 160 * mib;
-    if (o->engine == &lockstep_engine)
+    if (!strcmp(o->engine->name, "lockstep"))
         return (18 << 10) * mib + o->ram_size;
     return (17 << 10) * mib + 768 * mib;
 }
@@ -538,7 +440,7 @@ int machine_create(struct machine *m, const struct options *o)
     rc = check_space(o);
     if (rc)
         return rc;
-    m->cpu = cpu_create(o->cpu);
+    m->cpu = cpu_create(o->cpu, engine_tail(engines));
     if (!m->cpu)
         return fail("no memory for the CPU's state; raise ulimit -v");
     m->map = memmap_create(o->ram_size, PC_LOW_RAM_MAX);
@@ -576,8 +478,7 @@ int machine_create(struct machine *m, const struct options *o)
     }
 
     cfg.ram_size = o->ram_size;
-    cfg.mem = &mem_ops;
-    cfg.mem_opaque = m;
+    cfg.map = m->map;
     cfg.cpu = (struct cpu_pins){ pin_intr, pin_nmi, pin_init, NULL, pin_ignne, m };
     cfg.clock = &m->clock;
     cfg.ev = m->ev;
@@ -610,11 +511,10 @@ int machine_create(struct machine *m, const struct options *o)
     for (unsigned n = 0; n < o->plugin_count; n++)
         if (plugin_load(m->cpu, o->plugin[n]))
             return -EINVAL;
-    lockstep_set_host(&(struct lockstep_host){ m->map, engine_find, disas, lockstep_ended, m });
-    rc = o->engine->create(m->cpu, o->engine_options);
+    m->env = (struct engine_env){ m->cpu, m->map, engines, disas, engine_ended, m };
+    rc = o->engine->create(&m->env, o->engine_options, &m->engine);
     if (rc)
         return rc;
-    m->engine_made = true;
     post_mortem_machine = m;
     log_post_mortem = post_mortem;
     cpu_reset(m->cpu);
@@ -634,8 +534,7 @@ void machine_destroy(struct machine *m)
         evloop_stop(m->ev); /* its thread raises events of the CPU */
     sdl_stop(m);
     monitor_stop(m);
-    if (m->engine_made)
-        m->opt->engine->destroy(m->cpu);
+    engine_destroy(m->engine);
     log_post_mortem = NULL;
     if (m->pc)
         pc_destroy(m->pc);
@@ -678,8 +577,7 @@ static void reset(struct machine *m)
     LOG(pm, "machine reset");
     pc_reset(m->pc);
     cpu_reset(m->cpu);
-    if (m->opt->engine->state_changed)
-        m->opt->engine->state_changed(m->cpu);
+    engine_state_changed(m->engine);
 }
 
 /* Act on a request of the guest or the user. */
@@ -786,7 +684,7 @@ int machine_run(struct machine *m)
         }
         if (icount)
             set_icount_stop(m);
-        switch (m->opt->engine->run(c)) {
+        switch (engine_run(m->engine)) {
         case EXIT_KICK:
             cpu_clear_event(c, EVENT_KICK);
             evloop_run(m->ev);

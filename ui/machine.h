@@ -14,7 +14,8 @@
 struct machine {
     const struct options *opt;
     struct cpu *cpu;
-    bool engine_made;
+    struct engine_env env;
+    struct engine *engine; /* NULL: not made yet */
     struct memmap *map;
     struct mmu *mmu;
     struct clock clock;

@@ -225,7 +225,7 @@ static void do_info(struct monitor *mon, FILE *out, int argc, char **argv)
     } else if (!strcmp(what, "tlb")) {
         mmu_dump_tlb(m->cpu, out);
     } else if (!strcmp(what, "jit")) {
-        m->opt->engine->stats(m->cpu, out);
+        m->engine->class->stats(m->engine, out);
     } else if (!strcmp(what, "qtree")) {
         bus_dump(pc_bus(m->pc), out);
     } else if (!strcmp(what, "sandbox")) {

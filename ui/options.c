@@ -2,11 +2,9 @@
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "ui/options.h"
-
-#include "bt/engine.h"
+#include "vm/engines.h"
 
 #include "cpu/callout.h"
-#include "lockstep/lockstep.h"
 #include "ui/suboptions.h"
 
 #include <errno.h>
@@ -69,14 +67,6 @@ static const struct {
 #include "ui/options.def"
 #undef OPTION
 #undef SECTION
-};
-
-static const struct engine_class *const engines[] = {
-#if defined(__x86_64__)
-    &bt_engine,
-#endif
-    &interp_engine,
-    &lockstep_engine,
 };
 
 #define ICOUNT_SHIFT 3 /* unless the user says otherwise */
@@ -389,33 +379,22 @@ static int parse_device(struct options *o, const char *arg)
     return 0;
 }
 
-static const struct engine_class *find_engine(const char *name, size_t len)
-{
-    size_t n;
-
-    for (n = 0; n < ARRAY_SIZE(engines); n++)
-        if (strlen(engines[n]->name) == len && !memcmp(engines[n]->name, name, len))
-            return engines[n];
-    return NULL;
-}
-
-const struct engine_class *engine_find(const char *name) { return find_engine(name, strlen(name)); }
-
 static int parse_accel(struct options *o, const char *arg)
 {
     size_t len = strcspn(arg, ",");
-    const struct engine_class *e = find_engine(arg, len);
-    size_t n;
+    const struct engine_class *const *e;
 
     if (!strcmp(arg, "help")) {
-        for (n = 0; n < ARRAY_SIZE(engines); n++)
-            printf("%-10s %s\n", engines[n]->name, engines[n]->text);
+        for (e = engines; *e; e++)
+            printf("%-10s %s\n", (*e)->name, (*e)->text);
         return 1;
     }
-    if (e) {
-        o->engine = e;
-        o->engine_options = arg[len] ? arg + len + 1 : NULL;
-        return 0;
+    for (e = engines; *e; e++) {
+        if (strlen((*e)->name) == len && !memcmp((*e)->name, arg, len)) {
+            o->engine = *e;
+            o->engine_options = arg[len] ? arg + len + 1 : NULL;
+            return 0;
+        }
     }
     return fail("-accel %s: no such engine; 'callgate -accel help' lists them", arg);
 }
@@ -647,7 +626,7 @@ int options_parse(struct options *o, int argc, char **argv)
     memset(o, 0, sizeof *o);
     o->ram_size = 128 << 20;
     o->cpu = cpu_model_find("max");
-    for (n = 0; n + 1 < ARRAY_SIZE(engines) && engines[n]->available && !engines[n]->available(); n++)
+    for (n = 0; engines[n + 1] && engines[n]->available && !engines[n]->available(); n++)
         ;
     o->engine = engines[n];
     o->vga = true;
@@ -682,7 +661,7 @@ int options_parse(struct options *o, int argc, char **argv)
         if (rc)
             return rc;
     }
-    if (o->engine == &lockstep_engine && o->icount_shift < 0)
+    if (!strcmp(o->engine->name, "lockstep") && o->icount_shift < 0)
         o->icount_shift = ICOUNT_SHIFT;
     if (!o->kernel && (o->initrd || o->append))
         return fail("-initrd and -append need -kernel");

@@ -53,9 +53,6 @@ struct options {
 int options_parse(struct options *o, int argc, char **argv);
 void options_free(struct options *o);
 
-/* An engine by its name, or NULL. */
-const struct engine_class *engine_find(const char *name);
-
 /* Print the option table for people, and as a manual page. */
 void options_help(FILE *f);
 void options_man(FILE *f);

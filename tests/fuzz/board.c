@@ -10,89 +10,23 @@ enum { BIOS = 128 << 10, IMAGES = 4, ARENA = 20 << 20 };
 
 #define IRQS_MAX 64 /* acknowledged after one step */
 
-static uint8_t *ram; /* one for all inputs, cleared for each */
 static uint8_t *arena;
 static int image_fd[IMAGES];
 static const size_t image_size[IMAGES] = { 1440 << 10, 4 << 20, 1 << 20, 720 << 10 };
 
-static int add_map(struct board *b, struct map m)
-{
-    if (b->maps == MAPS)
-        broken("more ranges are mapped than there are devices");
-    b->map[b->maps++] = m;
-    return 0;
-}
-
-static int mmio_map(void *o, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *dev, const char *name)
-{
-    (void)name;
-    return add_map(o, (struct map){ gpa, size, ops, dev, NULL });
-}
-
-static int ram_map(void *o, gpa_t gpa, uint64_t size, void *host, unsigned flags, const char *name)
-{
-    (void)flags, (void)name;
-    return add_map(o, (struct map){ gpa, size, NULL, NULL, host });
-}
-
-static void unmap(void *o, gpa_t gpa, uint64_t size)
-{
-    struct board *b = o;
-    unsigned n;
-
-    for (n = 0; n < b->maps; n++) {
-        if (b->map[n].gpa == gpa && b->map[n].size == size) {
-            b->map[n] = b->map[--b->maps];
-            return;
-        }
-    }
-    broken("a range is unmapped that was not mapped");
-}
-
-static void pam_set(void *o, gpa_t gpa, uint64_t size, bool r, bool w)
-{
-    (void)o, (void)r, (void)w;
-    if (gpa < 0xc0000 || gpa + size > 0x100000)
-        broken("PAM is told of what it does not control");
-}
-
-static void a20_set(void *o, bool on) { (void)o, (void)on; }
-
-static void dma_read(void *o, gpa_t gpa, void *buf, size_t len)
-{
-    size_t n = gpa >= RAM ? 0 : RAM - gpa < len ? RAM - gpa : len;
-
-    (void)o;
-    memcpy(buf, ram + (n ? gpa : 0), n);
-    memset((uint8_t *)buf + n, 0xff, len - n);
-}
-
-static void dma_write(void *o, gpa_t gpa, const void *buf, size_t len)
-{
-    (void)o;
-    if (gpa < RAM)
-        memcpy(ram + gpa, buf, RAM - gpa < len ? RAM - gpa : len);
-}
-
 void access_memory(struct board *b, gpa_t gpa, uint64_t v, unsigned size, bool write)
 {
-    unsigned n;
-
-    for (n = 0; n < b->maps; n++) {
-        struct map m = b->map[n];
-
-        if (gpa < m.gpa || gpa - m.gpa >= m.size || m.size - (gpa - m.gpa) < size)
-            continue;
-        if (m.host)
-            memset(m.host + (gpa - m.gpa), (int)v, write ? size : 0);
-        else if (write)
-            mmio_write(m.ops, m.dev, gpa - m.gpa, v, size);
-        else
-            mmio_read(m.ops, m.dev, gpa - m.gpa, size);
-        return;
-    }
     if (write)
-        dma_write(b, gpa, &v, size);
+        memmap_write(b->map, gpa, &v, size);
+    else
+        memmap_read(b->map, gpa, &v, size);
+}
+
+gpa_t mapped_address(struct board *b, unsigned n, uint32_t offset)
+{
+    const struct mapped *m = b->map->count ? &b->map->mapped[n % b->map->count] : NULL;
+
+    return m ? m->gpa + offset % m->size : offset;
 }
 
 /* The same memory for every input: fresh pages would take most of the time. The frame buffer clears itself at reset. */
@@ -111,18 +45,6 @@ static void *ram_alloc(void *o, uint64_t size, const char *name)
 }
 
 /* --- the board --- */
-
-static const struct bus_mem_ops mem = {
-    .mmio_map = mmio_map,
-    .mmio_unmap = unmap,
-    .ram_map = ram_map,
-    .ram_unmap = unmap,
-    .pam_set = pam_set,
-    .a20_set = a20_set,
-    .ram_alloc = ram_alloc,
-    .dma_read = dma_read,
-    .dma_write = dma_write,
-};
 
 static tick_t source(void *opaque) { return ((struct board *)opaque)->now; }
 
@@ -178,8 +100,9 @@ static void board_create(struct board *b, uint8_t settings)
         .ram_size = RAM,
         .bios = bios,
         .bios_size = sizeof bios,
-        .mem = &mem,
-        .mem_opaque = b,
+        .map = b->map,
+        .ram_alloc = ram_alloc,
+        .ram_opaque = b,
         .cpu = { .intr = intr, .nmi = nothing, .init = nothing, .opaque = b },
         .clock = &b->clock,
         .ev = b->ev,
@@ -318,7 +241,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     unsigned n;
 
     (void)argc, (void)argv;
-    ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (n = 0; n < IMAGES; n++) {
         image_fd[n] = memfd_create("image", MFD_CLOEXEC);
@@ -334,10 +256,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input in = { data, size };
     const char *wrong;
     uint8_t settings;
+    uint64_t ram_size;
     unsigned n;
 
-    madvise(ram, RAM, MADV_DONTNEED);
-    b.ram = ram;
+    b.map = memmap_create(RAM, RAM);
+    if (!b.map)
+        broken("no memory for a map");
+    b.ram = memmap_ram(b.map, &ram_size);
     settings = (uint8_t)((take(&in, 1) & fuzz_device.choice) | fuzz_device.always);
     board_create(&b, settings);
     if (fuzz_device.begin)
@@ -351,5 +276,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (settings & FUZZ_SAVE)
         save_and_load(&b);
     board_destroy(&b);
+    memmap_destroy(b.map);
     return 0;
 }

@@ -11,19 +11,12 @@
 #include "hw/char/chardev.h"
 #include "hw/display/vga.h"
 #include "hw/pc.h"
+#include "mmu/memmap_int.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { RAM = 2 << 20, MAPS = 32 };
+enum { RAM = 2 << 20 };
 
 enum { FUZZ_FLOPPY = 1, FUZZ_DISK = 2, FUZZ_CDROM = 4, FUZZ_SAVE = 8, FUZZ_VGA = 16 };
-
-struct map {
-    gpa_t gpa;
-    uint64_t size;
-    const struct mmio_ops *ops;
-    void *dev;
-    uint8_t *host;
-};
 
 struct board {
     struct clock clock;
@@ -33,8 +26,7 @@ struct board {
     tick_t now;
     int intr;
     uint64_t arena_used;
-    unsigned maps;
-    struct map map[MAPS];
+    struct memmap *map;
     uint8_t *ram;
     struct pc_config cfg;
 };
@@ -60,6 +52,8 @@ void out8(struct board *b, uint16_t port, uint8_t v);
 uint8_t in8(struct board *b, uint16_t port);
 /* An access to what is mapped, or to memory. */
 void access_memory(struct board *b, gpa_t gpa, uint64_t v, unsigned size, bool write);
+/* An address inside the n-th range that is mapped. */
+gpa_t mapped_address(struct board *b, unsigned n, uint32_t offset);
 void pass_time(struct board *b, tick_t ns);
 void take_interrupts(struct board *b);
 /* Draw the picture; its size must be a possible one. */

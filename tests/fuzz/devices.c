@@ -32,7 +32,7 @@ static gpa_t address_of(struct board *b, struct input *in)
     unsigned n = take(in, 1);
     uint32_t off = take(in, 2);
 
-    return b->maps && n < 0xf0 ? b->map[n % b->maps].gpa + off % b->map[n % b->maps].size : take(in, 4);
+    return n < 0xf0 ? mapped_address(b, n, off) : take(in, 4);
 }
 
 static void pci_write(struct board *b, uint32_t reg, uint32_t v)

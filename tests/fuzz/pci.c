@@ -19,9 +19,8 @@ static void step(struct board *b, struct input *in)
             port_write(b->bus, (uint16_t)(0xcfc + (reg & 3)), take(in, 4), size);
         break;
     case 2:
-        if (op & 8 && b->maps)
-            access_memory(b, b->map[op % b->maps].gpa + take(in, 2) % b->map[op % b->maps].size, take(in, 4), size,
-                          op & 4);
+        if (op & 8)
+            access_memory(b, mapped_address(b, op, take(in, 2)), take(in, 4), size, op & 4);
         else if (op & 4)
             port_write(b->bus, (uint16_t)take(in, 2), take(in, 4), size);
         else

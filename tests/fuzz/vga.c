@@ -54,10 +54,7 @@ static void step(struct board *b, struct input *in)
     case 4: /* memory: the window and the frame buffer */
         access_memory(b, 0xa0000 + take(in, 2) * 2, take(in, 4), 1u << (op >> 3) % 3, op & 0x80);
         break;
-    case 5:
-        if (b->maps)
-            access_memory(b, b->map[op % b->maps].gpa + take(in, 3) % b->map[op % b->maps].size, take(in, 4), 4, true);
-        break;
+    case 5: access_memory(b, mapped_address(b, op, take(in, 3)), take(in, 4), 4, true); break;
     case 6:
         if (op & 0xf0) {
             width = take(in, 2) % (VGA_MAX_WIDTH + 100);

@@ -1,6 +1,6 @@
 /* decode.c - the decoder against Capstone: every one- and two-byte opcode with all 256 following
- * bytes, under the prefixes that matter, in 16- and 32-bit code. Instruction name, length and every
- * operand must be the same; what may differ is listed in departures.def and explained in
+ * bytes, under the prefixes that matter, in 16- and 32-bit code. Instruction name, length, every
+ * operand and where its bytes stand must be the same; what may differ is listed in departures.def and explained in
  * departures.md, and a line there that excuses nothing is an error too.
  *
  *   decode [-d | -m]
@@ -66,7 +66,7 @@ static const struct prefix {
 
 /* --- one encoding, and how the two decoders differ --- */
 
-enum { D_OURS = 1, D_CS = 2, D_LENGTH = 4, D_NAME = 8, D_OPERANDS = 16 };
+enum { D_OURS = 1, D_CS = 2, D_LENGTH = 4, D_NAME = 8, D_OPERANDS = 16, D_LAYOUT = 32 };
 
 struct encoding {
     uint8_t b[32];
@@ -287,6 +287,40 @@ static bool operands_equal(const struct encoding *e)
         return match(o, count, x->operands, x->op_count, e->i.amask);
     }
     return false;
+}
+
+/* Bytes of everything immediate by Capstone; where it is wrong about them (IN eAX, Ib) or leaves some out,
+ * by the SDM's operand letters. */
+static unsigned cs_imm_len(const struct encoding *e)
+{
+    const cs_x86_encoding *x = &e->cs->detail->x86.encoding;
+
+    switch (e->map == MAP_P1 ? e->opcode : 0) {
+    case 0xe5: return 1;                           /* Ib */
+    case 0xc8: return 3;                           /* Iw, Ib */
+    case 0x9a:                                     /* Ap */
+    case 0xea: return e->i.flags & IF_O32 ? 6 : 4; /* Ap */
+    case 0xa0:                                     /* Ob, Ov: a displacement in its eyes */
+    case 0xa1:
+    case 0xa2:
+    case 0xa3: return x->disp_size;
+    default: return x->imm_size;
+    }
+}
+
+/* Opcode, ModRM, SIB and displacement, immediate are as long, and stand where, Capstone sees them. */
+static bool layout_equal(const struct encoding *e)
+{
+    const cs_x86_encoding *x = &e->cs->detail->x86.encoding;
+    const struct insn *i = &e->i;
+    bool modrm = i->flags & IF_MODRM;
+    bool sib = modrm && (i->flags & IF_MEM) && (i->flags & IF_A32) && (i->modrm & 7) == 4;
+
+    if (i->opcode_at != e->prefix_len + (e->map == MAP_P2) || i->opcode != e->opcode)
+        return false;
+    if (modrm != (x->modrm_offset != 0) || i->modrm != (modrm ? e->modrm : 0))
+        return false;
+    return insn_addr_len(i) == (modrm ? (unsigned)sib + x->disp_size : 0) && insn_imm_len(i) == cs_imm_len(e);
 }
 
 /* --- names --- */
@@ -561,7 +595,7 @@ static void note(const struct encoding *e, bool ok)
 
 static void print_kinds(void)
 {
-    static const char *const names[] = { "we accept", "Capstone accepts", "length", "name", "operands" };
+    static const char *const names[] = { "we accept", "Capstone accepts", "length", "name", "operands", "layout" };
     unsigned n;
     unsigned k;
 
@@ -644,6 +678,8 @@ static bool compare(struct encoding *e)
     else
         e->diff = (scratch->size != e->i.len ? D_LENGTH : 0) | (names_equal(e) ? 0 : D_NAME) |
                   (operands_equal(e) ? 0 : D_OPERANDS);
+    if (e->rc == DECODE_OK && !e->diff && !layout_equal(e))
+        e->diff = D_LAYOUT;
     if (!e->diff)
         return true;
     ok = excused(e);

@@ -12,6 +12,7 @@ int main(void)
 
     srunner_add_suite(r, mmu_suite());
     srunner_add_suite(r, codeblock_suite());
+    srunner_add_suite(r, range_suite());
     srunner_add_suite(r, window_suite());
     srunner_add_suite(r, bt_suite());
     srunner_add_suite(r, lockstep_suite());

@@ -11,6 +11,7 @@
 Suite *flags_suite(void);
 Suite *mmu_suite(void);
 Suite *codeblock_suite(void);
+Suite *range_suite(void);
 Suite *window_suite(void);
 Suite *bt_suite(void);
 Suite *lockstep_suite(void);
@@ -38,13 +39,8 @@ struct test_board {
     struct evloop *ev;
     tick_t now;
     uint8_t *ram;
-    size_t ram_size;
-    struct board_mmio {
-        gpa_t gpa;
-        uint64_t size;
-        const struct mmio_ops *ops;
-        void *dev;
-    } mmio[16];
+    uint64_t ram_size;
+    struct memmap *map;
     int intr;   /* level of INTR */
     int resets; /* requests, by kind: last */
     int last_reset;

@@ -178,11 +178,11 @@ START_TEST(wraps)
     ck_assert(tc);
     ck_assert_mem_eq(b->ram + 0x78000, data, 0x8000);
     ck_assert_mem_eq(b->ram + 0x70000, data + 0x8000, 0x8000);
-    program(5, 0x44, 0x0b, 0xfffe, 3); /* words; the lowest bit of the page is none */
+    program(5, 0x44, 0x09, 0xfffe, 3); /* words; the lowest bit of the page is none */
     ck_assert_uint_eq(i8237_transfer(dma, 5, data, 8, &tc), 8);
     ck_assert(tc);
-    ck_assert_mem_eq(b->ram + 0xbfffc, data, 4);
-    ck_assert_mem_eq(b->ram + 0xa0000, data + 4, 4);
+    ck_assert_mem_eq(b->ram + 0x9fffc, data, 4);
+    ck_assert_mem_eq(b->ram + 0x80000, data + 4, 4);
     board_free(b);
 }
 END_TEST
