@@ -54,7 +54,8 @@ def kernels():
 OPTIONS = """-m 64M|-accel bt,cache=64,verify=on|-cpu help|-machine pc,accel=bt|-icount auto
 -rtc base=2006-06-17T16:01:21|-rtc base=localtime|-icount shift=3,align=off|-boot order=dca,once=d,menu=on
 -drive file=x,media=cdrom,format=raw|-drive file=a,,b,if=floppy,index=1,snapshot=on,readonly=on
--fda a|-hda b|-hdb c|-cdrom d|-serial mon:stdio|-serial null|-device isa-debug-exit,iobase=0xf4,iosize=4|-display none|-vga std|-nic none|-smp 1|-sandbox on,dirs=/tmp:/var
+-fda a|-hda b|-hdb c|-cdrom d|-serial mon:stdio|-serial null
+-device isa-debug-exit,iobase=0xf4,iosize=4|-display none|-vga std|-nic none|-smp 1|-sandbox on,dirs=/tmp:/var
 -d int,guest_errors|-d help|-accel lockstep,first=interp,slice=7,ram=3|-plugin help|-plugin x.so,a=b|-kernel k
 -initrd i|-append quiet|-snapshot|-nographic|-S|-no-reboot|-version|--help|image.img|-m 4G|-m 128K|-name "x"|-L dir
 bt:cache=64,memory=512,heat=0,chain=off,direct=force|bt:verify=on,icount=on|bt:|-smp cpus=1""".replace("\n", "|")
@@ -226,7 +227,8 @@ def monitor():
     for w in ("help", "info registers\ninfo pic\ninfo nothing", "x/8xw 0xfffffff0\nx", "xp /3i 0xffff0",
               "x/9999999999c $esp", "x/2g $eip", "sendkey ctrl-alt-delete a 0x1c\nsendkey x-", "type Hello, World!",
               "change cdrom x\neject fda", "stop\ncont", "log int,cpu\nlog none", "system_reset\nnmi\nq",
-              "a\bb\x15\x1b[Ahelp\r\n", "screen", "screendump x", "info mtree\ninfo qtree\ninfo block\ninfo chardev\ninfo tlb\ninfo status"):
+              "a\bb\x15\x1b[Ahelp\r\n", "screen", "screendump x", "info mtree\ninfo qtree\ninfo block\ninfo chardev",
+              "info tlb\ninfo status"):
         yield w.encode()
 
 
