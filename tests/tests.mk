@@ -88,4 +88,29 @@ soak: all
 bench: all $(TEST_DIR)/nano_native $(TEST_DIR)/latency
 	python3 $(srcdir)/tests/bench/bench.py $(O)/callgate -w
 
-.PHONY: check-programs fuzz soak
+# What tests execute of the program, by folder: the suites that take seconds, with few random cases.
+SUITES_COV = $(TEST_DIR)/unit-tests \
+             "$(TEST_DIR)/decode" \
+             "$(TEST_DIR)/host -n 20000" \
+             "$(TEST_DIR)/fpu_host -n 20000" \
+             "$(TEST_DIR)/bt_random -n 3000" \
+             "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
+             "$(srcdir)/tests/cli/consoles.py $(O)/callgate" \
+             "$(srcdir)/tests/cli/sandbox.py $(O)/callgate" \
+             "$(srcdir)/tests/plugin/plugin.py $(O)/callgate" \
+             "env ACCEL=interp $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+             "env ACCEL=bt,verify=on,heat=0 $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+             "$(srcdir)/tests/boot/multiboot.py $(O)/callgate" \
+             "$(LOCKSTEP) fast" \
+             "$(BOOT) demo"
+
+cov:
+	$(MAKE) MODE=cov check-programs
+	$(MAKE) MODE=cov cov-run
+
+cov-run:
+	@find $(O) -name '*.gcda' -delete
+	-SLOW=4 $(RUN) $(SUITES_COV)
+	$(srcdir)/tests/cov.py $(srcdir) $(O)
+
+.PHONY: check-programs cov cov-run fuzz soak
