@@ -387,7 +387,7 @@ struct e820 {
     uint64_t addr;
     uint64_t len;
     uint32_t type;
-} __attribute__((packed));
+} __attribute__((packed, GUEST_ORDER));
 
 static void fill_fw_cfg(struct pc *pc)
 {
@@ -410,11 +410,12 @@ static void fill_fw_cfg(struct pc *pc)
     fw_cfg_add_copy(fw, FW_CFG_NUMA, numa, sizeof numa);
     fw_cfg_add_u32(fw, FW_CFG_IRQ0_OVERRIDE, 1);
     fw_cfg_add_copy(fw, FW_CFG_E820_TABLE, "\0\0\0\0", 4);
-    fw_cfg_add_file_copy(fw, "etc/e820", map, (high ? 2 : 1) * sizeof map[0]);
+    fw_cfg_add_file_copy(fw, "etc/e820", (const void *)map, (high ? 2 : 1) * sizeof map[0]);
     fw_cfg_add_file(fw, "etc/system-states", system_states, sizeof system_states);
     if (cfg->boot_menu_timeout) {
-        uint16_t ms = (uint16_t)(cfg->boot_menu_timeout > 65535 ? 65535 : cfg->boot_menu_timeout);
-        fw_cfg_add_file_copy(fw, "etc/boot-menu-wait", &ms, sizeof ms);
+        uint8_t ms[2];
+        store16(ms, (uint16_t)(cfg->boot_menu_timeout > 65535 ? 65535 : cfg->boot_menu_timeout));
+        fw_cfg_add_file_copy(fw, "etc/boot-menu-wait", ms, sizeof ms);
     }
     for (size_t i = 0; i < cfg->rom_file_count; i++)
         fw_cfg_add_file(fw, cfg->rom_files[i].name, cfg->rom_files[i].data, cfg->rom_files[i].len);

@@ -259,16 +259,18 @@ static void apply_ads(struct side *s)
 
     for (; s->cur.ad < ls->ad_limit && ls->log.ad[s->cur.ad].icount <= s->c->icount; s->cur.ad++) {
         const struct ad_entry *ad = &ls->log.ad[s->cur.ad];
+        uint8_t entry[4];
         uint32_t now;
 
-        memmap_read(s->map, ad->gpa, &now, 4);
+        memmap_read(s->map, ad->gpa, entry, sizeof entry);
+        now = load32(entry);
         if (now == ad->value || (now | 0x60) != (ad->value | 0x60))
             continue; /* set already; or not this entry yet: then its own walk sets them */
-        now |= ad->value;
+        store32(entry, now | ad->value);
         s->applying = true;
         if (!is_first(s))
             twin_note_range(ls, ad->gpa, 4);
-        memmap_write(s->map, ad->gpa, &now, 4);
+        memmap_write(s->map, ad->gpa, entry, sizeof entry);
         s->applying = false;
     }
 }

@@ -354,13 +354,16 @@ static uint8_t mmu_fetch_byte(struct cpu *c, gpa_t pa)
 
 static bool mmu_load_pdptes(struct cpu *c)
 {
+    uint8_t table[32];
     uint64_t e[4];
     unsigned n;
 
-    memmap_read(mmu_of(c)->map, c->cr3 & 0xffffffe0 & mmu_of(c)->map->a20_mask, e, sizeof e);
-    for (n = 0; n < 4; n++)
+    memmap_read(mmu_of(c)->map, c->cr3 & 0xffffffe0 & mmu_of(c)->map->a20_mask, table, sizeof table);
+    for (n = 0; n < 4; n++) {
+        e[n] = load64(table + 8 * n);
         if ((e[n] & 1) && (e[n] & 0xfffffff0000001e6ull)) /* reserved bits; MAXPHYADDR is 36 */
             return false;
+    }
     memcpy(c->pdpte, e, sizeof e);
     return true;
 }

@@ -23,14 +23,14 @@
 static uint64_t entry_read(struct memmap *m, gpa_t pa, unsigned size)
 {
     struct phys_page p;
-    uint64_t v = 0;
+    uint8_t entry[8];
 
     pa &= m->a20_mask;
     p = memmap_page(m, pa);
     if (p.rd)
         return load_n(p.rd + (pa & ~PAGE_MASK), size);
-    memmap_read(m, pa, &v, size);
-    return v;
+    memmap_read(m, pa, entry, size);
+    return load_n(entry, size);
 }
 
 /* Set A or D bits of an entry in memory. What shadows the entry need not know: it gives no more than
@@ -39,6 +39,7 @@ static void entry_set(struct memmap *m, gpa_t pa, uint64_t entry, uint32_t bits)
 {
     uint32_t v = (uint32_t)entry | bits;
     struct phys_page p;
+    uint8_t low[4];
 
     if ((entry & bits) == bits)
         return;
@@ -46,8 +47,10 @@ static void entry_set(struct memmap *m, gpa_t pa, uint64_t entry, uint32_t bits)
     p = memmap_page(m, pa);
     if (p.wr && !m->hooks && !(memmap_watched(m, pa) & (WATCH_CODE | WATCH_DIRTY)))
         store32(p.wr + (pa & ~PAGE_MASK), v);
-    else
-        memmap_write(m, pa, &v, 4);
+    else {
+        store32(low, v);
+        memmap_write(m, pa, low, sizeof low);
+    }
 }
 
 struct rights {

@@ -215,14 +215,14 @@ static void step_timer(void *opaque, tick_t now)
 static uint32_t data_read(struct ide_channel *c, unsigned size)
 {
     struct ide_drive *d = ide_selected(c);
-    uint32_t v = 0;
+    uint32_t v;
     if (!(d->status & ST_DRQ) || (d->status & ST_BSY) || d->at_end == END_WRITE || d->at_end == END_PACKET ||
         d->at_end == END_ATAPI_OUT || d->dma)
         return 0;
     uint32_t n = d->end - d->pos < size ? d->end - d->pos : size;
     if (d->end > IDE_BUF || d->pos > d->end)
         return 0;
-    memcpy(&v, d->buf + d->pos, n);
+    v = (uint32_t)load_n(d->buf + d->pos, n);
     d->pos += n;
     if (d->pos >= d->end)
         block_moved(d);
@@ -238,7 +238,7 @@ static void data_write(struct ide_channel *c, uint32_t v, unsigned size)
     if (d->end > IDE_BUF || d->pos > d->end)
         return;
     uint32_t n = d->end - d->pos < size ? d->end - d->pos : size;
-    memcpy(d->buf + d->pos, &v, n);
+    store_n(d->buf + d->pos, v, n);
     d->pos += n;
     if (d->pos >= d->end)
         block_moved(d);

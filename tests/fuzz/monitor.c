@@ -5,14 +5,13 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/char/chardev_int.h"
 #include "hw/hostfile.h"
-#include "ui/machine.h"
+#include "ui/ui.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
-static struct options options;
-static struct machine machine;
+static struct ui ui;
 
 static int no_file(enum hostfile kind, const char *path)
 {
@@ -41,8 +40,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc, (void)argv;
     make_file(bios, 64 << 10);
     make_file(floppy, 1440 << 10);
-    if (options_parse(&options, ARRAY_SIZE(args) - 1, args) || machine_create(&machine, &options) ||
-        !machine.monitor_chr)
+    if (options_parse(&ui.opt, ARRAY_SIZE(args) - 1, args) || vm_create(&ui.opt.vm, &ui.vm) || monitor_start(&ui) ||
+        !ui.monitor)
         broken("no machine");
     hostfile_via = no_file;
     return 0;
@@ -52,14 +51,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char answer[65536];
 
-    chardev_deliver(machine.monitor_chr, data, size);
-    chardev_deliver(machine.monitor_chr, (const uint8_t *)"\n", 1);
-    while (chardev_ring_read(machine.monitor_chr, answer, sizeof answer) == sizeof answer)
+    chardev_deliver(ui.vm->monitor_chr, data, size);
+    chardev_deliver(ui.vm->monitor_chr, (const uint8_t *)"\n", 1);
+    while (chardev_ring_read(ui.vm->monitor_chr, answer, sizeof answer) == sizeof answer)
         ;
     log_mask = 0;
-    machine.reset_kind = -1;
-    machine.quit = false;
-    if (bus_check(pc_bus(machine.pc)))
-        broken(bus_check(pc_bus(machine.pc)));
+    ui.vm->reset_kind = -1;
+    ui.vm->quit = false;
+    if (bus_check(pc_bus(ui.vm->pc)))
+        broken(bus_check(pc_bus(ui.vm->pc)));
     return 0;
 }

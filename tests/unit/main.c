@@ -13,8 +13,10 @@ int main(void)
     srunner_add_suite(r, mmu_suite());
     srunner_add_suite(r, codeblock_suite());
     srunner_add_suite(r, range_suite());
-    srunner_add_suite(r, window_suite());
+#ifdef HAVE_BT
+    srunner_add_suite(r, window_suite()); /* the translator's */
     srunner_add_suite(r, bt_suite());
+#endif
     srunner_add_suite(r, lockstep_suite());
     srunner_add_suite(r, clock_suite());
     srunner_add_suite(r, time_suite());

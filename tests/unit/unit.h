@@ -31,6 +31,9 @@ Suite *loader_suite(void);
 Suite *sandbox_suite(void);
 Suite *opener_suite(void);
 
+/* Whether the kernel filters system calls; an emulation of one (qemu-user) does not. */
+bool unit_has_seccomp(void);
+
 /* A whole board whose time only passes when the test says so and whose memory is an array. */
 struct test_board {
     struct pc *pc;

@@ -26,13 +26,19 @@ static const struct mmio_ops io = { io_read, io_write, 1, 8 };
 
 static uint32_t read32(struct memmap *m, gpa_t at)
 {
-    uint32_t v;
+    uint8_t v[4];
 
-    memmap_read(m, at, &v, 4);
-    return v;
+    memmap_read(m, at, v, 4);
+    return load32(v);
 }
 
-static void write32(struct memmap *m, gpa_t at, uint32_t v) { memmap_write(m, at, &v, 4); }
+static void write32(struct memmap *m, gpa_t at, uint32_t v)
+{
+    uint8_t b[4];
+
+    store32(b, v);
+    memmap_write(m, at, b, 4);
+}
 
 START_TEST(map)
 {
