@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""cov.py SRCDIR OBJDIR [-f] [-u PATH]: what a run of a program built with MODE=cov has executed (make cov): lines of the
-program by folder, and the total. -f: by file; -u: the numbers of the lines of one file that were not executed.
+"""cov.py SRCDIR OBJDIR [-f] [-u PATH]: what a run of a program built with MODE=cov has executed (make cov): lines of
+the program by folder, and the total. -f: by file; -u: the numbers of the lines of one file that were not executed.
 
 Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT"""
 import argparse

@@ -7,8 +7,10 @@ include $(srcdir)/tests/golden/golden.mk
 
 # --- unit tests (libcheck); the wraps let them refuse what is asked of the host ---
 
-UNIT_SRC = $(filter-out $(if $(filter no,$(HAVE_BT)),tests/unit/bt/% tests/unit/mmu/window.c),$(call sources,tests/unit))
-UNIT_WRAPS = -Wl,--wrap=fdatasync$(if $(filter yes,$(HAVE_BT)),$(comma)--wrap=mmap$(comma)--wrap=munmap$(comma)--wrap=mprotect)
+UNIT_BT = tests/unit/bt/% tests/unit/mmu/window.c
+UNIT_SRC = $(filter-out $(if $(filter no,$(HAVE_BT)),$(UNIT_BT)),$(call sources,tests/unit))
+UNIT_WRAPS = -Wl,--wrap=fdatasync$(if $(filter yes,$(HAVE_BT)),$(BT_WRAPS))
+BT_WRAPS = $(comma)--wrap=mmap$(comma)--wrap=munmap$(comma)--wrap=mprotect
 comma := ,
 UNIT_OBJ = $(UNIT_SRC:%.c=$(O)/%.o)
 

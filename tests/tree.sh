@@ -64,7 +64,8 @@ fi
 may_be_long() {
     case $1 in
     cpu/isa/insn.def) echo 820 ;;
-    tests/insn/decode.c) echo 920 ;;
+    tests/insn/decode.c) echo 930 ;;
+    tests/insn/fpu_host.c) echo 810 ;;
     *) echo 800 ;;
     esac
 }
@@ -85,7 +86,7 @@ if [ -d "$objects/hw" ]; then
         NF > 4 && $(NF - 2) ~ /^(\.t?data|\.t?bss|\*COM\*)/ && $(NF - 2) !~ /^\.data\.rel\.ro/ && / O / {
             sub(/\.[0-9]+$/, "", $NF)
             print file, $NF
-        }' | sort -u)
+        }' | sort -u | while read -r f name; do [ -f "$f" ] && echo "$f $name"; done) # not what an old build left
     known=$(grep -v -e '^#' -e '^$' tests/statics.txt | awk '{ print $1, $2 }' | sort -u)
     verdict "no variables but those of tests/statics.txt" "$(echo "$found" | grep -vxF -e "$known")"
     verdict "tests/statics.txt lists only what there is" "$(echo "$known" | grep -vxF -e "$found")"
