@@ -34,7 +34,8 @@ def collect(source, objects):
                 for f in document["files"]:
                     path = os.path.join(document["current_working_directory"], f["file"])
                     path = os.path.relpath(os.path.realpath(path), os.path.realpath(source))
-                    if path.startswith(("..",) + NOT_OURS):
+                    # an old build may have left notes of files that are gone
+                    if path.startswith(("..",) + NOT_OURS) or not os.path.exists(os.path.join(source, path)):
                         continue
                     for line in f["lines"]:
                         lines[path][line["line_number"]] += line["count"]
