@@ -29,9 +29,9 @@ typedef uint64_t tick_t; /* virtual time, ns */
 #define PAGE_SIZE  4096u
 #define PAGE_MASK  (~(PAGE_SIZE - 1))
 
-/* Bytes that the guest sees are in its order, little-endian; numbers of the program's own are in the host's. GUEST_ORDER
- * makes the members of a struct or union those of the guest: the compiler turns them around where they are used. A big-endian
- * host needs GCC for it. */
+/* Bytes that the guest sees are in its order, little-endian; numbers of the program's own are in the host's.
+ * GUEST_ORDER makes the members of a struct or union those of the guest: the compiler turns them around where they are
+ * used. A big-endian host needs GCC for it. */
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define HOST_BIG_ENDIAN 1
 #define GUEST_ORDER     scalar_storage_order("little-endian")

@@ -104,7 +104,7 @@ if fresh user; then
     in_it "cd / && sh /callgate/debian/tests/library"
     result $? "a program with the installed library runs a machine"
     in_it "apt-get purge -y -qq callgate libcallgate-dev &&
-        test -z \"\$(find / -path /proc -prune -o -path /callgate -prune -o -path /root -prune -o -name '*callgate*' -print)\""
+        test -z \"\$(find / \( -path /proc -o -path /callgate -o -path /root \) -prune -o -name '*callgate*' -print)\""
     result $? "nothing is left when they are gone"
     remove
 fi
