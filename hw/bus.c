@@ -33,6 +33,7 @@ struct mmio_range {
     unsigned flags;
     gpa_t gpa;    /* GPA_NONE: not mapped */
     gpa_t wanted; /* differs from gpa while another range is in the way */
+    gpa_t loaded; /* while state is loaded: gpa as saved */
     uint64_t size;
 };
 
@@ -343,19 +344,18 @@ static const struct mmio_range *in_the_way(const struct bus *bus, const struct m
     return NULL;
 }
 
-void bus_mmio_move(struct bus *bus, struct mmio_range *r, gpa_t gpa)
+static void unmap_range(struct bus *bus, struct mmio_range *r)
 {
-    if (!r || (r->gpa == gpa && r->wanted == gpa))
-        return;
-    r->wanted = gpa;
-    if (r->gpa != GPA_NONE) {
-        if (r->ops)
-            bus->mem->mmio_unmap(bus->mem_opaque, r->gpa, r->size);
-        else
-            bus->mem->ram_unmap(bus->mem_opaque, r->gpa, r->size);
-        r->gpa = GPA_NONE;
-    }
-    /* Whoever waited for the place just left gets it, and r its new one. */
+    if (r->ops)
+        bus->mem->mmio_unmap(bus->mem_opaque, r->gpa, r->size);
+    else
+        bus->mem->ram_unmap(bus->mem_opaque, r->gpa, r->size);
+    r->gpa = GPA_NONE;
+}
+
+/* Whoever waits for a place that is free gets it. */
+static void map_waiting(struct bus *bus)
+{
     for (struct mmio_range *o = bus->mmio; o; o = o->next) {
         if (o->wanted == GPA_NONE || o->gpa != GPA_NONE)
             continue;
@@ -364,6 +364,16 @@ void bus_mmio_move(struct bus *bus, struct mmio_range *r, gpa_t gpa)
             GUEST_WARN(guest_errors, "%s cannot be mapped at %#llx%s%s", o->name, (unsigned long long)o->wanted,
                        blocker ? ": taken by " : "", blocker ? blocker->name : "");
     }
+}
+
+void bus_mmio_move(struct bus *bus, struct mmio_range *r, gpa_t gpa)
+{
+    if (!r || (r->gpa == gpa && r->wanted == gpa))
+        return;
+    r->wanted = gpa;
+    if (r->gpa != GPA_NONE)
+        unmap_range(bus, r);
+    map_waiting(bus);
 }
 
 static struct mmio_range *map_at_start(struct bus *bus, struct mmio_range *r, gpa_t gpa)
@@ -517,48 +527,85 @@ int bus_device_info(struct bus *bus, const char *name, FILE *f)
     return 0;
 }
 
-int bus_save(struct bus *bus, struct state_buf *out)
+/* ---- state ---- */
+
+/* Ranges that want the same place: the one that came first has it. Devices load where theirs want to be; who is
+ * there is the bus's own state. */
+static void save_places(const void *obj, struct state_buf *out)
 {
-    for (struct device *d = bus->devices; d; d = d->next) {
-        uint8_t len = (uint8_t)strnlen(d->name, 255);
-        if (!d->class->state)
-            continue;
-        state_buf_put(out, &len, 1);
-        state_buf_put(out, d->name, len);
-        if (state_save(d->class->state, d, out))
-            return -ENOMEM;
-    }
-    const uint8_t end = 0;
-    state_buf_put(out, &end, 1);
-    return out->failed ? -ENOMEM : 0;
+    const struct bus *bus = obj;
+    for (const struct mmio_range *r = bus->mmio; r; r = r->next)
+        state_buf_put64(out, r->gpa);
 }
 
-int bus_load(struct bus *bus, const uint8_t *data, size_t len, const char **err)
+static const char *check_places(const void *obj, const uint8_t *data, size_t len)
 {
-    size_t at = 0;
-    while (at < len && data[at]) {
-        char name[256] = { 0 };
-        size_t nlen = data[at];
-        size_t used = 0;
-        if (nlen > len - at - 1)
-            break;
-        memcpy(name, data + at + 1, nlen);
-        at += 1 + nlen;
-        struct device *d = bus_find_device(bus, name);
-        if (!d || !d->class->state) {
-            *err = "the saved machine has a device that this one lacks";
-            return -EINVAL;
-        }
-        int rc = state_load(d->class->state, d, data + at, len - at, &used, err);
-        if (rc)
-            return rc;
-        at += used;
+    const struct bus *bus = obj;
+    size_t n = 0;
+    (void)data;
+    for (const struct mmio_range *r = bus->mmio; r; r = r->next)
+        n++;
+    return len == n * 8 ? NULL : "it has another number of memory ranges";
+}
+
+static void load_places(void *obj, const uint8_t *data, size_t len)
+{
+    struct bus *bus = obj;
+    size_t n = 0;
+    for (struct mmio_range *r = bus->mmio; r; r = r->next, n += 8)
+        r->loaded = n < len ? load64(data + n) : r->gpa;
+}
+
+/* After all devices'. */
+static void bus_post_load(void *obj)
+{
+    struct bus *bus = obj;
+    for (struct mmio_range *r = bus->mmio; r; r = r->next)
+        if (r->gpa != GPA_NONE && r->loaded == GPA_NONE)
+            unmap_range(bus, r);
+    for (struct mmio_range *r = bus->mmio; r; r = r->next)
+        if (r->gpa == GPA_NONE && r->loaded == r->wanted && r->wanted != GPA_NONE && !in_the_way(bus, r, r->wanted))
+            map_range(bus, r, r->wanted);
+    map_waiting(bus); /* nothing, but for a stream that no machine has written */
+}
+
+static const struct state_blob places_blob = { save_places, check_places, load_places };
+static const struct state_field bus_fields[] = { FIELD_BLOB("places", &places_blob), FIELD_END };
+static const struct state_desc bus_state = {
+    .name = "bus", .version = 1, .fields = bus_fields, .post_load = bus_post_load
+};
+
+size_t bus_state_objects(struct bus *bus, struct state_object *list, size_t max)
+{
+    size_t n = 0;
+    for (struct device *d = bus->devices; d; d = d->next) {
+        if (!d->class->state)
+            continue;
+        if (n < max)
+            list[n] = (struct state_object){ d->name, d->class->state, d };
+        n++;
     }
-    if (at >= len || data[at]) {
-        *err = "the saved machine's state is cut short";
-        return -EINVAL;
-    }
-    return 0;
+    if (n < max)
+        list[n] = (struct state_object){ "bus", &bus_state, bus };
+    return n + 1;
+}
+
+#define MAX_OBJECTS 64
+
+int bus_save(struct bus *bus, struct state_buf *out)
+{
+    struct state_object list[MAX_OBJECTS];
+    size_t n = bus_state_objects(bus, list, MAX_OBJECTS);
+    BUG_ON(n > MAX_OBJECTS);
+    return state_save_all(list, n, out);
+}
+
+int bus_load(struct bus *bus, const uint8_t *data, size_t len, struct state_report *r)
+{
+    struct state_object list[MAX_OBJECTS];
+    size_t n = bus_state_objects(bus, list, MAX_OBJECTS);
+    BUG_ON(n > MAX_OBJECTS);
+    return state_load_all(list, n, data, len, r);
 }
 
 const char *bus_check(struct bus *bus)

@@ -139,9 +139,12 @@ struct device *bus_find_device(struct bus *bus, const char *name);
 void bus_reset_devices(struct bus *bus);
 /* Print a device's state; returns -ENOENT if there is none of that name. */
 int bus_device_info(struct bus *bus, const char *name, FILE *f);
-/* Save or load the state of all devices that describe it. */
+/* What has state on this bus, the bus itself last, in order of creation: fills in list[0..max) and returns how
+ * many there are. */
+size_t bus_state_objects(struct bus *bus, struct state_object *list, size_t max);
+/* Save or load all of these. A load that is refused (-EINVAL, r->error) changes nothing. */
 int bus_save(struct bus *bus, struct state_buf *out);
-int bus_load(struct bus *bus, const uint8_t *data, size_t len, const char **err);
+int bus_load(struct bus *bus, const uint8_t *data, size_t len, struct state_report *r);
 /* First broken invariant of any device, or NULL. */
 const char *bus_check(struct bus *bus);
 /* Print ports, memory ranges and devices with their owners. */

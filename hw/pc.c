@@ -60,20 +60,23 @@ struct pc {
     struct pci_bus *pci;
     struct piix4pm *pm;
     struct vga *vga;
-    unsigned resets;
 };
 
 /* What belongs to no chip. */
 struct board {
     struct device dev;
+    /* wiring */
     struct pc *pc;
+    /* state */
     uint8_t sources[16];  /* which sources drive each line */
     uint16_t timer_lines; /* what PIT and RTC drive, whether or not it gets there */
-    bool hpet_legacy;     /* it does not: derived from the HPET */
     bool a20;
     bool ferr;
     bool ignne;
     uint8_t post;
+    uint32_t resets; /* of the whole machine: -boot once= holds for the first */
+    /* derived */
+    bool hpet_legacy; /* PIT and RTC do not get there: the HPET says so */
 };
 
 /* ---- wires ---- */
@@ -284,14 +287,15 @@ static void board_post_load(void *obj)
         b->pc->bus.mem->a20_set(b->pc->bus.mem_opaque, b->a20);
 }
 
-static const struct state_field board_fields[] = { FIELD_U8_ARRAY(struct board, sources),
-                                                   FIELD_BOOL(struct board, a20),
-                                                   FIELD_U16(struct board, timer_lines),
-                                                   FIELD_BOOL(struct board, ferr),
-                                                   FIELD_BOOL(struct board, ignne),
-                                                   FIELD_U8(struct board, post),
-                                                   FIELD_END };
-static const struct state_desc board_state = { "board", 2, board_fields, board_post_load };
+static const struct state_field board_fields[] = {
+    FIELD_U8_ARRAY(struct board, sources), FIELD_BOOL(struct board, a20),
+    FIELD_U16(struct board, timer_lines),  FIELD_BOOL(struct board, ferr),
+    FIELD_BOOL(struct board, ignne),       FIELD_U8(struct board, post),
+    FIELD_U32(struct board, resets),       FIELD_END
+};
+static const struct state_desc board_state = {
+    .name = "board", .version = 2, .fields = board_fields, .post_load = board_post_load
+};
 
 static int board_init(struct device *dev, const void *props)
 {
@@ -598,7 +602,7 @@ void pc_destroy(struct pc *pc)
 
 void pc_reset(struct pc *pc)
 {
-    if (pc->resets++ == 1 && pc->cfg.boot_once)
+    if (pc->board->resets++ == 1 && pc->cfg.boot_once)
         set_boot_order(pc, boot_order(pc));
     bus_reset_devices(&pc->bus);
     i8259_forget_edges(pc->pic); /* lines that other chips' resets raised ask for nothing */

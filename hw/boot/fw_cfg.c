@@ -281,7 +281,7 @@ static void fw_cfg_reset(struct device *dev)
 static const struct state_field fw_cfg_fields[] = { FIELD_U16(struct fw_cfg, selected),
                                                     FIELD_U32(struct fw_cfg, offset),
                                                     FIELD_U64(struct fw_cfg, dma_addr), FIELD_END };
-static const struct state_desc fw_cfg_state = { "fw_cfg", 1, fw_cfg_fields, NULL };
+static const struct state_desc fw_cfg_state = { .name = "fw_cfg", .version = 1, .fields = fw_cfg_fields };
 
 static void fw_cfg_dump(struct device *dev, FILE *f)
 {

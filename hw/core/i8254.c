@@ -451,14 +451,16 @@ static const struct state_field counter_fields[] = {
     FIELD_U64(struct counter, start),       FIELD_U64(struct counter, elapsed),
     FIELD_U64(struct counter, reload_at),   FIELD_END
 };
-static const struct state_desc counter_state = { "i8254-counter", 1, counter_fields, counter_post_load };
+static const struct state_desc counter_state = {
+    .name = "i8254-counter", .version = 1, .fields = counter_fields, .post_load = counter_post_load
+};
 static const struct state_field i8254_fields[] = { FIELD_STRUCT_ARRAY(struct i8254, c, &counter_state),
                                                    FIELD_U8(struct i8254, portb),
                                                    FIELD_TIMER(struct i8254, timer),
                                                    FIELD_U64(struct i8254, edge),
                                                    FIELD_STRUCT(struct i8254, ticks, &ticks_state),
                                                    FIELD_END };
-static const struct state_desc i8254_state = { "i8254", 2, i8254_fields, NULL };
+static const struct state_desc i8254_state = { .name = "i8254", .version = 2, .fields = i8254_fields };
 
 static void i8254_dump(struct device *dev, FILE *f)
 {

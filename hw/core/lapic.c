@@ -508,7 +508,9 @@ static const struct state_field lapic_fields[] = { FIELD_U64(struct lapic, base)
                                                    FIELD_U64(struct lapic, timer_due),
                                                    FIELD_STRUCT(struct lapic, ticks, &ticks_state),
                                                    FIELD_END };
-static const struct state_desc lapic_state = { "lapic", 2, lapic_fields, lapic_post_load };
+static const struct state_desc lapic_state = {
+    .name = "lapic", .version = 2, .fields = lapic_fields, .post_load = lapic_post_load
+};
 
 static const char *lapic_check(struct device *dev)
 {

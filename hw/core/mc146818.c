@@ -400,7 +400,9 @@ static const struct state_field mc146818_fields[] = { FIELD_BYTES(struct mc14681
                                                       FIELD_TIMER(struct mc146818, second),
                                                       FIELD_STRUCT(struct mc146818, ticks, &ticks_state),
                                                       FIELD_END };
-static const struct state_desc mc146818_state = { "mc146818", 2, mc146818_fields, mc146818_post_load };
+static const struct state_desc mc146818_state = {
+    .name = "mc146818", .version = 2, .fields = mc146818_fields, .post_load = mc146818_post_load
+};
 
 static void mc146818_dump(struct device *dev, FILE *f)
 {

@@ -40,7 +40,7 @@ void port92_note_a20(struct port92 *p, bool on) { p->value = (uint8_t)(on ? p->v
 static void port92_device_reset(struct device *dev) { ((struct port92 *)dev)->value = 0; }
 
 static const struct state_field port92_fields[] = { FIELD_U8(struct port92, value), FIELD_END };
-static const struct state_desc port92_state = { "port92", 1, port92_fields, NULL };
+static const struct state_desc port92_state = { .name = "port92", .version = 1, .fields = port92_fields };
 
 struct props {
     struct irq a20;

@@ -847,21 +847,56 @@ static void channel_post_load(void *obj)
 }
 
 #define D struct ide_drive
-static const struct state_field drive_fields[] = {
-    FIELD_U8(D, feature),       FIELD_U8(D, error),        FIELD_U8(D, count),         FIELD_U8(D, lba_low),
-    FIELD_U8(D, lba_mid),       FIELD_U8(D, lba_high),     FIELD_U8(D, select),        FIELD_U8(D, status),
-    FIELD_U8(D, hob_feature),   FIELD_U8(D, hob_count),    FIELD_U8(D, hob_low),       FIELD_U8(D, hob_mid),
-    FIELD_U8(D, hob_high),      FIELD_U8(D, command),      FIELD_U8(D, multiple),      FIELD_U8(D, xfer_mode),
-    FIELD_BOOL(D, write_cache), FIELD_BOOL(D, read_ahead), FIELD_BOOL(D, smart),       FIELD_U8(D, power),
-    FIELD_U16(D, cyls),         FIELD_U8(D, heads),        FIELD_U8(D, sects),         FIELD_U32(D, pos),
-    FIELD_U32(D, end),          FIELD_U8(D, at_end),       FIELD_BOOL(D, lba48),       FIELD_BOOL(D, use_multiple),
-    FIELD_BOOL(D, fua),         FIELD_U64(D, lba),         FIELD_U32(D, left),         FIELD_U32(D, block),
-    FIELD_U8(D, dma),           FIELD_BYTES(D, packet),    FIELD_U8(D, sense),         FIELD_U8(D, asc),
-    FIELD_U8(D, ascq),          FIELD_BOOL(D, packet_dma), FIELD_BOOL(D, locked),      FIELD_BOOL(D, changed),
-    FIELD_BOOL(D, ejected),     FIELD_BOOL(D, from_disc),  FIELD_U16(D, sector_bytes), FIELD_U32(D, cd_lba),
-    FIELD_U64(D, total),        FIELD_U64(D, done),        FIELD_BYTES(D, buf),        FIELD_END
-};
-static const struct state_desc drive_state = { "ide-drive", 1, drive_fields, NULL };
+static const struct state_field drive_fields[] = { FIELD_U8(D, feature),
+                                                   FIELD_U8(D, error),
+                                                   FIELD_U8(D, count),
+                                                   FIELD_U8(D, lba_low),
+                                                   FIELD_U8(D, lba_mid),
+                                                   FIELD_U8(D, lba_high),
+                                                   FIELD_U8(D, select),
+                                                   FIELD_U8(D, status),
+                                                   FIELD_U8(D, hob_feature),
+                                                   FIELD_U8(D, hob_count),
+                                                   FIELD_U8(D, hob_low),
+                                                   FIELD_U8(D, hob_mid),
+                                                   FIELD_U8(D, hob_high),
+                                                   FIELD_U8(D, command),
+                                                   FIELD_U8(D, multiple),
+                                                   FIELD_U8(D, xfer_mode),
+                                                   FIELD_BOOL(D, write_cache),
+                                                   FIELD_BOOL(D, read_ahead),
+                                                   FIELD_BOOL(D, smart),
+                                                   FIELD_U8(D, power),
+                                                   FIELD_U16(D, cyls),
+                                                   FIELD_U8(D, heads),
+                                                   FIELD_U8(D, sects),
+                                                   FIELD_U32(D, pos),
+                                                   FIELD_U32(D, end),
+                                                   FIELD_U8(D, at_end),
+                                                   FIELD_BOOL(D, lba48),
+                                                   FIELD_BOOL(D, use_multiple),
+                                                   FIELD_BOOL(D, fua),
+                                                   FIELD_U64(D, lba),
+                                                   FIELD_U32(D, left),
+                                                   FIELD_U32(D, block),
+                                                   FIELD_U8(D, dma),
+                                                   FIELD_BYTES(D, packet),
+                                                   FIELD_U8(D, sense),
+                                                   FIELD_U8(D, asc),
+                                                   FIELD_U8(D, ascq),
+                                                   FIELD_BOOL(D, packet_dma),
+                                                   FIELD_BOOL(D, locked),
+                                                   FIELD_BOOL(D, changed),
+                                                   FIELD_BOOL(D, ejected),
+                                                   FIELD_U32(D, seen_changes),
+                                                   FIELD_BOOL(D, from_disc),
+                                                   FIELD_U16(D, sector_bytes),
+                                                   FIELD_U32(D, cd_lba),
+                                                   FIELD_U64(D, total),
+                                                   FIELD_U64(D, done),
+                                                   FIELD_BYTES(D, buf),
+                                                   FIELD_END };
+static const struct state_desc drive_state = { .name = "ide-drive", .version = 1, .fields = drive_fields };
 
 #define C struct ide_channel
 static const struct state_field channel_fields[] = { FIELD_STRUCT_ARRAY(C, drive, &drive_state),
@@ -879,4 +914,6 @@ static const struct state_field channel_fields[] = { FIELD_STRUCT_ARRAY(C, drive
                                                      FIELD_U32(C, prd_count),
                                                      FIELD_BOOL(C, prd_last),
                                                      FIELD_END };
-const struct state_desc ide_channel_state = { "ide-channel", 1, channel_fields, channel_post_load };
+const struct state_desc ide_channel_state = {
+    .name = "ide-channel", .version = 1, .fields = channel_fields, .post_load = channel_post_load
+};

@@ -69,7 +69,9 @@ static void i440fx_post_load(void *obj)
 }
 
 static const struct state_field i440fx_fields[] = { FIELD_STRUCT(struct i440fx, pci, &pci_dev_state), FIELD_END };
-static const struct state_desc i440fx_state = { "i440fx", 1, i440fx_fields, i440fx_post_load };
+static const struct state_desc i440fx_state = {
+    .name = "i440fx", .version = 1, .fields = i440fx_fields, .post_load = i440fx_post_load
+};
 
 static int i440fx_init(struct device *dev, const void *props)
 {

@@ -95,7 +95,9 @@ static void piix3_post_load(void *obj)
 static const struct state_field piix3_fields[] = { FIELD_STRUCT(struct piix3, pci, &pci_dev_state),
                                                    FIELD_BOOL_ARRAY(struct piix3, pirq), FIELD_U8(struct piix3, rcr),
                                                    FIELD_END };
-static const struct state_desc piix3_state = { "piix3", 1, piix3_fields, piix3_post_load };
+static const struct state_desc piix3_state = {
+    .name = "piix3", .version = 1, .fields = piix3_fields, .post_load = piix3_post_load
+};
 
 struct props {
     struct pci_bus *pci;

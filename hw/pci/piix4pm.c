@@ -266,7 +266,9 @@ static const struct state_field piix4pm_fields[] = { FIELD_STRUCT(struct piix4pm
                                                      FIELD_BYTES(struct piix4pm, smb),
                                                      FIELD_TIMER(struct piix4pm, timer),
                                                      FIELD_END };
-static const struct state_desc piix4pm_state = { "piix4pm", 1, piix4pm_fields, piix4pm_post_load };
+static const struct state_desc piix4pm_state = {
+    .name = "piix4pm", .version = 1, .fields = piix4pm_fields, .post_load = piix4pm_post_load
+};
 
 struct props {
     struct pci_bus *pci;
