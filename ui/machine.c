@@ -255,7 +255,7 @@ static tick_t icount_now(void *opaque)
 {
     struct machine *m = opaque;
 
-    return (cpu_icount(m->cpu) << m->opt->icount_shift) + m->icount_skipped;
+    return cpu_icount(m->cpu) << m->opt->icount_shift;
 }
 
 /* --- creation --- */
@@ -734,8 +734,7 @@ static void idle(struct machine *m)
         evloop_wait(m->ev, TICK_NEVER);
         return;
     }
-    if (next > icount_now(m))
-        m->icount_skipped += next - icount_now(m);
+    clock_skip_to(&m->clock, next);
     evloop_run(m->ev);
 }
 
@@ -744,7 +743,7 @@ static void set_icount_stop(struct machine *m)
 {
     const uint64_t poll_every = 1 << 20; /* look at the host's descriptors this often */
     tick_t next = clock_next_deadline(&m->clock);
-    tick_t now = icount_now(m);
+    tick_t now = clock_now(&m->clock);
     uint64_t n = poll_every;
     unsigned shift = (unsigned)m->opt->icount_shift;
 

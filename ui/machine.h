@@ -32,8 +32,7 @@ struct machine {
     int status;     /* exit status */
     int reset_kind; /* an enum reset_kind asked for, or -1 */
     int reset_code;
-    tick_t icount_skipped; /* -icount: time skipped while halted */
-    void *files[16];       /* file contents handed to the board */
+    void *files[16]; /* file contents handed to the board */
     unsigned file_count;
     void *display; /* the window, or NULL */
 };
