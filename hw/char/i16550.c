@@ -445,7 +445,7 @@ static void i16550_post_load(void *obj)
     u->rx_head %= FIFO;
     if (u->kept_count > FIFO)
         u->kept_count = 0;
-    if (u->held) /* that was another host's reader */
+    if (u->held && chardev_writable(u->chr)) /* that was another host's reader */
         release(u);
     if (u->rx_count > FIFO)
         u->rx_count = 0;
@@ -476,7 +476,9 @@ static const struct state_field i16550_fields[] = { FIELD_BYTES(struct i16550, r
                                                     FIELD_TIMER(struct i16550, tx_timer),
                                                     FIELD_TIMER(struct i16550, rx_timer),
                                                     FIELD_END };
-static const struct state_desc i16550_state = { "i16550", 1, i16550_fields, i16550_post_load };
+static const struct state_desc i16550_state = {
+    .name = "i16550", .version = 1, .fields = i16550_fields, .post_load = i16550_post_load
+};
 
 struct props {
     uint16_t base;

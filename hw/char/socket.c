@@ -165,8 +165,17 @@ static void socket_close(struct chardev *c)
     free(s->out.buf);
 }
 
+static void socket_unsent(const struct chardev *c, struct state_buf *out)
+{
+    chardev_out_unsent(&((const struct socket_chardev *)c)->out, out);
+}
+
+static void socket_forget(struct chardev *c) { chardev_out_forget(&((struct socket_chardev *)c)->out); }
+
 static const struct chardev_ops socket_ops = { .name = "socket",
                                                .write = socket_write,
+                                               .unsent = socket_unsent,
+                                               .forget = socket_forget,
                                                .writable = socket_writable,
                                                .update_input = socket_update_input,
                                                .close = socket_close,
