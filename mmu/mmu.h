@@ -9,6 +9,7 @@
 #define MMU_MMU_H
 
 #include "cpu/cpu.h"
+#include "cpu/state.h"
 
 /* Device memory: offset from the region's start, size 1..8. */
 struct phys_io {
@@ -78,6 +79,9 @@ gpa_t memmap_ram_gpa(const struct memmap *m, int64_t page);
 int64_t memmap_written_page(struct memmap *m, gpa_t gpa);
 /* Change a page of RAM from outside: code on it is dropped. */
 void memmap_put_page(struct memmap *m, int64_t page, const void *data);
+
+/* RAM's contents. What is laid over it, PAM, SMRAM and A20 the chip set tells again. */
+extern const struct state_desc memmap_state;
 
 /* Everything of the map but RAM's contents: regions, PAM, SMRAM, A20. Free it with free(). */
 struct memmap_layout;

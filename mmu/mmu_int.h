@@ -23,16 +23,20 @@ struct region {
 };
 
 struct memmap {
+    /* wiring */
     int memfd;
-    uint8_t *ram;
     uint64_t ram_size;
     uint64_t low; /* bytes of RAM below 4 GiB */
+    /* state (memmap_state) */
+    uint8_t *ram;
+    /* the chip set's, which tells it again */
     gpa_t a20_mask;
     bool smram_open;
-    bool overlaid;                     /* a region lies over RAM outside A0000h-FFFFFh */
     uint8_t pam[PAM_PAGES];            /* bit 0 reads, bit 1 writes go to RAM */
     struct region region[MAX_REGIONS]; /* the last one is on top */
     unsigned count;
+    /* derived, and who is told */
+    bool overlaid;                    /* a region lies over RAM outside A0000h-FFFFFh */
     uint8_t *watched;                 /* WATCH_*, one byte a RAM page */
     uint8_t watched_other;            /* some page outside RAM is watched */
     struct mmu *mmu;                  /* told of changes */
