@@ -105,6 +105,8 @@ static void destroy(struct cpu *c)
         ls->first.engine->destroy(c);
     twin_destroy(ls);
     log_free(&ls->log);
+    state_buf_free(&ls->first.saved);
+    state_buf_free(&ls->second.saved);
     free(ls->first.saved_layout);
     free(ls->second.saved_layout);
     free(ls->slices);
