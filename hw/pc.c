@@ -74,9 +74,8 @@ struct board {
     bool ferr;
     bool ignne;
     uint8_t post;
-    uint32_t resets; /* of the whole machine: -boot once= holds for the first */
-    /* derived */
     bool hpet_legacy; /* PIT and RTC do not get there: the HPET says so */
+    uint32_t resets;  /* of the whole machine: -boot once= holds for the first */
 };
 
 /* ---- wires ---- */
@@ -291,7 +290,8 @@ static const struct state_field board_fields[] = {
     FIELD_U8_ARRAY(struct board, sources), FIELD_BOOL(struct board, a20),
     FIELD_U16(struct board, timer_lines),  FIELD_BOOL(struct board, ferr),
     FIELD_BOOL(struct board, ignne),       FIELD_U8(struct board, post),
-    FIELD_U32(struct board, resets),       FIELD_END
+    FIELD_BOOL(struct board, hpet_legacy),
+                                                   FIELD_U32(struct board, resets),       FIELD_END
 };
 static const struct state_desc board_state = {
     .name = "board", .version = 2, .fields = board_fields, .post_load = board_post_load
