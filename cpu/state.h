@@ -33,7 +33,7 @@ enum state_type {
 enum state_flags {
     STATE_SKIPPABLE = 1,  /* a reader may lack it, and go on with the default: nothing a guest sees hangs on it */
     STATE_UNCOMPARED = 2, /* for people: saved and printed, but two objects may differ in it */
-    STATE_MATCH = 4,      /* not loaded: the object that is loaded must have the same */
+    STATE_MATCH = 4,      /* not loaded: the object that is loaded must have the same. Of BYTES: a text */
     STATE_CLEARED = 8,    /* BUFFER: pre_load has filled it with zeroes */
 };
 

@@ -377,9 +377,18 @@ static bool check_bytes(const struct check *c, const struct state_field *f, cons
         return refuse(c, "'%s' is cut short", f->name);
     if (n != len)
         return refuse(c, "'%s' has %llu bytes, here it has %zu", f->name, (unsigned long long)n, len);
+    piece = (struct reader){ NULL, 0 };
     while (data.left)
         if (!take_piece(&data, len, &at, &piece))
             return refuse(c, "'%s' is damaged", f->name);
+    if (f->flags & STATE_MATCH && len <= PIECE) { /* a text: one piece */
+        const char *here = (const char *)state_bytes(f, obj);
+        size_t used = strnlen((const char *)piece.p, piece.left);
+
+        if (used != strnlen(here, len) || memcmp(piece.p, here, used))
+            return refuse(c, "its %s is '%.*s', here it is '%.*s'", f->name, (int)used, (const char *)piece.p, (int)len,
+                          here);
+    }
     return true;
 }
 
@@ -626,22 +635,52 @@ static bool same(const struct reader *a, const struct reader *b)
     return a->left == b->left && (!a->left || !memcmp(a->p, b->p, a->left));
 }
 
+static size_t first_other(const struct reader *a, const struct reader *b)
+{
+    size_t at = 0;
+
+    while (at < a->left && at < b->left && a->p[at] == b->p[at])
+        at++;
+    return at;
+}
+
+/* Of bytes in pieces: where the first other byte is among all. */
+static uint64_t first_other_byte(struct reader a, struct reader b)
+{
+    struct reader x, y;
+    uint64_t n, at, to;
+
+    if (!take_n(&a, 8, &n) || !take_n(&b, 8, &n))
+        return 0;
+    for (;;) {
+        if (!take_piece(&a, n, &at, &x))
+            return take_piece(&b, n, &to, &y) ? to : n;
+        if (!take_piece(&b, n, &to, &y))
+            return at;
+        if (at != to || x.left != y.left)
+            return at < to ? at : to;
+        if (!same(&x, &y))
+            return at + first_other(&x, &y);
+    }
+}
+
 static int diff_fields(const struct reader *object, struct reader a, struct reader b, FILE *out)
 {
     struct saved_field x, y;
     int n = 0;
 
     while (a.left && b.left) {
-        size_t at = 0;
+        uint64_t at;
 
         if (!take_field(&a, &x) || !take_field(&b, &y) || !same(&x.name, &y.name))
             return -1;
         if (same(&x.data, &y.data))
             continue;
-        while (at < x.data.left && at < y.data.left && x.data.p[at] == y.data.p[at])
-            at++;
-        fprintf(out, "  %.*s.%.*s differs at byte %zu of its data (%zu, %zu bytes)\n", TEXT(object), TEXT(&x.name), at,
-                x.data.left, y.data.left);
+        if (x.kind == KIND_BYTES && y.kind == KIND_BYTES)
+            at = first_other_byte(x.data, y.data);
+        else
+            at = first_other(&x.data, &y.data);
+        fprintf(out, "  %.*s.%.*s differs at byte %llx\n", TEXT(object), TEXT(&x.name), (unsigned long long)at);
         n++;
     }
     return a.left || b.left ? -1 : n;
