@@ -738,8 +738,8 @@ static void idle(struct machine *m)
     evloop_run(m->ev);
 }
 
-/* -icount: run no further than the next timer. */
-static void set_icount_stop(struct machine *m)
+/* -icount: run no further than the next timer, and than instruction `end`. */
+static void set_icount_stop(struct machine *m, uint64_t end)
 {
     const uint64_t poll_every = 1 << 20; /* look at the host's descriptors this often */
     tick_t next = clock_next_deadline(&m->clock);
@@ -751,12 +751,29 @@ static void set_icount_stop(struct machine *m)
         n = 0;
     else if (next != TICK_NEVER && ((next - now) >> shift) + 1 < n)
         n = ((next - now) + (1ull << shift) - 1) >> shift;
+    n = n < end - m->cpu->icount ? n : end - m->cpu->icount;
     m->cpu->icount_stop = m->cpu->icount + n;
+}
+
+void machine_parts(struct machine *m, struct snapshot_parts *p)
+{
+    unsigned n = 0;
+
+    m->console[n++] = m->stdio_mux;
+    memcpy(&m->console[n], m->chardev, m->chardev_count * sizeof m->console[0]);
+    *p = (struct snapshot_parts){ .cpu = m->cpu,
+                                  .engine = m->opt->engine,
+                                  .map = m->map,
+                                  .clock = &m->clock,
+                                  .bus = pc_bus(m->pc),
+                                  .drive = m->drive,
+                                  .drives = MAX_DRIVES,
+                                  .console = m->console,
+                                  .consoles = n + m->chardev_count };
 }
 
 int machine_run(struct machine *m)
 {
-    struct cpu *c = m->cpu;
     bool icount = m->opt->icount_shift >= 0;
     int rc = 0;
 
@@ -772,8 +789,16 @@ int machine_run(struct machine *m)
     }
     if (confine_enter(m))
         return 1;
+    return machine_run_to(m, UINT64_MAX);
+}
+
+int machine_run_to(struct machine *m, uint64_t end)
+{
+    struct cpu *c = m->cpu;
+    bool icount = m->opt->icount_shift >= 0;
+
     evloop_run(m->ev);
-    while (!m->quit) {
+    while (!m->quit && (c->icount < end || m->reset_kind >= 0)) {
         if (m->reset_kind >= 0) {
             handle_request(m);
             continue;
@@ -784,7 +809,7 @@ int machine_run(struct machine *m)
             continue;
         }
         if (icount)
-            set_icount_stop(m);
+            set_icount_stop(m, end);
         switch (m->opt->engine->run(c)) {
         case EXIT_KICK:
             cpu_clear_event(c, EVENT_KICK);

@@ -9,6 +9,7 @@
 #include "hw/char/chardev.h"
 #include "hw/pc.h"
 #include "mmu/mmu.h"
+#include "snapshot/snapshot.h"
 #include "ui/options.h"
 
 struct machine {
@@ -23,6 +24,7 @@ struct machine {
     struct chardev *stdio_mux;  /* terminal shared by serial port and monitor, or NULL */
     struct chardev *chardev[8]; /* the others that were opened */
     unsigned chardev_count;
+    struct chardev *console[9]; /* all of these, for machine_parts */
     struct chardev *monitor_chr;
     struct monitor *monitor;
     bool monitor_shared;             /* ... is a front of stdio_mux */
@@ -41,6 +43,11 @@ struct machine {
 int machine_create(struct machine *m, const struct options *o);
 /* Run until the guest or the user ends it; returns the exit status. */
 int machine_run(struct machine *m);
+/* With -icount: run until so many instructions have been executed in all, or until it ends (m->quit). On this
+ * thread alone, and outside the sandbox: for tests. */
+int machine_run_to(struct machine *m, uint64_t end);
+/* What its state is made of. Valid while the machine lives. */
+void machine_parts(struct machine *m, struct snapshot_parts *p);
 void machine_destroy(struct machine *m);
 
 void machine_pause(struct machine *m, bool on);
