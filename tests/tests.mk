@@ -15,6 +15,13 @@ $(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
 	@echo "  LD    $@"
 	@$(CC) $(LDFLAGS_ALL) -Wl,--wrap=mmap,--wrap=munmap,--wrap=mprotect,--wrap=fdatasync -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
+# --- saved machines ---
+
+$(TEST_DIR)/snapshots: $(O)/tests/snapshot/snapshot.o $(LIB_OBJ)
+	@mkdir -p $(TEST_DIR)
+	@echo "  LD    $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
 # --- suites ---
 
 RUN   = $(srcdir)/tests/run.py
@@ -49,6 +56,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(srcdir)/tests/boot/multiboot.py $(O)/callgate" \
               "$(srcdir)/tests/robust/hostile.py $(O)/callgate -x $(HOSTILE)" \
               "$(LOCKSTEP) fast" \
+              "$(TEST_DIR)/snapshots $(O)/roms" \
               "$(BOOT) demo"
 # The fuzzers bring clang's sanitizers; objects of other sanitizers cannot be linked with them.
 ifneq ($(filter rel dbg,$(MODE)),)
@@ -58,7 +66,7 @@ endif
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \
               "$(BOOT) floppies" "env MINUTES=0.5 $(srcdir)/tests/robust/soak.py $(O)/callgate"
 
-check-programs: all $(TEST_DIR)/unit-tests $(INSN_TESTS)
+check-programs: all $(TEST_DIR)/unit-tests $(TEST_DIR)/snapshots $(INSN_TESTS)
 
 check-fast: check-programs
 	$(RUN) $(SUITES_FAST)
