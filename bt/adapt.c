@@ -43,7 +43,7 @@ static void new_levels(const struct bt *bt, struct aspace *a)
 
 static struct aspace *find(struct bt *bt, const struct cpu *c)
 {
-    struct aspace *a = &bt->aspace[(c->cr3 >> 12 ^ c->cr3 >> 5) & (ASPACE_SIZE - 1)];
+    struct aspace *a = &bt->adapt.aspace[(c->cr3 >> 12 ^ c->cr3 >> 5) & (ASPACE_SIZE - 1)];
 
     if (a->used && a->cr3 == c->cr3 && a->pointers == pointers(c))
         return a;
@@ -61,12 +61,12 @@ static uint32_t mode(const struct cpu *c) { return (c->cr0 & CR0_PG) | (c->cr4 &
 /* The window of this address space for user or supervisor code, if that has earned one. */
 static struct window *local(struct bt *bt, enum window_kind kind)
 {
-    struct by_level *l = &bt->as->level[kind];
+    struct by_level *l = &bt->adapt.as->level[kind];
 
     if (!l->direct || !(bt->c->cr0 & CR0_PG))
         return NULL;
     if (l->window && window_ended(l->window)) { /* whoever has this CR3 now must earn one anew */
-        new_levels(bt, bt->as);
+        new_levels(bt, bt->adapt.as);
         return NULL;
     }
     if (!window_valid(bt->c, l->window, kind))
@@ -78,18 +78,19 @@ void adapt_find(struct bt *bt)
 {
     struct cpu *c = bt->c;
 
-    bt->as = find(bt, c);
-    if (bt->global_window && window_useless(bt->global_window)) {
-        window_close(c, bt->global_window);
-        bt->no_global = mode(c);
-        bt->demotions++;
+    bt->adapt.as = find(bt, c);
+    if (bt->adapt.global_window && window_useless(bt->adapt.global_window)) {
+        window_close(c, bt->adapt.global_window);
+        bt->adapt.no_global = mode(c);
+        bt->stats.demotions++;
     }
-    if (bt->no_global == mode(c) || (bt->callouts < NEED_SUPER && !bt->opt.force_direct) || !global_possible(c))
-        bt->global_window = NULL;
-    else if (!window_valid(c, bt->global_window, WINDOW_GLOBAL))
-        bt->global_window = window_open(c, WINDOW_GLOBAL);
-    bt->super_window = bt->global_window ? bt->global_window : local(bt, WINDOW_SUPER);
-    bt->user_window = c->cr0 & CR0_PG ? local(bt, WINDOW_USER) : bt->global_window;
+    if (bt->adapt.no_global == mode(c) || (bt->stats.callouts < NEED_SUPER && !bt->opt.force_direct) ||
+        !global_possible(c))
+        bt->adapt.global_window = NULL;
+    else if (!window_valid(c, bt->adapt.global_window, WINDOW_GLOBAL))
+        bt->adapt.global_window = window_open(c, WINDOW_GLOBAL);
+    bt->adapt.super_window = bt->adapt.global_window ? bt->adapt.global_window : local(bt, WINDOW_SUPER);
+    bt->adapt.user_window = c->cr0 & CR0_PG ? local(bt, WINDOW_USER) : bt->adapt.global_window;
 }
 
 /* A window that costs more than it is worth: more patience before the next one. */
@@ -99,14 +100,14 @@ static void demote(struct bt *bt, struct by_level *l, struct window *w)
     l->direct = false;
     l->heat = 0;
     l->need = l->need * 4 < NEED_MAX ? l->need * 4 : NEED_MAX;
-    bt->as = NULL;
-    bt->user_window = bt->super_window = NULL;
-    bt->demotions++;
+    bt->adapt.as = NULL;
+    bt->adapt.user_window = bt->adapt.super_window = NULL;
+    bt->stats.demotions++;
 }
 
 static void weigh(struct bt *bt, enum window_kind kind, bool seen)
 {
-    struct by_level *l = &bt->as->level[kind];
+    struct by_level *l = &bt->adapt.as->level[kind];
 
     if (l->direct) {
         struct window *w = window_find(bt->c, kind);
@@ -115,8 +116,8 @@ static void weigh(struct bt *bt, enum window_kind kind, bool seen)
             demote(bt, l, w);
     } else if (seen && ++l->heat >= l->need) {
         l->direct = true;
-        bt->as = NULL;
-        bt->promotions++;
+        bt->adapt.as = NULL;
+        bt->stats.promotions++;
     }
 }
 
@@ -130,30 +131,30 @@ void adapt_sweep(struct bt *bt)
         return;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
     now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-    if (now - bt->swept < SWEEP_MS)
+    if (now - bt->adapt.swept < SWEEP_MS)
         return;
-    bt->swept = now;
+    bt->adapt.swept = now;
     blocks_sweep(bt->c);
 }
 
 void adapt_tick(struct bt *bt, bool user)
 {
-    bt->tick++;
+    bt->adapt.tick++;
     adapt_sweep(bt);
-    if (bt->global_window && window_useless(bt->global_window))
-        bt->as = NULL;
+    if (bt->adapt.global_window && window_useless(bt->adapt.global_window))
+        bt->adapt.as = NULL;
     window_tick(bt->c);
     retry_sites(bt);
-    if (!bt->opt.direct || !bt->as || bt->as->cr3 != bt->c->cr3 || !(bt->c->cr0 & CR0_PG))
+    if (!bt->opt.direct || !bt->adapt.as || bt->adapt.as->cr3 != bt->c->cr3 || !(bt->c->cr0 & CR0_PG))
         return;
     weigh(bt, WINDOW_USER, user);
-    if (bt->as && !bt->global_window && bt->callouts >= NEED_SUPER)
+    if (bt->adapt.as && !bt->adapt.global_window && bt->stats.callouts >= NEED_SUPER)
         weigh(bt, WINDOW_SUPER, !user);
 }
 
 static struct site *site(const struct bt *bt, gpa_t pa)
 {
-    return (struct site *)&bt->site[(pa * 0x9e3779b97f4a7c15ull) >> 48];
+    return (struct site *)&bt->adapt.site[(pa * 0x9e3779b97f4a7c15ull) >> 48];
 }
 
 bool adapt_is_checked(const struct bt *bt, gpa_t pa) { return site(bt, pa)->count >= SITE_LIMIT; }
@@ -165,15 +166,15 @@ void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight)
     if (tb->dead)
         return;
     s = site(bt, tb->block->pa + tb->insns[k].off);
-    if (s->count >= SITE_LIMIT || bt->checked_count == CHECKED_MAX)
+    if (s->count >= SITE_LIMIT || bt->adapt.checked_count == CHECKED_MAX)
         return;
     s->count = (uint8_t)(s->count + weight);
     if (s->count < SITE_LIMIT)
         return;
-    s->until = (uint16_t)(bt->tick + (4u << s->level));
+    s->until = (uint16_t)(bt->adapt.tick + (4u << s->level));
     if (s->level < LEVEL_MAX)
         s->level++;
-    bt->sites_checked++;
+    bt->stats.sites_checked++;
     tcache_kill(bt->c, tb->block);
 }
 
@@ -189,10 +190,10 @@ void adapt_wraps(struct bt *bt, struct tb *tb, unsigned k)
 
 void adapt_checked_tb(struct bt *bt, struct tb *tb)
 {
-    if (bt->checked_count == CHECKED_MAX)
+    if (bt->adapt.checked_count == CHECKED_MAX)
         return;
-    bt->checked_tb[bt->checked_count].tb = (uint32_t)(tb - bt->tb);
-    bt->checked_tb[bt->checked_count++].due = bt->tick + 4;
+    bt->adapt.checked_tb[bt->adapt.checked_count].tb = (uint32_t)(tb - bt->cache.tb);
+    bt->adapt.checked_tb[bt->adapt.checked_count++].due = bt->adapt.tick + 4;
 }
 
 /* Instructions that have been checked for long enough get another chance. */
@@ -200,36 +201,36 @@ static void retry_sites(struct bt *bt)
 {
     unsigned n = 0;
 
-    while (n < bt->checked_count) {
-        struct tb *tb = &bt->tb[bt->checked_tb[n].tb];
-        uint32_t next = bt->tick + 1024;
+    while (n < bt->adapt.checked_count) {
+        struct tb *tb = &bt->cache.tb[bt->adapt.checked_tb[n].tb];
+        uint32_t next = bt->adapt.tick + 1024;
         bool due = tb->dead;
         unsigned k;
 
-        if ((int32_t)(bt->tick - bt->checked_tb[n].due) < 0) {
+        if ((int32_t)(bt->adapt.tick - bt->adapt.checked_tb[n].due) < 0) {
             n++;
             continue;
         }
         for (k = 0; k < tb->n && !tb->dead; k++) {
             struct site *s = site(bt, tb->block->pa + tb->insns[k].off);
 
-            int16_t left = (int16_t)(s->until - bt->tick);
+            int16_t left = (int16_t)(s->until - bt->adapt.tick);
 
             if (s->count < SITE_LIMIT)
                 continue;
             if (left <= 0) {
                 s->count = SITE_LIMIT * 3 / 4;
                 due = true;
-            } else if (bt->tick + (uint32_t)left < next) {
-                next = bt->tick + (uint32_t)left;
+            } else if (bt->adapt.tick + (uint32_t)left < next) {
+                next = bt->adapt.tick + (uint32_t)left;
             }
         }
         if (!due) {
-            bt->checked_tb[n++].due = next;
+            bt->adapt.checked_tb[n++].due = next;
             continue;
         }
         if (!tb->dead)
             tcache_kill(bt->c, tb->block);
-        bt->checked_tb[n] = bt->checked_tb[--bt->checked_count];
+        bt->adapt.checked_tb[n] = bt->adapt.checked_tb[--bt->adapt.checked_count];
     }
 }

@@ -15,17 +15,17 @@
 
 static uint64_t beside_code(const struct bt *bt)
 {
-    return bt->meta_used + bt->tb_count * sizeof *bt->tb + bt->exit_count * sizeof *bt->exit +
-           bt->vpage_count * sizeof *bt->vpage;
+    return bt->cache.meta_used + bt->cache.tb_count * sizeof *bt->cache.tb +
+           bt->cache.exit_count * sizeof *bt->cache.exit + bt->cache.vpage_count * sizeof *bt->cache.vpage;
 }
 
 struct bt_memory bt_memory(const struct bt *bt)
 {
     struct bt_memory m = {
-        .code = bt->used,
+        .code = bt->cache.used,
         .translations = beside_code(bt),
         .blocks = bt->c->blocks->used,
-        .tables = bt->table_pieces * (uint64_t)PIECE_MEMORY,
+        .tables = bt->contexts.pieces * (uint64_t)PIECE_MEMORY,
     };
     const struct window_counters *w = window_counters(bt->c);
 
@@ -44,13 +44,13 @@ uint32_t budget_pieces(const struct bt *bt) { return (uint32_t)(bt->memory_max /
 
 bool budget_exceeded(struct bt *bt)
 {
-    uint64_t rest = bt->used + beside_code(bt) + bt->c->blocks->used;
+    uint64_t rest = bt->cache.used + beside_code(bt) + bt->c->blocks->used;
 
-    while (bt->table_pieces > budget_pieces(bt)) {
-        uint32_t before = bt->table_pieces;
+    while (bt->contexts.pieces > budget_pieces(bt)) {
+        uint32_t before = bt->contexts.pieces;
 
         tables_empty_largest(bt);
-        if (bt->table_pieces == before)
+        if (bt->contexts.pieces == before)
             break; /* the host will not */
     }
     return rest > bt->memory_max - bt->memory_max / WINDOWS_PART - bt->memory_max / 8 * TABLES_EIGHTHS;

@@ -15,12 +15,12 @@ static void emit_indirect(struct tr *t)
 
     if (bt->opt.icount)
         emit_count(t, t->k + 1);
-    e_load64(e, R9, R15, CPU_OFF(native.table));
+    e_load64(e, R9, R15, NATIVE_OFF(table));
     e_load_sib(e, 0, R9, R9, R8, 2, 0);
     e8(e, 0x45);
     e8(e, 0x8d);
     e8(e, 0x89); /* lea r9d, [r9 + cache] */
-    e32(e, (uint32_t)(uintptr_t)bt->rx);
+    e32(e, (uint32_t)(uintptr_t)bt->cache.rx);
     e_jmp_reg(e, R9);
     t->ended = true;
 }
@@ -83,7 +83,7 @@ static void operand_to_tmp(struct tr *t)
         e_movzx16(e, R10, t->i->rm);
     else
         e_mov(e, 0, R10, t->i->rm);
-    e_store32(e, R10, R15, CPU_OFF(native.tmp));
+    e_store32(e, R10, R15, NATIVE_OFF(tmp));
 }
 
 /* Whether any EIP that this operand size gives lies below CS.limit. */
@@ -120,7 +120,7 @@ static bool trans_indirect(struct tr *t)
     if (op == 0xff && reg == 2) {
         operand_to_tmp(t);
         push_imm(t, t->eip + t->i->off + t->i->len);
-        e_load32(e, R8, R15, CPU_OFF(native.tmp));
+        e_load32(e, R8, R15, NATIVE_OFF(tmp));
         emit_indirect(t);
         return true;
     }
@@ -212,7 +212,7 @@ bool trans_stack(struct tr *t)
         {
             enum mem_kind m = mem_prepare_stack(t, RSP, -(int32_t)osize(t), true, osize(t));
 
-            e_load32(e, R10, R15, CPU_OFF(native.tmp));
+            e_load32(e, R10, R15, NATIVE_OFF(tmp));
             mem_op(t, m, p66, 0, false, 0x89, R10);
             stack_add(t, -(int32_t)osize(t));
         }

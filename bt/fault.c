@@ -9,13 +9,20 @@
 #include "cpu/fpu/fpu_int.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <ucontext.h>
 
-static struct bt *running; /* the translator whose cache may fault */
-static bool dying;
+/* Signals belong to the process: handlers are installed once, and a thread knows whose code it runs. */
+static __thread struct bt *running;
+static __thread bool dying;
 static struct sigaction old_action[NSIG];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int installed; /* 0 or -errno */
+static pthread_key_t stack_key;
+#define STACK_SIZE (64u << 10)
+
 static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };
 
 static void save_registers(struct cpu *c, const greg_t *g)
@@ -26,14 +33,14 @@ static void save_registers(struct cpu *c, const greg_t *g)
 
     for (n = 0; n < 8; n++)
         c->r[n] = (uint32_t)g[order[n]];
-    c->native.flags = ((f & 0xd5) | 2) << 8 | (f >> 11 & 1);
+    native_of(c)->flags = ((f & 0xd5) | 2) << 8 | (f >> 11 & 1);
 }
 
 /* A page fault at a window's address: fill it. True: try again. */
 static bool fill(struct bt *bt, struct tb *tb, unsigned k, const siginfo_t *info, const greg_t *g)
 {
     uint64_t at = (uintptr_t)info->si_addr;
-    struct window *w = tb->ctx->key & FETCH_USER ? bt->user_window : bt->super_window;
+    struct window *w = tb->ctx->key & FETCH_USER ? bt->adapt.user_window : bt->adapt.super_window;
     uint64_t base;
 
     if (!tb->ctx->direct || !w || g[REG_TRAPNO] != 14)
@@ -44,7 +51,7 @@ static bool fill(struct bt *bt, struct tb *tb, unsigned k, const siginfo_t *info
             adapt_wraps(bt, tb, k);
         return false;
     }
-    bt->window_faults++;
+    bt->stats.window_faults++;
     tb->hits[k] += 40; /* a signal costs as much as so many callouts */
     switch (window_fill(bt->c, w, (gla_t)(at - base), g[REG_ERR] & 2)) {
     case WINDOW_OK: return true;
@@ -81,14 +88,14 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, mcontext_t *m)
     /* sent by somebody, not raised by the instruction; or forced by the kernel, which could not write a frame */
     if (info->si_code <= 0 || (sig == SIGSEGV && info->si_code == SI_KERNEL && g[REG_TRAPNO] != 13))
         return false;
-    if (pc < (uintptr_t)bt->rx || pc >= (uintptr_t)bt->rx + bt->used)
+    if (pc < (uintptr_t)bt->cache.rx || pc >= (uintptr_t)bt->cache.rx + bt->cache.used)
         return false;
-    tb = tcache_tb_at(bt, (uint32_t)(pc - (uintptr_t)bt->rx));
+    tb = tcache_tb_at(bt, (uint32_t)(pc - (uintptr_t)bt->cache.rx));
     if (!tb)
         return false;
-    off = (uint32_t)(pc - (uintptr_t)bt->rx) - tb->code;
+    off = (uint32_t)(pc - (uintptr_t)bt->cache.rx) - tb->code;
     if (sig == SIGSEGV && g[REG_TRAPNO] == 14 && (uintptr_t)info->si_addr - (uintptr_t)tb->ctx->table < TABLE_BYTES) {
-        g[REG_RIP] = (greg_t)(uintptr_t)bt->rx; /* a piece in which nothing stands: not found (table.c) */
+        g[REG_RIP] = (greg_t)(uintptr_t)bt->cache.rx; /* a piece in which nothing stands: not found (table.c) */
         table_missed(bt, tb->ctx, (uint32_t)g[REG_R8]);
         return true;
     }
@@ -103,25 +110,25 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, mcontext_t *m)
             return true;
         if (sig == SIGFPE && g[REG_TRAPNO] == 0)
             adapt_site(bt, tb, k, TROUBLE_SLOW);
-        if (c->native.fpu_live && (last = x87_before(tb, k)) >= 0)
-            c->native.x87_last = x87_name(bt, tb, (unsigned)last);
+        if (native_of(c)->fpu_live && (last = x87_before(tb, k)) >= 0)
+            native_of(c)->x87_last = x87_name(bt, tb, (unsigned)last);
         save_registers(c, g);
-        if (tb->fix[k] == FIX_MMX && c->native.fpu_live && m->fpregs)
-            put_top_back(m->fpregs, c->native.mmx_sw);
+        if (tb->fix[k] == FIX_MMX && native_of(c)->fpu_live && m->fpregs)
+            put_top_back(m->fpregs, native_of(c)->mmx_sw);
         if (tb->fix[k] == FIX_RSI)
             c->r[ESI] = (uint32_t)g[REG_R11];
         else if (tb->fix[k] == FIX_REP || tb->fix[k] == FIX_REP_FLAGS)
             c->r[ECX] += (uint32_t)g[REG_R8];
         if (tb->fix[k] == FIX_REP_FLAGS)
-            c->native.flags = c->native.tmp[0];
+            native_of(c)->flags = native_of(c)->tmp[0];
         c->eip = tb->eip + tb->insns[k].off;
         if (bt->opt.icount)
             c->icount += k;
-        bt->faults++;
+        bt->stats.faults++;
         why = LEAVE_STEP;
     }
     g[REG_R11] = why;
-    g[REG_RIP] = (greg_t)((uintptr_t)bt->rx + bt->stub_fault_exit);
+    g[REG_RIP] = (greg_t)((uintptr_t)bt->cache.rx + bt->cache.stub_fault_exit);
     return true;
 }
 
@@ -143,34 +150,47 @@ static void on_signal(int sig, siginfo_t *info, void *context)
         raise(sig);
 }
 
-int fault_install(struct bt *bt)
+static void free_stack(void *stack)
+{
+    const stack_t off = { .ss_flags = SS_DISABLE };
+
+    sigaltstack(&off, NULL);
+    free(stack);
+}
+
+static void install(void)
 {
     struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-    static void *stack; /* for as long as the process runs: signals come to it */
-    stack_t ss = { .ss_size = 64 << 10 };
     unsigned n;
 
-    if (running) {
-        running = bt;
-        return 0;
-    }
-    if (!stack)
-        stack = malloc(ss.ss_size);
-    if (!stack)
-        return -ENOMEM;
-    ss.ss_sp = stack;
-    if (sigaltstack(&ss, NULL) < 0)
-        return -errno;
+    installed = -pthread_key_create(&stack_key, free_stack);
     sigemptyset(&sa.sa_mask);
-    for (n = 0; n < ARRAY_SIZE(signals); n++)
+    for (n = 0; n < ARRAY_SIZE(signals) && !installed; n++)
         if (sigaction(signals[n], &sa, &old_action[signals[n]]) < 0)
-            return -errno;
+            installed = -errno;
+}
+
+int fault_install(void)
+{
+    pthread_once(&once, install);
+    return installed;
+}
+
+int fault_begin(struct bt *bt, struct bt **before)
+{
+    *before = running;
+    if (!pthread_getspecific(stack_key)) {
+        stack_t ss = { .ss_size = STACK_SIZE, .ss_sp = malloc(STACK_SIZE) };
+
+        if (!ss.ss_sp)
+            return -ENOMEM;
+        if (sigaltstack(&ss, NULL) < 0 || pthread_setspecific(stack_key, ss.ss_sp)) {
+            free(ss.ss_sp);
+            return -ENOMEM;
+        }
+    }
     running = bt;
     return 0;
 }
 
-void fault_remove(struct bt *bt)
-{
-    if (running == bt)
-        running = NULL;
-}
+void fault_end(struct bt *before) { running = before; }

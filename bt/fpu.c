@@ -41,7 +41,7 @@ int x87_before(const struct tb *tb, unsigned k)
 
 uint32_t x87_name(const struct bt *bt, const struct tb *tb, unsigned k)
 {
-    return ((uint32_t)(tb - bt->tb) << 5 | k) + 1;
+    return ((uint32_t)(tb - bt->cache.tb) << 5 | k) + 1;
 }
 
 /* The linear address that native code has accessed at this one: of a window (or by gs:), or of RAM by an entry
@@ -51,7 +51,7 @@ static bool linear(const struct cpu *c, uint64_t at, gla_t *la)
     unsigned n;
 
     *la = (gla_t)at;
-    if (at >> 32 == 0 || (at - c->native.window) >> 32 == 0)
+    if (at >> 32 == 0 || (at - native_of(c)->window) >> 32 == 0)
         return true;
     for (n = 0; n < TLB_SIZE; n++) {
         *la = (gla_t)(at - c->tlb->r[n].addend);
@@ -66,15 +66,15 @@ static bool linear(const struct cpu *c, uint64_t at, gla_t *la)
 static void fpu_point(struct cpu *c, const struct fxsave *f)
 {
     struct bt *bt = bt_of(c);
-    uint32_t name = c->native.x87_last;
+    uint32_t name = native_of(c)->x87_last;
     const struct tb *tb;
     const struct insn *i;
     gla_t la;
 
     if (!name)
         return;
-    c->native.x87_last = 0;
-    tb = &bt->tb[(name - 1) >> 5];
+    native_of(c)->x87_last = 0;
+    tb = &bt->cache.tb[(name - 1) >> 5];
     i = &tb->insns[(name - 1) & 31];
     x87_point(&c->fpu, i, tb->eip + i->off, tb->ctx->cs);
     if ((f->sw & SW_ES) && (i->flags & IF_MEM) && !c->fdp_untracked && linear(c, f->fdp, &la)) {
@@ -91,7 +91,7 @@ void fpu_save(struct cpu *c)
     struct fpu *p = &c->fpu;
     unsigned n;
 
-    if (!c->native.fpu_live)
+    if (!native_of(c)->fpu_live)
         return;
     __asm__ volatile("fxsave64 %0\n\tfninit" : "=m"(f));
     p->cw = f.cw;
@@ -103,9 +103,9 @@ void fpu_save(struct cpu *c)
         p->r[(p->top + n) & 7].se = f.st[n].se;
     }
     fpu_point(c, &f);
-    c->native.fpu_live = 0;
-    c->native.fpu_off = c->native.sse_off = 1;
-    bt_of(c)->fpu_saves++;
+    native_of(c)->fpu_live = 0;
+    native_of(c)->fpu_off = native_of(c)->sse_off = 1;
+    bt_of(c)->stats.fpu_saves++;
 }
 
 /* Whether an instruction could run without a look at CR0 first. */
@@ -133,18 +133,18 @@ bool fpu_load(struct cpu *c)
         f.st[n].se = p->r[(p->top + n) & 7].se;
     }
     __asm__ volatile("fxrstor64 %0" : : "m"(f));
-    c->native.fpu_live = 1;
+    native_of(c)->fpu_live = 1;
     fpu_gate(c);
-    bt_of(c)->fpu_loads++;
+    bt_of(c)->stats.fpu_loads++;
     return true;
 }
 
 void fpu_gate(struct cpu *c)
 {
-    bool off = !c->native.fpu_live || (c->cr0 & (CR0_EM | CR0_TS));
+    bool off = !native_of(c)->fpu_live || (c->cr0 & (CR0_EM | CR0_TS));
 
-    c->native.fpu_off = off;
-    c->native.sse_off = off || !(c->cr4 & CR4_OSFXSR);
+    native_of(c)->fpu_off = off;
+    native_of(c)->sse_off = off || !(c->cr4 & CR4_OSFXSR);
 }
 
 /* Before the first such instruction of a block: the state must be live and usable. */
@@ -161,7 +161,7 @@ static void gate(struct tr *t, bool sse)
     e_rex(e, 0, RCX, 0, R15); /* movzx ecx, byte [off] */
     e8(e, 0x0f);
     e8(e, 0xb6);
-    e_modrm_disp(e, RCX, R15, sse ? CPU_OFF(native.sse_off) : CPU_OFF(native.fpu_off));
+    e_modrm_disp(e, RCX, R15, sse ? NATIVE_OFF(sse_off) : NATIVE_OFF(fpu_off));
     ok = e_jrcxz8(e);
     mem_miss(t);
     e_patch8(ok, e->p);
@@ -235,7 +235,7 @@ static void keep_top(struct tr *t)
 
     e_rex(e, 0, 0, 0, R15); /* fnstsw [mmx_sw] */
     e8(e, 0xdd);
-    e_modrm_disp(e, 7, R15, CPU_OFF(native.mmx_sw));
+    e_modrm_disp(e, 7, R15, NATIVE_OFF(mmx_sw));
     t->tb->fix[t->k] = FIX_MMX;
 }
 

@@ -6,21 +6,17 @@
 #include <errno.h>
 #include <unistd.h>
 
-static void line(FILE *f, const char *what, uint64_t v) { fprintf(f, "%-28s %llu\n", what, (unsigned long long)v); }
-
 static void memory(const struct bt *bt, FILE *f)
 {
     struct bt_memory m = bt_memory(bt);
 
-    line(f, "memory, KiB", m.total >> 10);
-    line(f, "  at most", bt->memory_max >> 10);
-    line(f, "  code", m.code >> 10);
-    line(f, "  beside it", m.translations >> 10);
-    line(f, "  decoded blocks", m.blocks >> 10);
-    line(f, "  tables by EIP", m.tables >> 10);
-    line(f, "  windows", m.windows >> 10);
-    line(f, "  tables emptied", bt->tables_emptied);
-    line(f, "  not found there by a fault", bt->table_faults);
+    stats_line(f, "memory, KiB", m.total >> 10);
+    stats_line(f, " at most", bt->memory_max >> 10);
+    stats_line(f, " code", m.code >> 10);
+    stats_line(f, " beside it", m.translations >> 10);
+    stats_line(f, " decoded blocks", m.blocks >> 10);
+    stats_line(f, " tables by EIP", m.tables >> 10);
+    stats_line(f, " windows", m.windows >> 10);
 }
 
 static void callouts_by_kind(const struct bt *bt, FILE *f)
@@ -33,9 +29,9 @@ static void callouts_by_kind(const struct bt *bt, FILE *f)
         unsigned best = 0;
         uint64_t most = 0;
 
-        for (n = 0; n < insn_row_count && n < ARRAY_SIZE(bt->callouts_by_row); n++) {
-            if (bt->callouts_by_row[n] > most && bt->callouts_by_row[n] < below) {
-                most = bt->callouts_by_row[n];
+        for (n = 0; n < insn_row_count && n < ARRAY_SIZE(bt->stats.callouts_by_row); n++) {
+            if (bt->stats.callouts_by_row[n] > most && bt->stats.callouts_by_row[n] < below) {
+                most = bt->stats.callouts_by_row[n];
                 best = n;
             }
         }
@@ -49,24 +45,14 @@ static void callouts_by_kind(const struct bt *bt, FILE *f)
 
 static void windows(struct cpu *c, FILE *f)
 {
+    static const char *const names[] = {
+#define WINDOWS STAT_NAME
+#include "cpu/stats.def"
+    };
     const struct window_counters *w = window_counters(c);
 
-    if (!w)
-        return;
-    line(f, "windows open", w->open);
-    line(f, "  pages mapped now", w->mapped_pages);
-    line(f, "  runs mapped", w->fills);
-    line(f, "  pages mapped", w->pages);
-    line(f, "  runs taken away", w->zaps);
-    line(f, "  pages taken away", w->zapped_pages);
-    line(f, "  emptied", w->resets);
-    if (w->lost)
-        line(f, "  lost to the host", w->lost);
-    line(f, "host mappings counted", w->mappings);
-    line(f, "  at most", w->mappings_max);
-    line(f, "page tables traced", w->traces);
-    line(f, "  let go", w->untraces);
-    line(f, "  writes to them", w->pt_writes);
+    if (w)
+        stats_print(f, names, (const uint64_t *)w, ARRAY_SIZE(names));
 }
 
 /* The instructions that cost most besides running: callouts, and hidden faults at their price. */
@@ -81,8 +67,8 @@ static void why_slow(const struct bt *bt, FILE *f)
     unsigned k;
     unsigned m;
 
-    for (n = 0; n < bt->tb_count; n++) {
-        const struct tb *tb = &bt->tb[n];
+    for (n = 0; n < bt->cache.tb_count; n++) {
+        const struct tb *tb = &bt->cache.tb[n];
 
         for (k = 0; k < tb->n; k++) {
             if (!tb->hits[k] || (top[TOP - 1].tb && tb->hits[k] <= top[TOP - 1].tb->hits[top[TOP - 1].k]))
@@ -112,10 +98,10 @@ void bt_post_mortem(struct bt *bt, FILE *f)
     fprintf(f, "\n");
 }
 
-void bt_dump_code(struct cpu *c, gla_t la, FILE *f)
+void bt_dump_code(struct engine *e, gla_t la, FILE *f)
 {
-    struct bt *bt = bt_of(c);
-    uint32_t off = bt->cur ? table_get(bt->cur, la - bt->cur->cs_base) : 0;
+    struct bt *bt = bt_of(e->cpu);
+    uint32_t off = bt->contexts.cur ? table_get(bt->contexts.cur, la - bt->contexts.cur->cs_base) : 0;
     const struct tb *tb = off ? tcache_tb_at(bt, off) : NULL;
     uint32_t n;
 
@@ -123,9 +109,9 @@ void bt_dump_code(struct cpu *c, gla_t la, FILE *f)
         fprintf(f, "no translation at %08x\n", la);
         return;
     }
-    fprintf(f, "translation of %08x, %u instructions, at %p:", la, tb->n, (void *)(bt->rx + tb->code));
+    fprintf(f, "translation of %08x, %u instructions, at %p:", la, tb->n, (void *)(bt->cache.rx + tb->code));
     for (n = 0; n < tb->size; n++)
-        fprintf(f, "%s%02x", n % 32 ? " " : "\n  ", bt->rw[tb->code + n]);
+        fprintf(f, "%s%02x", n % 32 ? " " : "\n  ", bt->cache.rw[tb->code + n]);
     fprintf(f, "\n");
 }
 
@@ -146,37 +132,26 @@ int perfmap_open(struct bt *bt)
 void perfmap_add(struct bt *bt, const struct tb *tb)
 {
     if (bt->perfmap)
-        fprintf(bt->perfmap, "%lx %x guest_%08x_%s\n", (unsigned long)(uintptr_t)(bt->rx + tb->code), tb->size, tb->eip,
-                tb->ctx->key & FETCH_USER ? "user" : "super");
+        fprintf(bt->perfmap, "%lx %x guest_%08x_%s\n", (unsigned long)(uintptr_t)(bt->cache.rx + tb->code), tb->size,
+                tb->eip, tb->ctx->key & FETCH_USER ? "user" : "super");
 }
 
-void bt_stats(struct cpu *c, FILE *f)
+void bt_stats(struct engine *e, FILE *f)
 {
-    const struct bt *bt = bt_of(c);
-    const struct block_cache *bc = c->blocks;
+    static const char *const names[] = {
+#define BT STAT_NAME
+#include "cpu/stats.def"
+    };
+    const struct bt *bt = bt_of(e->cpu);
 
-    line(f, "blocks decoded", bc->blocks_built);
-    line(f, "blocks interpreted", bt->interp_blocks);
-    line(f, "blocks translated", bt->translated);
-    line(f, "  guest instructions", bt->translated_insns);
-    line(f, "  bytes of host code", bt->translated_bytes);
-    line(f, "  ns per guest instruction", bt->translated_insns ? bt->translate_ns / bt->translated_insns : 0);
-    line(f, "blocks verified", bt->verified);
-    line(f, "translations dropped", bt->killed);
-    line(f, "cache flushes", bt->flushes);
+    blocks_stats(e->cpu, f);
+    stats_print(f, names, (const uint64_t *)&bt->stats, ARRAY_SIZE(names));
+    stats_line(f, "ns per guest instruction",
+               bt->stats.translated_insns ? bt->stats.translate_ns / bt->stats.translated_insns : 0);
+    stats_line(f, "contexts", bt->contexts.count);
     memory(bt, f);
-    line(f, "contexts", bt->ctx_count);
-    line(f, "entries into the cache", bt->enters);
-    line(f, "exits not linked", bt->exits_unlinked);
-    line(f, "exits linked", bt->links);
-    line(f, "code pages looked up", bt->page_misses);
-    line(f, "faults left to interpreter", bt->faults);
-    line(f, "address spaces promoted", bt->promotions);
-    line(f, "address spaces demoted", bt->demotions);
-    line(f, "instructions made checked", bt->sites_checked);
-    line(f, "hidden faults (windows)", bt->window_faults);
-    windows(c, f);
-    line(f, "callouts", bt->callouts);
+    windows(e->cpu, f);
+    fprintf(f, "callouts by instruction\n");
     callouts_by_kind(bt, f);
     why_slow(bt, f);
 }

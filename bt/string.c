@@ -32,7 +32,7 @@ static void emit_chunk(struct tr *t)
         return;
     }
     e_mov(e, REX_W, RCX, R11);
-    e_load64(e, R10, R15, CPU_OFF(native.safepoint));
+    e_load64(e, R10, R15, NATIVE_OFF(safepoint));
     e_load32(e, R10, R10, 0);
     e_lea32(e, R8, R11, -(int32_t)CHUNK);
     e_mov_imm32(e, RCX, CHUNK);
@@ -79,7 +79,7 @@ static void emit_keep_flags(struct tr *t)
     e8(e, 0x0f);
     e8(e, 0x90);
     e8(e, 0xc0); /* seto al */
-    e_store32(e, EAX, R15, CPU_OFF(native.tmp));
+    e_store32(e, EAX, R15, NATIVE_OFF(tmp));
     e_mov(e, REX_W, EAX, R11);
 }
 
@@ -111,7 +111,7 @@ bool trans_string(struct tr *t)
     e_mov(e, REX_W, RCX, R11);
     if (rep)
         emit_chunk(t);
-    e_load64(e, R10, R15, CPU_OFF(native.window));
+    e_load64(e, R10, R15, NATIVE_OFF(window));
     if (si)
         e_lea_sib(e, REX_W, ESI, ESI, R10, 0, 0);
     if (di)

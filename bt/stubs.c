@@ -3,7 +3,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
 
-#define NAT(field) CPU_OFF(native.field)
+#define NAT(field) NATIVE_OFF(field)
 #define REG_OFF(n) ((int32_t)((n)*4))
 
 /* Guest registers and flags to struct cpu; R11 is kept. */
@@ -88,7 +88,7 @@ void stubs_emit(struct bt *bt)
     static const uint8_t pushes[] = {
         0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x48, 0x83, 0xec, 0x08
     };
-    struct emit em = { bt->rw };
+    struct emit em = { bt->cache.rw };
     struct emit *e = &em;
     const uint8_t *mxcsr;
     uint8_t *to_exit;
@@ -98,23 +98,23 @@ void stubs_emit(struct bt *bt)
     e_store32(e, R8, R15, CPU_OFF(eip));
     e_mov_imm32(e, R11, LEAVE_PLAIN);
     to_exit = e_jmp32(e);
-    while ((e->p - bt->rw) & 15)
+    while ((e->p - bt->cache.rw) & 15)
         e8(e, 0xcc);
-    mxcsr = bt->rx + (e->p - bt->rw);
+    mxcsr = bt->cache.rx + (e->p - bt->cache.rw);
     e32(e, mx);
 
     /* leave for good; R11: why */
-    bt->stub_exit = e->p - bt->rw;
+    bt->cache.stub_exit = e->p - bt->cache.rw;
     e_patch32(to_exit, e->p);
     save_guest(e);
-    bt->stub_fault_exit = e->p - bt->rw; /* from a signal handler: registers are saved already */
+    bt->cache.stub_fault_exit = e->p - bt->cache.rw; /* from a signal handler: registers are saved already */
     simd(e, true, mxcsr);
     host_stack(e);
     e_mov(e, 0, 0, R11);
     pop_host(e);
 
     /* call out for one instruction; R11: tb << 5 | instruction */
-    bt->stub_site = e->p - bt->rw;
+    bt->cache.stub_site = e->p - bt->cache.rw;
     save_guest(e);
     simd(e, true, mxcsr);
     host_stack(e);
@@ -140,9 +140,9 @@ void stubs_emit(struct bt *bt)
     e_modrm_disp(e, 4, R15, NAT(resume));
 
     /* uint32_t enter(struct cpu *rdi, const void *rsi) */
-    while ((e->p - bt->rw) & 15)
+    while ((e->p - bt->cache.rw) & 15)
         e8(e, 0xcc);
-    bt->enter = (uint32_t(*)(struct cpu *, const void *))(uintptr_t)(bt->rx + (e->p - bt->rw));
+    bt->cache.enter = (uint32_t(*)(struct cpu *, const void *))(uintptr_t)(bt->cache.rx + (e->p - bt->cache.rw));
     e_bytes(e, pushes, sizeof pushes);
     e_mov(e, REX_W, R15, 7);
     e_store64(e, RSP, R15, NAT(host_sp));
@@ -152,6 +152,6 @@ void stubs_emit(struct bt *bt)
     load_guest(e);
     e_jmp_reg(e, R11);
 
-    bt->stubs_end = (e->p - bt->rw + 63) & ~63u;
-    bt->used = bt->stubs_end;
+    bt->cache.stubs_end = (e->p - bt->cache.rw + 63) & ~63u;
+    bt->cache.used = bt->cache.stubs_end;
 }

@@ -80,9 +80,9 @@ static bool trans_pushf(struct tr *t)
     e_mov(e, REX_W, EAX, R11);
     e_load32(e, R10, R15, CPU_OFF(eflags));
     e_lea_sib(e, 0, R9, R9, R10, 0, 0);
-    e_store32(e, R9, R15, CPU_OFF(native.tmp));
+    e_store32(e, R9, R15, NATIVE_OFF(tmp));
     m = mem_prepare_stack(t, RSP, -4, true, 4);
-    e_load32(e, R10, R15, CPU_OFF(native.tmp));
+    e_load32(e, R10, R15, NATIVE_OFF(tmp));
     mem_op(t, m, 0, 0, false, 0x89, R10);
     stack_add(t, -4);
     return true;

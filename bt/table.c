@@ -45,7 +45,7 @@ void table_destroy(struct bt *bt, struct ctx *x)
 {
     munmap(x->table, TABLE_BYTES + EXTRA_BYTES);
     hostmap_add(-x->mappings);
-    bt->table_pieces -= x->pieces;
+    bt->contexts.pieces -= x->pieces;
     x->table = NULL;
 }
 
@@ -67,7 +67,7 @@ static bool open_piece(struct bt *bt, struct ctx *x, uint32_t piece)
     x->mappings += more;
     hostmap_add(more);
     x->pieces++;
-    bt->table_pieces++;
+    bt->contexts.pieces++;
     return true;
 }
 
@@ -91,8 +91,8 @@ void table_missed(struct bt *bt, struct ctx *x, uint32_t eip)
 {
     uint32_t piece = eip / (TABLE_PIECE / sizeof(uint32_t));
 
-    bt->table_faults++;
-    if (!is_open(x, piece) && bt->table_pieces < budget_pieces(bt) / 2 && hostmap_room(hostmap_limit() / 4))
+    bt->stats.table_faults++;
+    if (!is_open(x, piece) && bt->contexts.pieces < budget_pieces(bt) / 2 && hostmap_room(hostmap_limit() / 4))
         open_piece(bt, x, piece);
 }
 
@@ -112,7 +112,7 @@ static void empty(struct bt *bt, struct ctx *x)
     memset(x->opened, 0, EXTRA_BYTES);
     hostmap_add(2 - x->mappings);
     x->mappings = 2;
-    bt->table_pieces -= x->pieces;
+    bt->contexts.pieces -= x->pieces;
     x->pieces = 0;
 }
 
@@ -122,14 +122,14 @@ void tables_empty_largest(struct bt *bt)
     unsigned n;
 
     for (n = 0; n < CTX_MAX; n++) {
-        struct ctx *x = &bt->ctx[n];
+        struct ctx *x = &bt->contexts.ctx[n];
 
         if (x->used && (!largest || x->pieces > largest->pieces))
             largest = x;
     }
     if (largest)
         empty(bt, largest);
-    bt->tables_emptied++;
+    bt->stats.tables_emptied++;
 }
 
 void tables_empty(struct bt *bt)
@@ -137,7 +137,7 @@ void tables_empty(struct bt *bt)
     unsigned n;
 
     for (n = 0; n < CTX_MAX; n++)
-        if (bt->ctx[n].used && bt->ctx[n].pieces)
-            empty(bt, &bt->ctx[n]);
-    bt->tables_emptied++;
+        if (bt->contexts.ctx[n].used && bt->contexts.ctx[n].pieces)
+            empty(bt, &bt->contexts.ctx[n]);
+    bt->stats.tables_emptied++;
 }

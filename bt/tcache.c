@@ -31,22 +31,22 @@ static void *map_low(size_t size, int prot, int flags, int fd)
 
 int tcache_create(struct bt *bt)
 {
-    bt->cache_size = bt->opt.cache_mb << 20;
+    bt->cache.size = bt->opt.cache_mb << 20;
     /* shared anonymous memory, and its second mapping: perf looks such code up in its map file */
-    bt->rw = mmap(NULL, bt->cache_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    bt->rx = map_low(bt->cache_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-    if (bt->rw == MAP_FAILED || !bt->rx)
+    bt->cache.rw = mmap(NULL, bt->cache.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    bt->cache.rx = map_low(bt->cache.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    if (bt->cache.rw == MAP_FAILED || !bt->cache.rx)
         return -ENOMEM;
-    if (mremap(bt->rw, 0, bt->cache_size, MREMAP_MAYMOVE | MREMAP_FIXED, bt->rx) == MAP_FAILED ||
-        mprotect(bt->rx, bt->cache_size, PROT_READ | PROT_EXEC) < 0)
+    if (mremap(bt->cache.rw, 0, bt->cache.size, MREMAP_MAYMOVE | MREMAP_FIXED, bt->cache.rx) == MAP_FAILED ||
+        mprotect(bt->cache.rx, bt->cache.size, PROT_READ | PROT_EXEC) < 0)
         return -errno;
-    bt->tb = hostmap_reserve(TB_MAX * sizeof *bt->tb, false);
-    bt->exit = hostmap_reserve(EXIT_MAX * sizeof *bt->exit, false);
-    bt->meta = hostmap_reserve(META_BYTES, false);
-    bt->vpage = hostmap_reserve(VPAGE_MAX * sizeof *bt->vpage, false);
-    if (!bt->tb || !bt->exit || !bt->meta || !bt->vpage)
+    bt->cache.tb = hostmap_reserve(TB_MAX * sizeof *bt->cache.tb, false);
+    bt->cache.exit = hostmap_reserve(EXIT_MAX * sizeof *bt->cache.exit, false);
+    bt->cache.meta = hostmap_reserve(META_BYTES, false);
+    bt->cache.vpage = hostmap_reserve(VPAGE_MAX * sizeof *bt->cache.vpage, false);
+    if (!bt->cache.tb || !bt->cache.exit || !bt->cache.meta || !bt->cache.vpage)
         return -ENOMEM;
-    bt->vpage_count = 1; /* cookie 0 is none */
+    bt->cache.vpage_count = 1; /* cookie 0 is none */
     return 0;
 }
 
@@ -55,42 +55,42 @@ static void drop_tables(struct bt *bt)
     unsigned n;
 
     for (n = 0; n < CTX_MAX; n++)
-        if (bt->ctx[n].used)
-            table_destroy(bt, &bt->ctx[n]);
+        if (bt->contexts.ctx[n].used)
+            table_destroy(bt, &bt->contexts.ctx[n]);
 }
 
 void tcache_destroy(struct bt *bt)
 {
-    if (bt->rx)
-        munmap(bt->rx, bt->cache_size);
-    if (bt->rw && bt->rw != MAP_FAILED)
-        munmap(bt->rw, bt->cache_size);
+    if (bt->cache.rx)
+        munmap(bt->cache.rx, bt->cache.size);
+    if (bt->cache.rw && bt->cache.rw != MAP_FAILED)
+        munmap(bt->cache.rw, bt->cache.size);
     drop_tables(bt);
-    hostmap_release(bt->tb, TB_MAX * sizeof *bt->tb);
-    hostmap_release(bt->exit, EXIT_MAX * sizeof *bt->exit);
-    hostmap_release(bt->meta, META_BYTES);
-    hostmap_release(bt->vpage, VPAGE_MAX * sizeof *bt->vpage);
+    hostmap_release(bt->cache.tb, TB_MAX * sizeof *bt->cache.tb);
+    hostmap_release(bt->cache.exit, EXIT_MAX * sizeof *bt->cache.exit);
+    hostmap_release(bt->cache.meta, META_BYTES);
+    hostmap_release(bt->cache.vpage, VPAGE_MAX * sizeof *bt->cache.vpage);
 }
 
 void *tcache_meta(struct bt *bt, size_t bytes)
 {
-    void *p = bt->meta + bt->meta_used;
+    void *p = bt->cache.meta + bt->cache.meta_used;
 
     bytes = (bytes + 15) & ~(size_t)15;
-    if (bt->meta_used + bytes > META_BYTES)
+    if (bt->cache.meta_used + bytes > META_BYTES)
         return NULL;
-    bt->meta_used += bytes;
+    bt->cache.meta_used += bytes;
     return p;
 }
 
 /* The memory of code that is no longer used; the first page has the stubs. */
 static void give_back_code(struct bt *bt)
 {
-    uint32_t from = (bt->stubs_end + PAGE_SIZE - 1) & PAGE_MASK;
-    uint32_t to = (bt->used + PAGE_SIZE - 1) & PAGE_MASK;
+    uint32_t from = (bt->cache.stubs_end + PAGE_SIZE - 1) & PAGE_MASK;
+    uint32_t to = (bt->cache.used + PAGE_SIZE - 1) & PAGE_MASK;
 
     if (to > from)
-        madvise(bt->rw + from, to - from, MADV_REMOVE);
+        madvise(bt->cache.rw + from, to - from, MADV_REMOVE);
 }
 
 /* Drop everything but the stubs. Not while translated code runs. */
@@ -99,63 +99,63 @@ void tcache_flush(struct bt *bt)
     uint32_t n;
 
     fpu_save(bt->c); /* it may name an instruction here */
-    for (n = 0; n < bt->tb_count; n++)
-        if (bt->tb[n].block)
-            bt->tb[n].block->engine_data = NULL;
+    for (n = 0; n < bt->cache.tb_count; n++)
+        if (bt->cache.tb[n].block)
+            bt->cache.tb[n].block->engine_data = NULL;
     drop_tables(bt);
-    madvise(bt->meta, bt->meta_used, MADV_DONTNEED);
-    madvise(bt->tb, bt->tb_count * sizeof *bt->tb, MADV_DONTNEED);
-    madvise(bt->exit, bt->exit_count * sizeof *bt->exit, MADV_DONTNEED);
-    madvise(bt->vpage, bt->vpage_count * sizeof *bt->vpage, MADV_DONTNEED);
+    madvise(bt->cache.meta, bt->cache.meta_used, MADV_DONTNEED);
+    madvise(bt->cache.tb, bt->cache.tb_count * sizeof *bt->cache.tb, MADV_DONTNEED);
+    madvise(bt->cache.exit, bt->cache.exit_count * sizeof *bt->cache.exit, MADV_DONTNEED);
+    madvise(bt->cache.vpage, bt->cache.vpage_count * sizeof *bt->cache.vpage, MADV_DONTNEED);
     give_back_code(bt);
-    bt->used = bt->stubs_end;
-    bt->tb_count = 0;
-    bt->exit_count = 0;
-    bt->meta_used = 0;
-    bt->vpage_count = 1;
-    memset(bt->vpage_hash, 0, sizeof bt->vpage_hash);
-    memset(bt->tb_hash, 0, sizeof bt->tb_hash);
-    memset(bt->ctx, 0, sizeof bt->ctx);
-    bt->ctx_count = 0;
-    bt->cur = NULL;
-    bt->checked_count = 0;
+    bt->cache.used = bt->cache.stubs_end;
+    bt->cache.tb_count = 0;
+    bt->cache.exit_count = 0;
+    bt->cache.meta_used = 0;
+    bt->cache.vpage_count = 1;
+    memset(bt->cache.vpage_hash, 0, sizeof bt->cache.vpage_hash);
+    memset(bt->cache.tb_hash, 0, sizeof bt->cache.tb_hash);
+    memset(bt->contexts.ctx, 0, sizeof bt->contexts.ctx);
+    bt->contexts.count = 0;
+    bt->contexts.cur = NULL;
+    bt->adapt.checked_count = 0;
     itlb_clear(bt->c);
-    bt->flushes++;
+    bt->stats.flushes++;
 }
 
 struct tb *tcache_tb_at(struct bt *bt, uint32_t offset)
 {
     uint32_t lo = 0;
-    uint32_t hi = bt->tb_count;
+    uint32_t hi = bt->cache.tb_count;
 
     while (lo < hi) {
         uint32_t mid = (lo + hi) / 2;
 
-        if (bt->tb[mid].code <= offset)
+        if (bt->cache.tb[mid].code <= offset)
             lo = mid + 1;
         else
             hi = mid;
     }
-    if (!lo || offset >= bt->tb[lo - 1].code + bt->tb[lo - 1].size)
+    if (!lo || offset >= bt->cache.tb[lo - 1].code + bt->cache.tb[lo - 1].size)
         return NULL;
-    return &bt->tb[lo - 1];
+    return &bt->cache.tb[lo - 1];
 }
 
 uint32_t tcache_cookie(struct bt *bt, gpa_t page, gla_t la)
 {
     uint64_t h = ((page >> 12) * 0x9e3779b97f4a7c15ull) ^ ((la >> 12) * 0xc2b2ae3d27d4eb4full);
-    uint32_t *head = &bt->vpage_hash[h >> 40 & 4095];
+    uint32_t *head = &bt->cache.vpage_hash[h >> 40 & 4095];
     struct vpage *v;
     uint32_t n;
 
     la &= PAGE_MASK;
-    for (n = *head; n; n = bt->vpage[n].next)
-        if (bt->vpage[n].page == page && bt->vpage[n].la == la)
+    for (n = *head; n; n = bt->cache.vpage[n].next)
+        if (bt->cache.vpage[n].page == page && bt->cache.vpage[n].la == la)
             return n;
-    if (bt->vpage_count >= VPAGE_MAX)
+    if (bt->cache.vpage_count >= VPAGE_MAX)
         return 0;
-    n = bt->vpage_count++;
-    v = &bt->vpage[n];
+    n = bt->cache.vpage_count++;
+    v = &bt->cache.vpage[n];
     v->page = page;
     v->la = la;
     v->next = *head;
@@ -163,16 +163,16 @@ uint32_t tcache_cookie(struct bt *bt, gpa_t page, gla_t la)
     return n;
 }
 
-static void patch(struct bt *bt, uint32_t at, uint32_t target) { e_patch32(bt->rw + at, bt->rw + target); }
+static void patch(struct bt *bt, uint32_t at, uint32_t target) { e_patch32(bt->cache.rw + at, bt->cache.rw + target); }
 
 static void unlink_exit(struct bt *bt, uint32_t n)
 {
-    struct exit_link *x = &bt->exit[n];
+    struct exit_link *x = &bt->cache.exit[n];
     uint32_t *p;
 
     if (x->linked_to == NO_TB)
         return;
-    for (p = &bt->tb[x->linked_to].incoming; *p != NO_EXIT; p = &bt->exit[*p].next) {
+    for (p = &bt->cache.tb[x->linked_to].incoming; *p != NO_EXIT; p = &bt->cache.exit[*p].next) {
         if (*p == n) {
             *p = x->next;
             break;
@@ -186,13 +186,13 @@ static void unlink_exit(struct bt *bt, uint32_t n)
  * to `entry`, or behind the safepoint if the way leads forward. */
 void tcache_link(struct bt *bt, uint32_t exit, struct tb *to)
 {
-    struct exit_link *x = &bt->exit[exit];
-    struct tb *from = &bt->tb[x->tb];
+    struct exit_link *x = &bt->cache.exit[exit];
+    struct tb *from = &bt->cache.tb[x->tb];
 
     unlink_exit(bt, exit);
     if (from->dead || to->dead)
         return;
-    x->linked_to = to - bt->tb;
+    x->linked_to = to - bt->cache.tb;
     x->next = to->incoming;
     to->incoming = exit;
     if (from->cookie[0] != to->cookie[0] || from->cookie[1] || to->cookie[1])
@@ -203,7 +203,7 @@ void tcache_link(struct bt *bt, uint32_t exit, struct tb *to)
         patch(bt, x->patch, to->code + to->start[0]); /* forward: no loop without a safepoint */
     else
         patch(bt, x->patch, to->entry);
-    bt->links++;
+    bt->stats.links++;
 }
 
 /* A block may have many translations: one for each address at which some process has it. */
@@ -212,17 +212,17 @@ static uint32_t *hash_of(struct bt *bt, const struct block *b, uint32_t eip, con
     uint64_t h = ((uintptr_t)b >> 4) * 0x9e3779b97f4a7c15ull ^ eip * 0xc2b2ae3d27d4eb4full ^
                  (uintptr_t)x * 0x165667b19e3779f9ull;
 
-    return &bt->tb_hash[h >> (64 - TB_HASH_BITS)];
+    return &bt->cache.tb_hash[h >> (64 - TB_HASH_BITS)];
 }
 
 struct tb *tcache_find(struct bt *bt, const struct block *b, uint32_t eip)
 {
     uint32_t n;
 
-    for (n = *hash_of(bt, b, eip, bt->cur); n; n = bt->tb[n - 1].hash_next) {
-        struct tb *t = &bt->tb[n - 1];
+    for (n = *hash_of(bt, b, eip, bt->contexts.cur); n; n = bt->cache.tb[n - 1].hash_next) {
+        struct tb *t = &bt->cache.tb[n - 1];
 
-        if (t->block == b && t->eip == eip && t->ctx == bt->cur)
+        if (t->block == b && t->eip == eip && t->ctx == bt->contexts.cur)
             return t;
     }
     return NULL;
@@ -233,7 +233,7 @@ void tcache_add(struct bt *bt, struct tb *t)
     uint32_t *head = hash_of(bt, t->block, t->eip, t->ctx);
 
     t->hash_next = *head;
-    *head = (uint32_t)(t - bt->tb) + 1;
+    *head = (uint32_t)(t - bt->cache.tb) + 1;
     t->next = t->block->engine_data;
     t->block->engine_data = t;
     table_set(bt, t->ctx, t->eip, t->code);
@@ -243,8 +243,8 @@ static void hash_remove(struct bt *bt, const struct tb *t)
 {
     uint32_t *p = hash_of(bt, t->block, t->eip, t->ctx);
 
-    while (*p != (uint32_t)(t - bt->tb) + 1)
-        p = &bt->tb[*p - 1].hash_next;
+    while (*p != (uint32_t)(t - bt->cache.tb) + 1)
+        p = &bt->cache.tb[*p - 1].hash_next;
     *p = t->hash_next;
 }
 
@@ -266,7 +266,7 @@ void tcache_kill(struct cpu *c, struct block *b)
         hash_remove(bt, t);
         t->dead = true;
         t->block = NULL;
-        bt->killed++;
+        bt->stats.killed++;
     }
     b->engine_data = NULL;
 }

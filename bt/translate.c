@@ -60,20 +60,20 @@ static void parse_raw(struct tr *t, const uint8_t *p)
     t->raw.imm_len = end - p;
 }
 
-static uint32_t offset_of(const struct tr *t, const uint8_t *rw) { return rw - t->bt->rw; }
+static uint32_t offset_of(const struct tr *t, const uint8_t *rw) { return rw - t->bt->cache.rw; }
 
 void emit_callout(struct tr *t)
 {
     struct emit *e = &t->e;
 
-    e_mov_imm32(e, R11, (uint32_t)(t->tb - t->bt->tb) << 5 | t->k);
-    e_patch32(e_jmp32(e), t->bt->rw + t->bt->stub_site);
+    e_mov_imm32(e, R11, (uint32_t)(t->tb - t->bt->cache.tb) << 5 | t->k);
+    e_patch32(e_jmp32(e), t->bt->cache.rw + t->bt->cache.stub_site);
 }
 
 void emit_x87_last(struct tr *t, int k)
 {
     if (k >= 0 && t->bt->opt.native_fpu)
-        e_store_imm32(&t->e, R15, CPU_OFF(native.x87_last), x87_name(t->bt, t->tb, (unsigned)k));
+        e_store_imm32(&t->e, R15, NATIVE_OFF(x87_last), x87_name(t->bt, t->tb, (unsigned)k));
     t->x87_at = -1;
 }
 
@@ -101,7 +101,7 @@ static void emit_head(struct tr *t)
 {
     struct emit *e = &t->e;
     struct tb *tb = t->tb;
-    uint32_t id = (uint32_t)(tb - t->bt->tb);
+    uint32_t id = (uint32_t)(tb - t->bt->cache.tb);
     unsigned n;
     uint8_t *ok;
 
@@ -115,7 +115,7 @@ static void emit_head(struct tr *t)
         ok = e_jrcxz8(e);
         e_mov(e, REX_W, RCX, R11);
         e_mov_imm32(e, R11, LEAVE_PAGE | id);
-        e_patch32(e_jmp32(e), t->bt->rw + t->bt->stub_exit);
+        e_patch32(e_jmp32(e), t->bt->cache.rw + t->bt->cache.stub_exit);
         e_patch8(ok, e->p);
         e_mov(e, REX_W, RCX, R11);
     }
@@ -127,7 +127,7 @@ static void emit_head(struct tr *t)
         /* stop - icount - n is negative: not enough left */
         e_load64(e, R9, R15, CPU_OFF(icount));
         e_not(e, REX_W, R9);
-        e_load64(e, R8, R15, CPU_OFF(native.icount_stop));
+        e_load64(e, R8, R15, NATIVE_OFF(icount_stop));
         e_lea_sib(e, REX_W, R8, R8, R9, 0, 1 - (int32_t)t->b->n);
         e_mov_imm32(e, R9, 63);
         e_mov(e, REX_W, R11, RCX);
@@ -136,11 +136,11 @@ static void emit_head(struct tr *t)
         e_mov(e, REX_W, RCX, R11);
         e_store_imm32(e, R15, CPU_OFF(eip), t->eip);
         e_mov_imm32(e, R11, LEAVE_STEP);
-        e_patch32(e_jmp32(e), t->bt->rw + t->bt->stub_exit);
+        e_patch32(e_jmp32(e), t->bt->cache.rw + t->bt->cache.stub_exit);
         e_patch8(ok, e->p);
         e_mov(e, REX_W, RCX, R11);
     }
-    e_load64(e, R11, R15, CPU_OFF(native.safepoint));
+    e_load64(e, R11, R15, NATIVE_OFF(safepoint));
     e_load32(e, R11, R11, 0);
 }
 
@@ -258,15 +258,15 @@ static void emit_cold(struct tr *t)
         emit_x87_last(t, x87_before(t->tb, t->k));
         emit_callout(t);
     }
-    t->tb->first_exit = bt->exit_count;
+    t->tb->first_exit = bt->cache.exit_count;
     t->tb->exits = t->exit_count;
     for (n = 0; n < t->exit_count; n++) {
-        struct exit_link *x = &bt->exit[bt->exit_count + n];
+        struct exit_link *x = &bt->cache.exit[bt->cache.exit_count + n];
 
         *x = t->exits[n];
-        x->tb = t->tb - bt->tb;
+        x->tb = t->tb - bt->cache.tb;
         x->linked_to = NO_TB;
-        e_patch32(bt->rw + x->patch, e->p);
+        e_patch32(bt->cache.rw + x->patch, e->p);
         if (bt->opt.icount) {
             uint8_t *at;
 
@@ -276,10 +276,10 @@ static void emit_cold(struct tr *t)
             x->patch = offset_of(t, at);
         }
         x->stub = offset_of(t, e->p);
-        e_mov_imm32(e, R11, LEAVE_EXIT | (bt->exit_count + n));
-        e_patch32(e_jmp32(e), bt->rw + bt->stub_exit);
+        e_mov_imm32(e, R11, LEAVE_EXIT | (bt->cache.exit_count + n));
+        e_patch32(e_jmp32(e), bt->cache.rw + bt->cache.stub_exit);
     }
-    bt->exit_count += t->exit_count;
+    bt->cache.exit_count += t->exit_count;
 }
 
 /* Code that is not proved to be contained is our own bug: show it and stop. */
@@ -289,13 +289,13 @@ static void must_verify(struct bt *bt, const struct tb *tb)
     const char *wrong = verify_tb(bt, tb, &offset);
     uint32_t n;
 
-    bt->verified++;
+    bt->stats.verified++;
     if (!wrong)
         return;
     fprintf(stderr, "callgate: translation of %08x, offset %u (%p): %s\n", tb->eip, offset,
-            (void *)(bt->rx + tb->code + offset), wrong);
+            (void *)(bt->cache.rx + tb->code + offset), wrong);
     for (n = 0; n < tb->size; n++)
-        fprintf(stderr, "%02x%s", bt->rw[tb->code + n], n + 1 == offset ? " | " : " ");
+        fprintf(stderr, "%02x%s", bt->cache.rw[tb->code + n], n + 1 == offset ? " | " : " ");
     fprintf(stderr, "\n");
     bt_post_mortem(bt, stderr);
     abort();
@@ -303,14 +303,15 @@ static void must_verify(struct bt *bt, const struct tb *tb)
 
 struct tb *translate(struct bt *bt, struct block *b, gla_t la)
 {
-    struct tr t = { .bt = bt, .b = b, .x = bt->cur, .eip = bt->c->eip, .x87_at = -1 };
+    struct tr t = { .bt = bt, .b = b, .x = bt->contexts.cur, .eip = bt->c->eip, .x87_at = -1 };
     struct tb *tb;
     bool has_checked = false;
     unsigned n;
 
-    if (bt->tb_count == TB_MAX || bt->exit_count + BLOCK_MAX + 2 > EXIT_MAX || bt->cache_size - bt->used < 16384)
+    if (bt->cache.tb_count == TB_MAX || bt->cache.exit_count + BLOCK_MAX + 2 > EXIT_MAX ||
+        bt->cache.size - bt->cache.used < 16384)
         return NULL;
-    tb = &bt->tb[bt->tb_count];
+    tb = &bt->cache.tb[bt->cache.tb_count];
     memset(tb, 0, sizeof *tb);
     tb->insns = tcache_meta(bt, (b->n + 1u) * sizeof *tb->insns);
     tb->fns = tcache_meta(bt, b->n * sizeof *tb->fns);
@@ -325,7 +326,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
     if (!tb->cookie[0] || (b->pa2 != NO_PAGE && !tb->cookie[1]))
         return NULL;
     tb->block = b;
-    tb->ctx = bt->cur;
+    tb->ctx = bt->contexts.cur;
     tb->eip = t.eip;
     tb->n = b->n;
     tb->incoming = NO_EXIT;
@@ -339,7 +340,7 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
     }
 
     t.tb = tb;
-    t.e.p = bt->rw + bt->used;
+    t.e.p = bt->cache.rw + bt->cache.used;
     t.i = &b->insn[0];
     t.row = &insn_rows[t.i->row];
     parse_raw(&t, b->code);
@@ -381,14 +382,14 @@ struct tb *translate(struct bt *bt, struct block *b, gla_t la)
     tb->size = offset_of(&t, t.e.p) - tb->code;
     if (bt->opt.verify)
         must_verify(bt, tb);
-    bt->used = (bt->used + tb->size + 15) & ~15u;
-    bt->tb_count++;
+    bt->cache.used = (bt->cache.used + tb->size + 15) & ~15u;
+    bt->cache.tb_count++;
     if (has_checked)
         adapt_checked_tb(bt, tb);
     tcache_add(bt, tb);
     perfmap_add(bt, tb);
-    bt->translated++;
-    bt->translated_insns += b->n;
-    bt->translated_bytes += tb->size;
+    bt->stats.translated++;
+    bt->stats.translated_insns += b->n;
+    bt->stats.translated_bytes += tb->size;
     return tb;
 }

@@ -39,25 +39,17 @@ struct field {
     {                                                          \
         offsetof(struct cpu, f), sizeof((struct cpu *)0)->f, w \
     }
+#define NATIVE(f, w)                                             \
+    {                                                            \
+        (size_t) NATIVE_OFF(f), sizeof((struct native *)0)->f, w \
+    }
 
 static const struct field fields[] = {
-    FIELD(eip, true),
-    FIELD(icount, true),
-    FIELD(eflags, true),
-    FIELD(native.tmp, true),
-    FIELD(native.x87_last, true),
-    FIELD(native.mmx_sw, true),
-    FIELD(cpl, false),
-    FIELD(events, false),
-    FIELD(seg, false),
-    FIELD(native.fpu_off, false),
-    FIELD(native.sse_off, false),
-    FIELD(native.safepoint, false),
-    FIELD(native.icount_stop, false),
-    FIELD(native.window, false),
-    FIELD(native.table, false),
-    FIELD(native.itlb_super, false),
-    FIELD(native.itlb_user, false),
+    FIELD(eip, true),           FIELD(icount, true),    FIELD(eflags, true),    NATIVE(tmp, true),
+    NATIVE(x87_last, true),     NATIVE(mmx_sw, true),   FIELD(cpl, false),      FIELD(events, false),
+    FIELD(seg, false),          NATIVE(fpu_off, false), NATIVE(sse_off, false), NATIVE(safepoint, false),
+    NATIVE(icount_stop, false), NATIVE(window, false),  NATIVE(table, false),   NATIVE(itlb_super, false),
+    NATIVE(itlb_user, false),
 };
 
 static bool listed_field(int64_t disp, unsigned size, bool write)
@@ -170,8 +162,7 @@ static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
         size_t k = n;
 
         /* what was prepared before the access: a value brought to R10 */
-        if (k && (seq_loads_field(v, k - 1, X86_REG_R10, offsetof(struct cpu, native.tmp)) ||
-                  is(v, k - 1, "movzx", "r10d, r10w")))
+        if (k && (seq_loads_field(v, k - 1, X86_REG_R10, NATIVE_OFF(tmp)) || is(v, k - 1, "movzx", "r10d, r10w")))
             k--;
         if (k && v->in[k - 1].id == X86_INS_MOV && x86_of(v, k - 1)->operands[0].reg == X86_REG_R10D)
             k--;
@@ -193,8 +184,8 @@ static bool check_memory(struct checker *v, size_t n, const cs_x86_op *op)
         return true;
     }
     if ((m->base == X86_REG_R11 || m->base == X86_REG_R10) && m->index == X86_REG_INVALID && m->disp == 0) {
-        if (n && seq_loads_field(v, n - 1, m->base, offsetof(struct cpu, native.safepoint)) &&
-            v->in[n].id == X86_INS_MOV && !writes(v, n, op) && op->size == 4)
+        if (n && seq_loads_field(v, n - 1, m->base, NATIVE_OFF(safepoint)) && v->in[n].id == X86_INS_MOV &&
+            !writes(v, n, op) && op->size == 4)
             return true;
         return fail(v, n, "not the safepoint");
     }
@@ -330,8 +321,8 @@ static bool check_branch(struct checker *v, size_t n)
         v->target[to - v->start] |= 1;
         return true;
     }
-    to -= (uintptr_t)v->bt->rx;
-    if (to == v->bt->stub_exit || to == v->bt->stub_site)
+    to -= (uintptr_t)v->bt->cache.rx;
+    if (to == v->bt->cache.stub_exit || to == v->bt->cache.stub_site)
         return true;
     return fail(v, n, "branch to somewhere else");
 }
@@ -370,12 +361,12 @@ const char *verify_tb(const struct bt *bt, const struct tb *tb, uint32_t *offset
     memset(&v, 0, sizeof v);
     v.bt = bt;
     v.tb = tb;
-    v.start = (uintptr_t)bt->rx + tb->code;
+    v.start = (uintptr_t)bt->cache.rx + tb->code;
     v.end = v.start + tb->size;
     *offset = 0;
     if (tb->size >= sizeof v.target)
         return "too long";
-    v.count = cs_disasm(handle, bt->rx + tb->code, tb->size, v.start, 0, &v.in);
+    v.count = cs_disasm(handle, bt->cache.rx + tb->code, tb->size, v.start, 0, &v.in);
     if (!v.count)
         return "cannot be decoded";
     if (v.in[v.count - 1].address + v.in[v.count - 1].size != v.end) {

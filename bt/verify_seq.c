@@ -172,8 +172,8 @@ bool seq_lookup_at(struct checker *v, size_t n)
     char cache[64];
     size_t k;
 
-    snprintf(cache, sizeof cache, "r9d, [r9 + 0x%x]", (unsigned)(uintptr_t)v->bt->rx);
-    if (!n || !seq_loads_field(v, n - 1, X86_REG_R9, offsetof(struct cpu, native.table)) ||
+    snprintf(cache, sizeof cache, "r9d, [r9 + 0x%x]", (unsigned)(uintptr_t)v->bt->cache.rx);
+    if (!n || !seq_loads_field(v, n - 1, X86_REG_R9, NATIVE_OFF(table)) ||
         !is(v, n, "mov", "r9d, dword ptr [r9 + r8*4]") || !is(v, n + 1, "lea", cache) || !is(v, n + 2, "jmp", "r9"))
         return false;
     for (k = n; k <= n + 2; k++)
@@ -205,7 +205,7 @@ bool seq_string_ok(struct checker *v, size_t n, bool si, bool di)
         return false;
     if (si && (!k || !is(v, --k, "lea", "rsi, [rsi + r10]")))
         return false;
-    if (!k || !seq_loads_field(v, k - 1, X86_REG_R10, offsetof(struct cpu, native.window)))
+    if (!k || !seq_loads_field(v, k - 1, X86_REG_R10, NATIVE_OFF(window)))
         return false;
     for (; k <= n; k++)
         if (v->target[v->in[k].address - v->start])

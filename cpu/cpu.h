@@ -173,7 +173,7 @@ union xmm {
     uint16_t w[8];
     uint32_t d[4];
     uint64_t q[2];
-} __attribute__((aligned(16)));
+} __attribute__((aligned(16), GUEST_ORDER));
 
 struct fpu {
     struct f80 r[8]; /* physical registers R0..R7; ST(i) is r[(top + i) & 7], MMi is r[i].m */
@@ -231,32 +231,7 @@ enum { TLB_SUPER, TLB_USER, TLB_CHECK, TLB_COUNT }; /* CHECK: alignment checks, 
 struct insn;
 struct cpu;
 
-/* What translated code keeps beside the architectural state (see bt/). All that every block reads is in the
- * first cache line: a guest's loop that just fits into the host's first-level cache loses little of it. */
-#define ITLB_SUPER  4096u
-#define ITLB_USER   512u
 #define INVLPG_RING 8u
-struct native {
-    uint32_t flags; /* arithmetic flags as LAHF and SETO leave them: AH, AL */
-    uint32_t tmp[2];
-    uint32_t x87_last;  /* the x87 instruction run last, if its pointers are not in fpu yet: see bt/fpu.c */
-    uint8_t fpu_live;   /* the FPU state is in the host's registers */
-    uint8_t fpu_off;    /* not 0: an x87 or MMX instruction needs a look first */
-    uint8_t sse_off;    /* the same for SSE */
-    uint16_t mmx_sw;    /* the status word before an MMX instruction with a memory operand: see bt/fpu.c */
-    uint32_t safe_word; /* what safepoint points to unless the CPU is to stop */
-    uint64_t host_sp;   /* the stack of C while translated code runs; 0 when it does not */
-    uint64_t resume;    /* where to go on after a callout */
-    const uint32_t *_Atomic safepoint; /* read at every block: an invalid address stops there */
-    uint64_t icount_stop;
-    void *site_fn;
-    uint64_t window; /* base of the window that GS.base points to */
-    uint64_t r12;    /* what R12 holds in this context */
-    uint64_t table;  /* of the context: where translations are, by EIP */
-    /* by linear page: cookie of the page of code seen there, at CPL 0-2 and at CPL 3 */
-    uint32_t itlb_super[ITLB_SUPER];
-    uint32_t itlb_user[ITLB_USER];
-};
 
 /* What else than its bytes decides how code is decoded and found. */
 #define FETCH_D    1u /* CS.D */
@@ -349,7 +324,6 @@ struct cpu {
     uint64_t msr_pat, msr_misc_enable, msr_mtrr_def, msr_mcg_status, msr_bios_sign;
     uint64_t msr_mtrr_fix[11], msr_mtrr_var[16];
     struct fpu fpu __attribute__((aligned(16)));
-    struct native native __attribute__((aligned(64)));
 
     /* --- between instructions --- */
     bool halted;
@@ -395,8 +369,12 @@ struct cpu {
     bool rep_kick;             /* ... and are followed by a kick (lockstep: a slice does not last long) */
     bool icount_exact;         /* c->icount must be exact: time comes from it */
     bool large_pages;          /* some TLB entry came from a page larger than 4 KiB */
+    size_t tail;               /* bytes behind it */
     struct tlb tlbs[TLB_COUNT];
 };
+
+/* Where an engine's own matter begins: in a cache line of its own. */
+#define CPU_TAIL ((sizeof(struct cpu) + 63) & ~(size_t)63)
 
 static inline bool cpu_has(const struct cpu *c, enum feature f) { return c->features >> f & 1; }
 
@@ -407,8 +385,10 @@ static inline bool cpu_prot(const struct cpu *c) { return cpu_pe(c) && !cpu_v86(
 static inline unsigned cpu_shadow(const struct cpu *c) { return c->icount == c->shadow_at ? c->shadow : SHADOW_NONE; }
 static inline unsigned cpu_iopl(const struct cpu *c) { return (c->eflags & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT; }
 
-/* Create a CPU of `model` with everything zero but the wiring to come; NULL: out of memory. */
-struct cpu *cpu_create(const struct cpu_model *model);
+/* Create a CPU of `model` with everything zero but the wiring to come; NULL: out of memory. Behind it are
+ * `tail` bytes, zero, for what its engine keeps beside it (engine_class.tail). */
+struct cpu *cpu_create(const struct cpu_model *model, size_t tail);
+static inline void *cpu_tail(const struct cpu *c) { return (uint8_t *)(uintptr_t)c + CPU_TAIL; }
 void cpu_destroy(struct cpu *c);
 
 /* State after RESET (SDM 3A table 9-1); cpu_init: after INIT (FPU and MSRs are kept). */

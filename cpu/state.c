@@ -39,19 +39,15 @@ const struct state_field *state_find(const struct state_desc *d, const char *nam
     return NULL;
 }
 
-/* Members have the host's byte order. */
 uint64_t state_get(const struct state_field *f, const void *obj, size_t i)
 {
     const void *p = state_at(f, obj, i);
-    uint16_t v16;
-    uint32_t v32;
-    uint64_t v64;
 
     switch (f->type) {
-    case STATE_U8: return *(const uint8_t *)p;
-    case STATE_U16: return memcpy(&v16, p, 2), v16;
-    case STATE_U32: return memcpy(&v32, p, 4), v32;
-    case STATE_U64: return memcpy(&v64, p, 8), v64;
+    case STATE_U8:
+    case STATE_U16:
+    case STATE_U32:
+    case STATE_U64: return f->flags & STATE_GUEST ? load_n(p, (unsigned)f->size) : number_get(p, f->size);
     case STATE_BOOL: return *(const bool *)p;
     case STATE_VALUE: return f->value->get(p);
     case STATE_STRUCT: return state_get(&f->sub->fields[0], p, 0);
@@ -63,14 +59,17 @@ uint64_t state_get(const struct state_field *f, const void *obj, size_t i)
 void state_set(const struct state_field *f, void *obj, size_t i, uint64_t v)
 {
     void *p = state_at(f, obj, i);
-    uint16_t v16 = (uint16_t)v;
-    uint32_t v32 = (uint32_t)v;
 
     switch (f->type) {
-    case STATE_U8: *(uint8_t *)p = (uint8_t)v; break;
-    case STATE_U16: memcpy(p, &v16, 2); break;
-    case STATE_U32: memcpy(p, &v32, 4); break;
-    case STATE_U64: memcpy(p, &v, 8); break;
+    case STATE_U8:
+    case STATE_U16:
+    case STATE_U32:
+    case STATE_U64:
+        if (f->flags & STATE_GUEST)
+            store_n(p, v, (unsigned)f->size);
+        else
+            number_set(p, v, f->size);
+        break;
     case STATE_BOOL: *(bool *)p = v != 0; break;
     case STATE_VALUE: f->value->set(p, v); break;
     case STATE_STRUCT: state_set(&f->sub->fields[0], p, 0, v); break;

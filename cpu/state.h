@@ -35,6 +35,7 @@ enum state_flags {
     STATE_UNCOMPARED = 2, /* for people: saved and printed, but two objects may differ in it */
     STATE_MATCH = 4,      /* not loaded: the object that is loaded must have the same. Of BYTES: a text */
     STATE_CLEARED = 8,    /* BUFFER: pre_load has filled it with zeroes */
+    STATE_GUEST = 16,     /* numbers in the guest's byte order, not the host's */
 };
 
 /* How a number that is more than its bytes is read and set; `none`: printed as "off". */

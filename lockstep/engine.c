@@ -17,10 +17,7 @@
 #define BYTES_MAX (64u << 20) /* bytes of DMA after which a checkpoint is due */
 #define SLICE_MAX 100000u
 
-static struct lockstep_host the_host;
-static struct lockstep *the; /* there is one machine in a process */
-
-void lockstep_set_host(const struct lockstep_host *host) { the_host = *host; }
+static struct lockstep *of(struct engine *e) { return (struct lockstep *)e; }
 
 /* --- options --- */
 
@@ -54,8 +51,8 @@ static int parse_option(struct lockstep *ls, char *option, char *first_options, 
         return refuse(whole, "options are first=ENGINE, first.OPTION=VALUE, slice=N, ram=N");
     *eq++ = '\0';
     if (!strcmp(option, "first")) {
-        ls->first.engine = ls->host.find_engine(eq);
-        if (!ls->first.engine || ls->first.engine == &lockstep_engine)
+        ls->first.class = engine_find(ls->env->registry, eq);
+        if (!ls->first.class || ls->first.class == &lockstep_engine)
             return refuse(whole, "no such engine; 'callgate -accel help' lists them");
         return 0;
     }
@@ -91,18 +88,19 @@ static int parse_options(struct lockstep *ls, const char *options, char *first_o
 
 /* --- life --- */
 
-static void destroy(struct cpu *c)
+static void destroy(struct engine *e)
 {
-    struct lockstep *ls = the;
+    struct lockstep *ls = of(e);
+    struct cpu *c = e->cpu;
 
+    memmap_unlisten(ls->first.map, &ls->first.listener);
     memmap_set_hooks(ls->first.map, NULL, NULL);
     c->fdp_untracked = c->rep_whole = c->rep_kick = false;
     c->bus = ls->bus;
     c->bus_opaque = ls->bus_opaque;
     if (ls->first.real)
         c->mem = ls->first.real;
-    if (ls->first.made)
-        ls->first.engine->destroy(c);
+    engine_destroy(ls->first.engine);
     twin_destroy(ls);
     log_free(&ls->log);
     state_buf_free(&ls->first.saved);
@@ -111,19 +109,30 @@ static void destroy(struct cpu *c)
     free(ls->second.saved_layout);
     free(ls->slices);
     free(ls);
-    the = NULL;
 }
 
-static int create(struct cpu *c, const char *options)
+/* Names for people, and options for the first engine, as far as they follow from which it is. */
+static void set_first(struct lockstep *ls, char *options, size_t size)
+{
+    size_t len = strlen(options);
+
+    if (!strcmp(ls->first.class->name, "bt")) /* it is to stop at an exact instruction */
+        snprintf(options + len, size - len, "%sicount=on", len ? "," : "");
+    ls->first.name = ls->first.class == &interp_engine ? "first" : ls->first.class->name;
+    ls->second.name = ls->first.class == &interp_engine ? "second" : interp_engine.name;
+}
+
+static int create(const struct engine_env *env, const char *options, struct engine **out)
 {
     struct lockstep *ls = calloc(1, sizeof *ls);
+    struct cpu *c = env->cpu;
     char first_options[256] = "";
     int rc;
 
     if (!ls)
         return -ENOMEM;
-    the = ls;
-    ls->host = the_host;
+    ls->engine = (struct engine){ &lockstep_engine, c };
+    ls->env = env;
     ls->slice_len = 10000;
     ls->ram_every = 1000;
     ls->fresh = true;
@@ -131,29 +140,17 @@ static int create(struct cpu *c, const char *options)
     ls->bus_opaque = c->bus_opaque;
     ls->first.ls = ls->second.ls = ls;
     ls->first.c = c;
-    ls->first.map = ls->host.map;
-    ls->first.engine = ls->host.find_engine("bt");
-    if (!ls->first.engine)
-        ls->first.engine = &interp_engine;
-    ls->second.engine = &interp_engine;
+    ls->first.map = env->map;
+    ls->first.class = engine_find(env->registry, "bt");
+    if (!ls->first.class)
+        ls->first.class = &interp_engine;
+    ls->second.class = &interp_engine;
     rc = parse_options(ls, options, first_options, sizeof first_options);
-    if (!rc && !strcmp(ls->first.engine->name, "bt")) {
-        /* it is to stop at an exact instruction */
-        size_t len = strlen(first_options);
-
-        snprintf(first_options + len, sizeof first_options - len, "%sicount=on", len ? "," : "");
-    }
-    if (!rc && ls->first.engine != &interp_engine) {
-        ls->first.name = ls->first.engine->name;
-        ls->second.name = interp_engine.name;
-    } else {
-        ls->first.name = "first";
-        ls->second.name = "second";
-    }
-    if (!rc)
-        rc = ls->first.engine->create(c, *first_options ? first_options : NULL);
     if (!rc) {
-        ls->first.made = true;
+        set_first(ls, first_options, sizeof first_options);
+        rc = ls->first.class->create(env, *first_options ? first_options : NULL, &ls->first.engine);
+    }
+    if (!rc) {
         rc = twin_create(ls, c->model);
         if (rc)
             fprintf(stderr, "callgate: -accel lockstep: no memory for a second machine; use a "
@@ -165,8 +162,9 @@ static int create(struct cpu *c, const char *options)
         c->rep_kick = true;
         c->rep_whole = ls->second.c->rep_whole = true; /* a kick comes from another thread, at no certain place */
         record_attach(ls);
+        *out = &ls->engine;
     } else {
-        destroy(c);
+        destroy(&ls->engine);
     }
     return rc;
 }
@@ -196,7 +194,7 @@ void lockstep_checkpoint(struct lockstep *ls, bool clear_log)
     twin_checkpoint(ls);
     checkpoint_side(&ls->first);
     checkpoint_side(&ls->second);
-    ls->checkpoints++;
+    ls->stats.checkpoints++;
 }
 
 /* Only once the log is replayed to both: devices do not go back. */
@@ -212,8 +210,7 @@ void lockstep_rollback(struct side *s)
     else
         twin_rollback_second(ls);
     arch_load(s->c, &s->saved);
-    if (s->engine->state_changed)
-        s->engine->state_changed(s->c);
+    engine_state_changed(s->engine);
 }
 
 /* Make the second CPU equal to the first: at the start, and after a reset. */
@@ -231,12 +228,11 @@ static void begin(struct lockstep *ls)
     lockstep_checkpoint(ls, true);
 }
 
-static void state_changed(struct cpu *c)
+static void state_changed(struct engine *e)
 {
-    struct lockstep *ls = the;
+    struct lockstep *ls = of(e);
 
-    if (ls->first.engine->state_changed)
-        ls->first.engine->state_changed(c);
+    engine_state_changed(ls->first.engine);
     ls->fresh = true;
 }
 
@@ -273,20 +269,21 @@ static bool follow(struct lockstep *ls)
     log_mask = mask;
     ls->ad_begin = sl->ad_end;
     alike = !lockstep_differs(ls);
-    ls->slices_run++;
+    ls->stats.slices_run++;
     if (alike && (ls->slice_count >= ls->ram_every || ls->log.count > LOG_MAX || ls->log.used > BYTES_MAX)) {
         alike = !twin_differs_anywhere(ls);
         if (alike) {
-            ls->entries += ls->log.count;
+            ls->stats.entries += ls->log.count;
             lockstep_checkpoint(ls, true);
         }
     }
     return alike;
 }
 
-static enum exit_reason lockstep_run(struct cpu *c)
+static enum exit_reason lockstep_run(struct engine *e)
 {
-    struct lockstep *ls = the;
+    struct lockstep *ls = of(e);
+    struct cpu *c = e->cpu;
     uint64_t stop = c->icount_stop;
     enum exit_reason why = EXIT_ICOUNT;
 
@@ -310,7 +307,7 @@ static enum exit_reason lockstep_run(struct cpu *c)
         if (!follow(ls)) {
             ls->failed = true;
             report_difference(ls);
-            ls->host.stop(ls->host.opaque, LOCKSTEP_STATUS);
+            ls->env->stop(ls->env->opaque, LOCKSTEP_STATUS);
             why = EXIT_KICK;
         }
     }
@@ -318,28 +315,28 @@ static enum exit_reason lockstep_run(struct cpu *c)
     return why;
 }
 
-static void sync(struct cpu *c)
+static void sync(struct engine *e) { engine_sync(of(e)->first.engine); }
+
+static void dump_code(struct engine *e, gla_t la, FILE *f)
 {
-    if (the->first.engine->sync)
-        the->first.engine->sync(c);
+    struct engine *first = of(e)->first.engine;
+
+    if (first->class->dump_code)
+        first->class->dump_code(first, la, f);
 }
 
-static void dump_code(struct cpu *c, gla_t la, FILE *f)
+static void stats(struct engine *e, FILE *f)
 {
-    if (the->first.engine->dump_code)
-        the->first.engine->dump_code(c, la, f);
-}
+    static const char *const names[] = {
+#define LOCKSTEP STAT_NAME
+#include "cpu/stats.def"
+    };
+    struct lockstep *ls = of(e);
+    struct lockstep_counters now = ls->stats;
 
-static void stats(struct cpu *c, FILE *f)
-{
-    const struct lockstep *ls = the;
-
-    ls->first.engine->stats(c, f);
-    fprintf(f, "slices compared         %llu\n", (unsigned long long)ls->slices_run);
-    fprintf(f, "pages compared          %llu\n", (unsigned long long)ls->pages_compared);
-    fprintf(f, "times all RAM compared  %llu\n", (unsigned long long)ls->ram_compares);
-    fprintf(f, "inputs and outputs      %llu\n", (unsigned long long)ls->entries + ls->log.count);
-    fprintf(f, "A and D bits left alone %llu\n", (unsigned long long)ls->ads_left);
+    now.entries += ls->log.count;
+    ls->first.engine->class->stats(ls->first.engine, f);
+    stats_print(f, names, (const uint64_t *)&now, ARRAY_SIZE(names));
 }
 
 const struct engine_class lockstep_engine = {

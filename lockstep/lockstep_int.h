@@ -5,7 +5,9 @@
 #define LOCKSTEP_LOCKSTEP_INT_H
 
 #include "cpu/state.h"
+#include "cpu/stats.h"
 #include "lockstep/lockstep.h"
+#include "mmu/mmu.h"
 
 /* --- the log: what the first CPU got from outside, in order (log.c) --- */
 
@@ -93,10 +95,11 @@ struct cursor {
 struct side {
     struct lockstep *ls;
     const char *name;
-    const struct engine_class *engine;
-    bool made; /* engine->create() was well */
+    const struct engine_class *class;
+    struct engine *engine;
     struct cpu *c;
     struct memmap *map;
+    struct memmap_listener listener;
     const struct mem_ops *real; /* mmu's functions */
     struct mem_ops ops;         /* ... with ours in front */
     bool applying;              /* writes to memory come from the log */
@@ -124,8 +127,15 @@ struct slice {
     bool shutdown; /* it ended in a triple fault */
 };
 
+struct lockstep_counters {
+#define LOCKSTEP STAT_MEMBER
+#include "cpu/stats.def"
+};
+
 struct lockstep {
-    struct lockstep_host host;
+    struct engine engine;
+    const struct engine_env *env;
+    struct engine_env second_env;
     const struct cpu_bus *bus; /* the board's */
     void *bus_opaque;
     struct side first, second;
@@ -151,8 +161,7 @@ struct lockstep {
     uint8_t *first_ram, *second_ram, *undo;
     uint64_t ram_size;
     struct page_set saved, dirty, suspect;
-    /* counters */
-    uint64_t slices_run, entries, ram_compares, pages_compared, ads_left, checkpoints;
+    struct lockstep_counters stats;
 };
 
 /* record.c: the first CPU's bus and memory, with everything written down. */

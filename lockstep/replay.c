@@ -210,18 +210,18 @@ static const struct cpu_bus replay_bus = {
 
 /* --- memory --- */
 
-static uint64_t replay_io_read(void *opaque, const struct region *r, gpa_t gpa, unsigned size)
+static uint64_t replay_io_read(void *opaque, const struct mapped *r, gpa_t gpa, unsigned size)
 {
     struct side *s = opaque;
     const struct entry *e;
 
     if (s->fetching)
-        return memmap_region_read(r, gpa, size);
+        return memmap_mapped_read(r, gpa, size);
     e = expect(s, ENTRY_MMIO_READ, gpa, size, 0);
     return e ? e->value : UINT64_MAX;
 }
 
-static void replay_io_write(void *opaque, const struct region *r, gpa_t gpa, uint64_t v, unsigned size)
+static void replay_io_write(void *opaque, const struct mapped *r, gpa_t gpa, uint64_t v, unsigned size)
 {
     struct side *s = opaque;
 
@@ -248,7 +248,7 @@ static bool replay_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
             return true;
         }
     }
-    ls->ads_left++;
+    ls->stats.ads_left++;
     return false;
 }
 
@@ -259,27 +259,26 @@ static void apply_ads(struct side *s)
 
     for (; s->cur.ad < ls->ad_limit && ls->log.ad[s->cur.ad].icount <= s->c->icount; s->cur.ad++) {
         const struct ad_entry *ad = &ls->log.ad[s->cur.ad];
+        uint8_t entry[4];
         uint32_t now;
 
-        memmap_read(s->map, ad->gpa, &now, 4);
+        memmap_read(s->map, ad->gpa, entry, sizeof entry);
+        now = load32(entry);
         if (now == ad->value || (now | 0x60) != (ad->value | 0x60))
             continue; /* set already; or not this entry yet: then its own walk sets them */
-        now |= ad->value;
+        store32(entry, now | ad->value);
         s->applying = true;
         if (!is_first(s))
             twin_note_range(ls, ad->gpa, 4);
-        memmap_write(s->map, ad->gpa, &now, 4);
+        memmap_write(s->map, ad->gpa, entry, sizeof entry);
         s->applying = false;
     }
 }
-
-static void replay_changed(void *opaque) { (void)opaque; }
 
 static const struct memmap_hooks replay_hooks = {
     .io_read = replay_io_read,
     .io_write = replay_io_write,
     .write = replay_write,
-    .changed = replay_changed,
 };
 
 void replay_attach(struct side *s)
@@ -287,6 +286,7 @@ void replay_attach(struct side *s)
     s->c->mem = &s->ops;
     s->c->bus = &replay_bus;
     s->c->bus_opaque = s;
+    memmap_unlisten(s->map, &s->listener); /* the map goes by the log now */
     memmap_set_hooks(s->map, &replay_hooks, s);
 }
 
@@ -304,11 +304,9 @@ void corrupt_if_due(struct side *s)
     if (!is_first(s) || !s->ls->corrupt || s->cur.corrupted || s->c->icount < s->ls->corrupt)
         return;
     s->cur.corrupted = true;
-    if (s->engine->sync)
-        s->engine->sync(s->c);
+    engine_sync(s->engine);
     s->c->r[EAX] ^= 0x10000;
-    if (s->engine->state_changed)
-        s->engine->state_changed(s->c);
+    engine_state_changed(s->engine);
 }
 
 static enum exit_reason run(struct side *s, uint64_t stop)
@@ -316,7 +314,7 @@ static enum exit_reason run(struct side *s, uint64_t stop)
     enum exit_reason why;
 
     s->c->icount_stop = stop;
-    why = s->engine->run(s->c);
+    why = engine_run(s->engine);
     cpu_clear_event(s->c, EVENT_KICK);
     s->c->rep_whole = true;
     return why;
@@ -409,8 +407,7 @@ void replay_advance(struct side *s, uint64_t to, bool last)
                                       : "does not go on",
                  (unsigned long long)c->icount);
     }
-    if (s->engine->sync)
-        s->engine->sync(c);
+    engine_sync(s->engine);
 }
 
 void replay_finish(struct side *s, const struct slice *sl)

@@ -125,7 +125,7 @@ static void print_instruction(struct side *s, FILE *f)
         memmap_read(s->map, pa, &code[n], 1);
     s->fetching = false;
     if (n)
-        s->ls->host.disassemble(code, n, c->eip, c->seg[SEG_CS].attr & AR_DB ? 32 : 16, text, sizeof text);
+        s->ls->env->disassemble(code, n, c->eip, c->seg[SEG_CS].attr & AR_DB ? 32 : 16, text, sizeof text);
     fprintf(f, "  %llu  %04x:%08x  %s\n", (unsigned long long)c->icount + 1, c->seg[SEG_CS].sel, c->eip, text);
 }
 
@@ -192,9 +192,9 @@ static void print_finding(struct lockstep *ls, const struct finding *d, FILE *f)
     fprintf(f, "--- the differences after it:\n");
     print_sides(ls, f);
     print_dumps(ls, f);
-    if (ls->first.engine->dump_code) {
+    if (ls->first.engine->class->dump_code) {
         fprintf(f, "--- code of %s:\n", ls->first.name);
-        ls->first.engine->dump_code(ls->first.c, la, f);
+        ls->first.engine->class->dump_code(ls->first.engine, la, f);
     }
 }
 

@@ -204,7 +204,7 @@ static bool page_differs(struct lockstep *ls, int64_t page)
 {
     uint64_t off = (uint64_t)page << PAGE_SHIFT;
 
-    ls->pages_compared++;
+    ls->stats.pages_compared++;
     return memcmp(ls->first_ram + off, ls->second_ram + off, PAGE_SIZE) != 0;
 }
 
@@ -226,7 +226,7 @@ bool twin_differs_anywhere(struct lockstep *ls)
     bool found = false;
     int64_t page;
 
-    ls->ram_compares++;
+    ls->stats.ram_compares++;
     for (page = 0; (page = memmap_ram_diff(ls->first.map, ls->second.map, page)) >= 0; page++)
         if (page_differs(ls, page)) {
             set_add(&ls->suspect, page);
@@ -266,7 +266,7 @@ int twin_create(struct lockstep *ls, const struct cpu_model *model)
     struct side *s = &ls->second;
     uint64_t pages;
 
-    s->c = cpu_create(model);
+    s->c = cpu_create(model, interp_engine.tail);
     s->map = memmap_create_like(ls->first.map);
     if (!s->c || !s->map || !mmu_create(s->c, s->map))
         return -ENOMEM;
@@ -282,15 +282,17 @@ int twin_create(struct lockstep *ls, const struct cpu_model *model)
     s->ops.write = twin_write;
     s->ops.probe_write = twin_probe_write;
     replay_attach(s);
-    return interp_engine.create(s->c, NULL);
+    ls->second_env = *ls->env;
+    ls->second_env.cpu = s->c;
+    ls->second_env.map = s->map;
+    return interp_engine.create(&ls->second_env, NULL, &s->engine);
 }
 
 void twin_destroy(struct lockstep *ls)
 {
     struct side *s = &ls->second;
 
-    if (s->c && s->c->blocks)
-        interp_engine.destroy(s->c);
+    engine_destroy(s->engine);
     if (s->c)
         mmu_destroy(s->c->mem_opaque);
     if (s->c)

@@ -1,7 +1,9 @@
-/* state.c - RAM as described state.
+/* state.c - RAM, and the places of ranges, as described state.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "mmu/mmu_int.h"
+#include "mmu/memmap_int.h"
+
+#include "cpu/state.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -26,7 +28,15 @@ static void pre_load(void *obj)
         memset(m->ram, 0, m->ram_size);
 }
 
-static void post_load(void *obj) { memmap_changed(obj); /* all code and translations are others */ }
+static void post_load(void *obj)
+{
+    struct memmap *m = obj;
+    uint64_t n;
+
+    for (n = 0; m->dirty && n < memmap_ram_pages(m); n++)
+        m->dirty[n / 64] |= 1ull << n % 64;
+    memmap_changed(m); /* all code and translations are others */
+}
 
 static const struct state_field fields[] = {
     STATE_SCALAR("size in bytes", STATE_U64, 8, struct memmap, ram_size, .flags = STATE_MATCH),
@@ -36,4 +46,45 @@ static const struct state_field fields[] = {
 };
 const struct state_desc memmap_state = {
     .name = "ram", .version = 1, .fields = fields, .pre_load = pre_load, .post_load = post_load
+};
+
+/* --- places --- */
+
+static void save_places(const void *obj, struct state_buf *out)
+{
+    const struct memmap *m = obj;
+    const struct range *r;
+
+    for (r = m->ranges; r; r = r->next)
+        state_buf_put64(out, r->gpa);
+}
+
+static const char *check_places(const void *obj, const uint8_t *data, size_t len)
+{
+    const struct memmap *m = obj;
+    const struct range *r;
+    size_t n = 0;
+
+    (void)data;
+    for (r = m->ranges; r; r = r->next)
+        n++;
+    return len == n * 8 ? NULL : "it has another number of memory ranges";
+}
+
+static void load_places(void *obj, const uint8_t *data, size_t len)
+{
+    struct memmap *m = obj;
+    struct range *r;
+    size_t n = 0;
+
+    for (r = m->ranges; r; r = r->next, n += 8)
+        r->loaded = n < len ? load64(data + n) : r->gpa;
+}
+
+static void places_post_load(void *obj) { ranges_loaded(obj); }
+
+static const struct state_blob places_blob = { save_places, check_places, load_places };
+static const struct state_field places_fields[] = { FIELD_BLOB("places", &places_blob), FIELD_END };
+const struct state_desc memmap_places_state = {
+    .name = "places", .version = 1, .fields = places_fields, .post_load = places_post_load
 };

@@ -17,6 +17,7 @@
 #define MMU_WINDOW_H
 
 #include "mmu/mmu.h"
+#include "cpu/stats.h"
 
 struct window;
 
@@ -30,9 +31,8 @@ enum window_fill {
 };
 
 struct window_counters {
-    uint64_t fills, pages, zaps, zapped_pages, traces, untraces, pt_writes, resets, opened, lost;
-    uint64_t open, mapped_pages, memory;
-    uint64_t mappings, mappings_max; /* of the host, in all of the process: counted, and the most there may be */
+#define WINDOWS STAT_MEMBER
+#include "cpu/stats.def"
 };
 
 /* The window of the current address space (CR3), opened if there is none. NULL: no address space

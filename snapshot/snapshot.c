@@ -59,9 +59,9 @@ static void make_list(struct list *l, const struct snapshot_parts *m)
 
     BUG_ON(m->drives > DRIVES || m->consoles > CONSOLES);
     memset(l, 0, sizeof *l);
-    snprintf(l->identity.model, sizeof l->identity.model, "%s", m->cpu->model->name);
+    snprintf(l->identity.model, sizeof l->identity.model, "%s", m->engine->cpu->model->name);
     add(l, "machine", &identity_state, &l->identity);
-    add(l, "cpu", &cpu_state, m->cpu);
+    add(l, "cpu", &cpu_state, m->engine->cpu);
     add(l, "clock", &clock_state, m->clock);
     add(l, "ram", &memmap_state, m->map);
     l->n += bus_state_objects(m->bus, l->object + l->n, OBJECTS - l->n);
@@ -78,8 +78,7 @@ int snapshot_save(const struct snapshot_parts *m, struct state_buf *out)
 {
     struct list l;
 
-    if (m->engine->sync)
-        m->engine->sync(m->cpu);
+    engine_sync(m->engine);
     make_list(&l, m);
     state_buf_put(out, magic, sizeof magic);
     state_buf_put32(out, FORMAT);
@@ -102,12 +101,11 @@ int snapshot_load(const struct snapshot_parts *m, const uint8_t *data, size_t le
         return refuse(r, "this is no saved machine");
     if (load32(data + sizeof magic) != FORMAT)
         return refuse(r, "this machine was saved in another format, by a later version");
-    if (m->engine->sync) /* nothing of what was is to come back later */
-        m->engine->sync(m->cpu);
+    engine_sync(m->engine); /* nothing of what was is to come back later */
     make_list(&l, m);
     rc = state_load_all(l.object, l.n, data + HEAD, len - HEAD, r);
-    if (!rc && m->engine->state_changed)
-        m->engine->state_changed(m->cpu);
+    if (!rc)
+        engine_state_changed(m->engine);
     return rc;
 }
 

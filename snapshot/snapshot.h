@@ -18,8 +18,7 @@
 /* A machine, handed over by whoever put it together. It stands between two instructions: its engine is not under
  * way, and no device's handler. */
 struct snapshot_parts {
-    struct cpu *cpu;
-    const struct engine_class *engine;
+    struct engine *engine; /* and its CPU */
     struct memmap *map;
     struct clock *clock;
     struct bus *bus;

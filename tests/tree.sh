@@ -20,12 +20,13 @@ arrow cpu 'cpu/'
 arrow mmu 'mmu/|cpu/'
 arrow bt 'bt/|mmu/|cpu/'
 arrow lockstep 'lockstep/|mmu/|cpu/'
-arrow hw 'hw/|cpu/(base|log|state)\.(h|def)"'
+arrow hw 'hw/|mmu/memmap\.h"|cpu/(base|log|state)\.(h|def)"'
 arrow snapshot 'snapshot/|hw/(bus|clock)\.h|hw/block/block\.h|hw/char/chardev\.h|mmu/|cpu/'
 arrow debug 'debug/|hw/|lockstep/|bt/|mmu/|cpu/'
-arrow ui 'ui/|snapshot/|debug/|bt/|lockstep/|hw/|mmu/|cpu/'
+arrow vm 'vm/|snapshot/|debug/|hw/|lockstep/|bt/|mmu/|cpu/'
+arrow ui 'ui/|vm/|snapshot/|debug/|bt/|hw/|mmu/|cpu/'
 
-for h in $(find cpu mmu bt lockstep hw snapshot debug ui -name '*.h'); do
+for h in $(find cpu mmu bt lockstep hw snapshot debug vm ui -name '*.h'); do
     if out=$(${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -I. -Wall -Wextra -Werror -x c -fsyntax-only "$h" 2>&1); then
         :
     else
@@ -38,7 +39,7 @@ done
 # the other compiler: no warning, and no error
 if command -v clang >/dev/null; then
     sdl=$(pkg-config --cflags sdl2 capstone libseccomp libffi check)
-    out=$(find cpu mmu bt lockstep hw snapshot debug ui tests/unit -name '*.c' | xargs -P 2 -n 8 clang -std=gnu11 -D_GNU_SOURCE -I. $sdl \
+    out=$(find cpu mmu bt lockstep hw snapshot debug vm ui tests/unit -name '*.c' | xargs -P 2 -n 8 clang -std=gnu11 -D_GNU_SOURCE -I. $sdl -DHAVE_BT \
         -DCALLGATE_VERSION='"x"' -DDATADIR='"x"' -DROM_DIR='"x"' -Wall -Wextra -Werror -fsyntax-only 2>&1 |
         grep -E 'error|warning' | head -n 3)
     if [ -z "$out" ]; then
@@ -52,7 +53,7 @@ else
 fi
 
 if command -v clang-format >/dev/null; then
-    out=$(find cpu mmu bt lockstep hw snapshot debug ui roms tests -name '*.[ch]' | xargs clang-format --dry-run -Werror 2>&1 | head -n 1)
+    out=$(find cpu mmu bt lockstep hw snapshot debug vm ui roms tests -name '*.[ch]' | xargs clang-format --dry-run -Werror 2>&1 | head -n 1)
     if [ -z "$out" ]; then
         echo "ok - the format is that of .clang-format"
     else
@@ -63,7 +64,7 @@ else
     echo "skip - format: clang-format is not installed"
 fi
 
-long=$(find cpu mmu bt lockstep hw snapshot debug ui roms tests -name '*.[chS]' -o -name '*.py' -o -name '*.def' | xargs wc -l |
+long=$(find cpu mmu bt lockstep hw snapshot debug vm ui roms tests -name '*.[chS]' -o -name '*.py' -o -name '*.def' | xargs wc -l |
     awk '$1 > 1000 && $2 != "total" { print $2 " (" $1 ")" }')
 if [ -z "$long" ]; then
     echo "ok - no file is longer than 1000 lines"

@@ -110,37 +110,11 @@ cold_fn bool x87_stall(struct cpu *c, const struct insn *i)
 
 /* --- instruction and operand pointers --- */
 
-/* The ModRM byte of a memory operand is not kept; it is put together again from the address form.
- * An address longer than needed (disp8 of 0, a SIB without index) gives the shorter form's. */
-static unsigned modrm_of(const struct insn *i)
-{
-    static const uint8_t rm16[9] = { [EBX] = 7, [EBP] = 6, [ESI] = 4, [EDI] = 5 };
-    unsigned rm, mod, disp = i->disp;
-
-    if (!(i->flags & IF_MEM))
-        return 0xc0u | i->reg << 3 | i->rm;
-    if (i->flags & IF_A32) {
-        rm = i->index != 8 || i->base == ESP ? 4 : i->base == 8 ? 5 : i->base;
-        mod = i->base != 8 && (disp || i->base == EBP);
-    } else {
-        if (i->base == 8)
-            rm = 6;
-        else if (i->index == 8)
-            rm = rm16[i->base];
-        else
-            rm = (i->base == EBP ? 2u : 0u) | (i->index == EDI);
-        mod = i->base != 8 && (disp || rm == 6);
-    }
-    if (mod && disp != (uint32_t)(int8_t)disp)
-        mod = 2;
-    return mod << 6 | (unsigned)i->reg << 3 | rm;
-}
-
 void x87_point(struct fpu *f, const struct insn *i, uint32_t eip, uint16_t cs)
 {
     f->fip = eip;
     f->fcs = cs;
-    f->fop = (uint16_t)((insn_rows[i->row].opcode & 7u) << 8 | modrm_of(i));
+    f->fop = (uint16_t)((i->opcode & 7u) << 8 | i->modrm);
 }
 
 void x87_track(struct cpu *c, const struct insn *i)

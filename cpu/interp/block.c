@@ -88,7 +88,7 @@ void blocks_flush(struct cpu *c)
     in->used = 0;
     in->empty = NULL;
     in->flush_wanted = false;
-    in->flushes++;
+    in->stats.flushes++;
     if (in->flushed)
         in->flushed(c);
 }
@@ -178,7 +178,7 @@ static void kill_block(struct cpu *c, struct block *b)
         in->killed(c, b);
     for (n = 0; n <= b->n; n++)
         b->insn[n].fn = op_stale;
-    in->invalidated++;
+    in->stats.invalidated++;
 }
 
 #define BLOCK_BYTES (BLOCK_MAX * 15)
@@ -472,8 +472,8 @@ struct block *block_find(struct cpu *c, gla_t la, uint32_t single)
     keep = build(c, b, la, pa, e->host, single ? 1 : BLOCK_MAX);
     b->key = key;
     b->tag = 0;
-    in->blocks_built++;
-    in->insns_built += b->n;
+    in->stats.blocks_built++;
+    in->stats.insns_built += b->n;
     if (unlikely(log_mask & 1u << LOG_CH_in_asm))
         log_block(c, b, la);
     if (!keep) {
@@ -531,4 +531,15 @@ void blocks_destroy(struct cpu *c)
     c->blocks = NULL;
     c->engine_invalidate = NULL; /* memory may still change */
     c->engine_flush = NULL;
+}
+
+void blocks_stats(struct cpu *c, FILE *f)
+{
+    static const char *const names[] = {
+#define BLOCKS STAT_NAME
+#include "cpu/stats.def"
+    };
+
+    stats_print(f, names, (const uint64_t *)&c->blocks->stats, ARRAY_SIZE(names));
+    fprintf(f, "memory of blocks        %zu of %u bytes\n", c->blocks->used, BLOCK_ARENA_BYTES);
 }

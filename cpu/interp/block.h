@@ -13,6 +13,7 @@
 #define CPU_BLOCK_H
 
 #include "cpu/interp/interp_int.h"
+#include "cpu/stats.h"
 
 #define BLOCK_MAX         32u
 #define BLOCK_HASH_BITS   15
@@ -82,8 +83,10 @@ struct block_cache {
     /* an engine's hooks: a block with engine_data dies; all blocks are gone */
     void (*killed)(struct cpu *c, struct block *b);
     void (*flushed)(struct cpu *c);
-    /* counters */
-    uint64_t blocks_built, insns_built, invalidated, flushes, misses;
+    struct block_counters {
+#define BLOCKS STAT_MEMBER
+#include "cpu/stats.def"
+    } stats;
 };
 
 /* Give `c` a block cache (c->blocks) and the hooks by which memory tells of writes to code. Returns
@@ -117,6 +120,9 @@ void blocks_sweep(struct cpu *c);
 
 /* Drop everything. Only between blocks. */
 void blocks_flush(struct cpu *c);
+
+/* Print the counters. */
+void blocks_stats(struct cpu *c, FILE *f);
 
 /* -d exec, -d cpu: say what is about to run. */
 void block_log_run(struct cpu *c, const struct block *b, gla_t la);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 /* --- events between instructions --- */
 
@@ -145,7 +146,7 @@ static enum exit_reason run_loop(struct cpu *c)
         slot = block_slot(c, la);
         b = *slot;
         if (unlikely(!b || b->tag != tag)) {
-            in->misses++;
+            in->stats.misses++;
             b = block_find(c, la, 0);
             if (b != in->scratch && b->pa2 == NO_PAGE) {
                 b->tag = tag;
@@ -197,8 +198,9 @@ void interp_exception(struct cpu *c)
     c->exc.delivering = -1;
 }
 
-static enum exit_reason run(struct cpu *c)
+static enum exit_reason run(struct engine *e)
 {
+    struct cpu *c = e->cpu;
     enum exit_reason why;
 
     if (setjmp(c->jmp))
@@ -208,33 +210,43 @@ static enum exit_reason run(struct cpu *c)
     return why;
 }
 
-static int create(struct cpu *c, const char *options)
+static int create(const struct engine_env *env, const char *options, struct engine **out)
 {
+    struct engine *e;
+    int rc;
+
     if (options && *options) {
         fprintf(stderr, "callgate: -accel interp takes no options, got '%s'\n", options);
         return -EINVAL;
     }
-    return blocks_create(c);
+    e = calloc(1, sizeof *e);
+    rc = e ? blocks_create(env->cpu) : -ENOMEM;
+    if (rc) {
+        free(e);
+        return rc;
+    }
+    *e = (struct engine){ &interp_engine, env->cpu };
+    *out = e;
+    return 0;
 }
 
-static void stats(struct cpu *c, FILE *f)
+static void destroy(struct engine *e)
 {
-    const struct block_cache *in = c->blocks;
+    blocks_destroy(e->cpu);
+    free(e);
+}
 
-    fprintf(f, "instructions executed   %llu\n", (unsigned long long)c->icount);
-    fprintf(f, "blocks decoded          %llu\n", (unsigned long long)in->blocks_built);
-    fprintf(f, "instructions decoded    %llu\n", (unsigned long long)in->insns_built);
-    fprintf(f, "blocks invalidated      %llu\n", (unsigned long long)in->invalidated);
-    fprintf(f, "lookups beyond 1st      %llu\n", (unsigned long long)in->misses);
-    fprintf(f, "flushes                 %llu\n", (unsigned long long)in->flushes);
-    fprintf(f, "memory of blocks        %zu of %u bytes\n", in->used, BLOCK_ARENA_BYTES);
+static void stats(struct engine *e, FILE *f)
+{
+    stats_line(f, "instructions executed", e->cpu->icount);
+    blocks_stats(e->cpu, f);
 }
 
 const struct engine_class interp_engine = {
     .name = "interp",
     .text = "the interpreter: portable, exact, the reference",
     .create = create,
-    .destroy = blocks_destroy,
+    .destroy = destroy,
     .run = run,
     .stats = stats,
 };

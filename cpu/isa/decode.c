@@ -6,13 +6,14 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/isa/insn.h"
 
-#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs) extern const struct hset h_##hs;
+#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs, em) extern const struct hset h_##hs;
 #include "cpu/isa/insn.def"
 #undef INSN
 
-#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs)                                  \
-    { MAP_##map, op, PFX_##pfx, mrm, mn, { OP_##o1, OP_##o2, OP_##o3 }, FEAT_##ft, MODES_##md, PRIV_##pv, u, d, n, \
-      CLS_##cls, at, &h_##hs,   #hs },
+#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs, em) \
+    { MAP_##map, op,         PFX_##pfx, mrm,     mn, { OP_##o1, OP_##o2, OP_##o3 },   \
+      FEAT_##ft, MODES_##md, PRIV_##pv, u,       d,  n,                               \
+      CLS_##cls, EMIT_##em,  at,        &h_##hs, #hs },
 const struct insn_row insn_rows[] = {
 #include "cpu/isa/insn.def"
 };
@@ -213,6 +214,7 @@ static const struct insn_row *find_row(unsigned map, unsigned op, uint8_t modrm,
 
 /* The bytes of the instruction, never read past `end`. */
 struct cursor {
+    const uint8_t *start;
     const uint8_t *p;
     const uint8_t *end;
 };
@@ -316,9 +318,10 @@ static int decode_immediate(struct insn *i, struct cursor *cur, unsigned kind, b
     return DECODE_OK;
 }
 
-static int decode_operands(struct insn *i, struct cursor *cur, const struct insn_row *r, uint8_t modrm, uint8_t opcode,
-                           int segovr)
+static int decode_operands(struct insn *i, struct cursor *cur, const struct insn_row *r, int segovr)
 {
+    uint8_t modrm = i->modrm;
+    uint8_t opcode = i->opcode;
     unsigned todo = plan[i->row].todo;
     bool second = false;
     unsigned n;
@@ -414,6 +417,8 @@ static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t featur
     if (segovr >= 0)
         flags |= IF_SEGOVR;
     i->flags = flags;
+    i->opcode = op;
+    i->opcode_at = cur->p - cur->start - 1;
     i->amask = flags & IF_A32 ? 0xffffffff : 0xffff;
     i->base = 8;
     i->index = 8;
@@ -430,6 +435,8 @@ static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t featur
     i->row = r - insn_rows;
     if (row_modrm[i->row]) {
         cur->p++;
+        i->flags |= IF_MODRM;
+        i->modrm = modrm;
         i->reg = modrm >> 3 & 7;
         i->rm = modrm & 7;
         if (modrm < 0xc0 && !plan[i->row].always_reg) {
@@ -440,7 +447,8 @@ static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t featur
                 return rc;
         }
     }
-    rc = decode_operands(i, cur, r, modrm, op, segovr);
+    i->imm_at = cur->p - cur->start;
+    rc = decode_operands(i, cur, r, segovr);
     if (rc)
         return rc;
     if ((flags & IF_LOCK) && !((r->attr & A_LOCK) && (i->flags & IF_MEM)))
@@ -451,7 +459,7 @@ static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t featur
 
 int insn_decode(struct insn *i, const uint8_t *p, unsigned avail, bool cs_d, uint64_t features)
 {
-    struct cursor cur = { p, p + (avail < 15 ? avail : 15) };
+    struct cursor cur = { p, p, p + (avail < 15 ? avail : 15) };
     int rc;
 
     memset(i, 0, sizeof *i);

@@ -2,7 +2,7 @@
  *
  * One row of insn.def is one encoding:
  *   INSN(map, opcode, prefix, modrm, "mnemonic", op1, op2, op3, feature, modes, priv,
- *        flags used, flags defined, flags undefined, class, attributes, handler)
+ *        flags used, flags defined, flags undefined, class, attributes, handler, emission)
  *   map      P1 one-byte, P2 0F-prefixed
  *   prefix   pAny: 66/F3/F2 do not choose the row; pNP none, p66, pF3, pF2 mandatory prefix
  *   modrm    mNone, mAny, mMem, mReg (mod = 3), xN (reg = N), xN_M, xN_R (the same, memory or
@@ -13,6 +13,7 @@
  *            the handler does the check
  *   flags    FL_* masks; class CLS_*; attributes A_* | ...
  *   handler  an hset: functions by [register or memory form][operand size]
+ *   emission what a translator makes of it: a name of emit.def
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #ifndef CPU_INSN_H
@@ -42,7 +43,14 @@ struct insn {
     uint8_t rm;     /* ModRM.rm when it is a register */
     uint8_t len;    /* bytes */
     uint8_t n;      /* index within the block */
+    /* How its bytes are made up: prefixes, opcode, ModRM (with IF_MODRM), SIB and displacement, immediate.
+     * The prefixes are told by `flags` (of F2 and F3 the last one counts) and, with IF_SEGOVR, `seg`. */
+    uint8_t opcode;    /* its last byte; 0F stands before it where the row's map says so */
+    uint8_t modrm;     /* 0 without IF_MODRM */
+    uint8_t opcode_at; /* offset of `opcode` in the instruction; ModRM comes next */
+    uint8_t imm_at;    /* offset of the immediate, branch offset, far pointer or absolute offset; len: none */
 };
+_Static_assert(sizeof(struct insn) <= 40, "its size decides how much decoded code the arena holds");
 
 #define IF_MEM    0x001u /* has a ModRM memory operand */
 #define IF_LOCK   0x002u
@@ -53,6 +61,16 @@ struct insn {
 #define IF_SEGOVR 0x040u /* a segment override was given */
 #define IF_66     0x080u /* 66 was given */
 #define IF_67     0x100u
+#define IF_MODRM  0x200u /* has a ModRM byte */
+
+/* Bytes of SIB and displacement; they stand behind ModRM. */
+static inline unsigned insn_addr_len(const struct insn *i)
+{
+    return i->flags & IF_MODRM ? i->imm_at - i->opcode_at - 2u : 0;
+}
+
+/* Bytes of everything immediate. */
+static inline unsigned insn_imm_len(const struct insn *i) { return i->len - i->imm_at; }
 
 /* Functions by form ([0] register or no ModRM, [1] memory) and operand size
  * ([0] byte or fixed, [1] 16, [2] 32). */
@@ -138,14 +156,23 @@ enum insn_class {
     CLS_UD,
 };
 
-#define A_LOCK  0x01u /* LOCK allowed with a memory destination */
-#define A_END   0x02u /* ends a block */
-#define A_NOO   0x04u /* operand-size prefix does not change it (e.g. Ed, SSE rows) */
-#define A_REP   0x08u /* REP/REPNE repeat it */
-#define A_WR1   0x10u /* op1 is written only */
-#define A_RD1   0x20u /* op1 is read only (CMP, TEST, PUSH) */
-#define A_UNDOC 0x40u /* not in the SDM, but on every CPU */
-#define A_CTL   0x80u /* x87 control: not remembered in FIP, FDP and FOP (SDM 1 8.1.8) */
+#define A_LOCK  0x01u  /* LOCK allowed with a memory destination */
+#define A_END   0x02u  /* ends a block */
+#define A_NOO   0x04u  /* operand-size prefix does not change it (e.g. Ed, SSE rows) */
+#define A_REP   0x08u  /* REP/REPNE repeat it */
+#define A_WR1   0x10u  /* op1 is written only */
+#define A_RD1   0x20u  /* op1 is read only (CMP, TEST, PUSH) */
+#define A_UNDOC 0x40u  /* not in the SDM, but on every CPU */
+#define A_CTL   0x80u  /* x87 control: not remembered in FIP, FDP and FOP (SDM 1 8.1.8) */
+#define A_AF0   0x100u /* every CPU clears AF, which the SDM leaves undefined */
+
+/* What a translator makes of an instruction. */
+enum emit_kind {
+#define EMIT(name, text) EMIT_##name,
+#include "cpu/isa/emit.def"
+#undef EMIT
+    EMIT_COUNT
+};
 
 enum opnd_kind {
 #define OPND(name, where, rsize, msize) OP_##name,
@@ -195,7 +222,8 @@ struct insn_row {
     uint8_t op[3];
     uint8_t feature, modes, priv;
     uint16_t use, def, undef;
-    uint8_t cls, attr;
+    uint8_t cls, emit;
+    uint16_t attr;
     const struct hset *h;
     const char *hname;
 };

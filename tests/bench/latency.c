@@ -96,17 +96,18 @@ static void put32(struct memmap *m, gpa_t at, uint32_t v) { memmap_write(m, at, 
 static int measure(unsigned n)
 {
     struct memmap *map = memmap_create(16 << 20, 0xe0000000);
+    struct engine *engine;
     struct mmu *mmu;
     pthread_t t;
     unsigned k;
     int rc;
 
-    c = cpu_create(cpu_model_find("max"));
+    c = cpu_create(cpu_model_find("max"), bt_engine.tail);
     if (!map || !c)
         return -1;
     c->bus = &bus;
     mmu = mmu_create(c, map);
-    rc = bt_engine.create(c, "direct=force");
+    rc = bt_engine.create(&(struct engine_env){ .cpu = c }, "direct=force", &engine);
     if (rc < 0)
         return rc;
     cpu_reset(c);
@@ -133,11 +134,11 @@ static int measure(unsigned n)
     if (pthread_create(&t, NULL, device, NULL))
         return -1;
     while (atomic_load(&taken) < wanted)
-        bt_engine.run(c);
+        engine_run(engine);
     pthread_join(t, NULL);
     qsort(us, wanted, sizeof *us, compare);
     printf("latency %s %.1f %.1f %.1f\n", loops[n].name, us[wanted / 2], us[wanted - 1 - wanted / 100], us[wanted - 1]);
-    bt_engine.destroy(c);
+    engine_destroy(engine);
     mmu_destroy(mmu);
     cpu_destroy(c);
     memmap_destroy(map);

@@ -152,7 +152,8 @@ struct machine {
     struct cpu *c;
     struct memmap *m;
     struct mmu *u;
-    const struct engine_class *engine;
+    struct engine_env env;
+    struct engine *engine;
     uint32_t io; /* hash of what went to ports and to the device */
     uint8_t *rom;
 };

@@ -534,7 +534,7 @@ static enum exit_reason run_test(struct compare *k)
     trace.test_icount = k->test.c->icount;
     atomic_store(&ticks, 0);
     atomic_store(&running, k->test.c);
-    why = k->test.engine->run(k->test.c);
+    why = engine_run(k->test.engine);
     atomic_store(&running, NULL);
     trace.test_icount = k->test.c->icount - trace.test_icount;
     return why;

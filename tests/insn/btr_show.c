@@ -121,14 +121,14 @@ static void show_host_code(const struct compare *k, const struct seq *s)
     unsigned shown = 0;
     uint32_t n;
 
-    for (n = bt->tb_count; n-- > 0 && shown < 4;) {
-        const struct tb *t = &bt->tb[n];
+    for (n = bt->cache.tb_count; n-- > 0 && shown < 4;) {
+        const struct tb *t = &bt->cache.tb[n];
 
         if (t->eip - s->eip >= s->len)
             continue;
         printf("  translation of eip %08x (%u instructions%s%s)\n", t->eip, t->n, t->ctx->direct ? ", direct" : "",
                t->dead ? ", dropped" : "");
-        disassemble(CS_MODE_64, bt->rw + t->code, t->size, (uintptr_t)bt->rx + t->code, "    ");
+        disassemble(CS_MODE_64, bt->cache.rw + t->code, t->size, (uintptr_t)bt->cache.rx + t->code, "    ");
         shown++;
     }
 }
@@ -164,6 +164,6 @@ void run_show(struct compare *k, const struct env *e, const struct seq *s, const
     show_exceptions(k->ref.c, trace.exc_ref);
     printf("  exceptions, %s:\n", k->variant);
     show_exceptions(k->test.c, trace.exc_test);
-    if (k->test.engine != &interp_engine)
+    if (k->test.engine->class != &interp_engine)
         show_host_code(k, s);
 }

@@ -85,7 +85,7 @@ static const struct cpu_bus no_bus;
 
 struct cpu *guest_create(void)
 {
-    struct cpu *c = cpu_create(cpu_model_find("max"));
+    struct cpu *c = cpu_create(cpu_model_find("max"), 0);
     unsigned n;
 
     if (!c)

@@ -8,7 +8,8 @@
  * runs guests of the folder ROMS; -k: those whose name has WORD; -c: compare at every so many points (20)
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "ui/machine.h"
+#include "ui/options.h"
+#include "vm/vm.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -122,7 +123,7 @@ static struct state_buf contents(int fd)
     return b;
 }
 
-static bool load(struct machine *m, const struct snapshot_parts *parts, const struct state_at *from)
+static bool load(struct vm *m, const struct snapshot_parts *parts, const struct state_at *from)
 {
     struct state_report report;
     struct state_buf b = contents(from->fd);
@@ -145,39 +146,38 @@ static void save(const struct snapshot_parts *parts, int fd)
 }
 
 /* Run to instruction `to`, and do what the user does on the way. */
-static void run(struct machine *m, const struct guest *g, uint64_t from, uint64_t to)
+static void run(struct vm *m, const struct guest *g, uint64_t from, uint64_t to)
 {
     const struct event *e;
 
     for (e = g->events; e->key && !m->quit; e++) {
         if (e->at < from || e->at >= to)
             continue;
-        machine_run_to(m, e->at);
+        vm_run_to(m, e->at);
         if (m->quit)
             return;
         pc_key_event(m->pc, e->key, true);
         pc_key_event(m->pc, e->key, false);
     }
     if (!m->quit)
-        machine_run_to(m, to);
+        vm_run_to(m, to);
 }
 
-static struct machine *start(const struct setting *s, struct options *o, char *text, size_t size)
+static struct vm *start(const struct setting *s, struct options *o, char *text, size_t size)
 {
-    struct machine *m = calloc(1, sizeof *m);
+    struct vm *m = NULL;
     char *word[WORDS_MAX];
 
-    if (!m || options_parse(o, (int)words_of(s, text, size, word), word) || machine_create(m, o))
+    if (options_parse(o, (int)words_of(s, text, size, word), word) || vm_create(&o->vm, &m))
         exit(1);
     m->cpu->fdp_untracked = true; /* not every engine knows the operand of each x87 instruction */
     return m;
 }
 
-static void end(struct machine *m, struct options *o)
+static void end(struct vm *m, struct options *o)
 {
-    machine_destroy(m);
+    vm_destroy(m);
     options_free(o);
-    free(m);
 }
 
 /* State that is there for one instruction only is seldom met at random: look for places in a few windows, and write
@@ -187,7 +187,7 @@ static int find_rare(const struct setting *s, uint64_t length, int fd)
     static const unsigned percent[] = { 30, 60, 70, 85, 97 };
     struct options o;
     char text[2048];
-    struct machine *m = start(s, &o, text, sizeof text);
+    struct vm *m = start(s, &o, text, sizeof text);
     const struct cpu *c = m->cpu;
     uint64_t found[RARE_MAX];
     unsigned n, count = 0, here;
@@ -218,12 +218,12 @@ static int run_process(const struct setting *s, const struct state_at *from, con
     struct snapshot_parts parts;
     struct options o;
     char text[2048];
-    struct machine *m = start(s, &o, text, sizeof text);
+    struct vm *m = start(s, &o, text, sizeof text);
     uint64_t at = from->at;
     bool quit;
     unsigned n;
 
-    machine_parts(m, &parts);
+    vm_parts(m, &parts);
     if (from->fd >= 0 && !load(m, &parts, from))
         return 1;
     for (n = 0; n < stops; n++) {

@@ -18,6 +18,7 @@
 static struct memmap *map;
 static struct mmu *mmu;
 static struct cpu *c;
+static struct engine *engine;
 
 static int no_interrupt(void *opaque)
 {
@@ -33,10 +34,10 @@ static void start(const void *code, size_t bytes, const char *options)
     unsigned n;
 
     map = memmap_create(4 << 20, 0xe0000000);
-    c = cpu_create(cpu_model_find("max"));
+    c = cpu_create(cpu_model_find("max"), bt_engine.tail);
     c->bus = &bus;
     mmu = mmu_create(c, map);
-    ck_assert_int_eq(bt_engine.create(c, options), 0);
+    ck_assert_int_eq(bt_engine.create(&(struct engine_env){ .cpu = c }, options, &engine), 0);
     cpu_reset(c);
     memmap_write(map, 0x10000, code, bytes);
     c->cr0 |= CR0_PE;
@@ -52,7 +53,7 @@ static void start(const void *code, size_t bytes, const char *options)
 
 static void finish(void)
 {
-    bt_engine.destroy(c);
+    engine_destroy(engine);
     mmu_destroy(mmu);
     cpu_destroy(c);
     memmap_destroy(map);
@@ -71,17 +72,17 @@ static struct tb *translate_sample(const char *options)
     start(sample, sizeof sample, options);
     c->r[EDX] = 0x10000;
     c->icount_stop = 40;
-    ck_assert_int_eq(bt_engine.run(c), EXIT_ICOUNT);
+    ck_assert_int_eq(engine_run(engine), EXIT_ICOUNT);
     bt = bt_of(c);
-    ck_assert_uint_gt(bt->tb_count, 0);
-    return &bt->tb[0];
+    ck_assert_uint_gt(bt->cache.tb_count, 0);
+    return &bt->cache.tb[0];
 }
 
 /* Put `bytes` over the code at the first place where `find` stands; the verifier must object. */
 static void tamper(const struct tb *tb, const void *find, size_t find_len, const void *bytes, size_t len)
 {
     struct bt *bt = bt_of(c);
-    uint8_t *at = memmem(bt->rw + tb->code, tb->size, find, find_len);
+    uint8_t *at = memmem(bt->cache.rw + tb->code, tb->size, find, find_len);
     uint8_t saved[16];
     uint32_t offset;
 
@@ -122,10 +123,10 @@ START_TEST(verifier_direct)
 
     tb = translate_sample("heat=0,direct=force,icount=on");
     bt = bt_of(c);
-    for (n = 0; n < bt->tb_count && !bt->tb[n].ctx->direct; n++)
+    for (n = 0; n < bt->cache.tb_count && !bt->cache.tb[n].ctx->direct; n++)
         ;
-    ck_assert_uint_lt(n, bt->tb_count);
-    tb = &bt->tb[n];
+    ck_assert_uint_lt(n, bt->cache.tb_count);
+    tb = &bt->cache.tb[n];
     tamper(tb, any, 2, "\x0f\x05", 2);
     tamper(tb, any, 2, "\x8b\x64", 2); /* mov esp, [rsp +- 4]: not in the window */
     tamper(tb, any, 2, "\xff\xe0", 2); /* jmp rax */
@@ -155,7 +156,7 @@ START_TEST(kick)
 
     start(loop, sizeof loop, "heat=0");
     ck_assert_int_eq(pthread_create(&t, NULL, kicker, &raised), 0);
-    ck_assert_int_eq(bt_engine.run(c), EXIT_KICK);
+    ck_assert_int_eq(engine_run(engine), EXIT_KICK);
     clock_gettime(CLOCK_MONOTONIC, &left);
     pthread_join(t, NULL);
     ck_assert_int_eq(c->eip, 0x10000);
@@ -176,7 +177,7 @@ START_TEST(repeat_is_one)
     c->r[ECX] = 3 * PAGE_SIZE;
     c->r[EDI] = 0x30800;
     c->icount_stop = 1;
-    ck_assert_int_eq(bt_engine.run(c), EXIT_ICOUNT);
+    ck_assert_int_eq(engine_run(engine), EXIT_ICOUNT);
     ck_assert_uint_eq(c->icount, 1);
     ck_assert_uint_eq(c->r[ECX], 0);
     ck_assert_uint_eq(c->eip, 0x10002);
@@ -204,14 +205,14 @@ START_TEST(x87_pointers)
         c->seg[SEG_DS].sel = 0x20;
         memmap_write(map, 0x20000, &cw, 2);
         c->icount_stop = 600;
-        ck_assert_int_eq(bt_engine.run(c), EXIT_ICOUNT);
+        ck_assert_int_eq(engine_run(engine), EXIT_ICOUNT);
         memmap_read(map, 0x20010, env, sizeof env);
         ck_assert_uint_eq(env[1] & 0x84, 0x84); /* ES, ZE */
         ck_assert_uint_eq(env[3], 0x1000a);
         ck_assert_uint_eq(env[4], 0x0035u << 16 | 0x18); /* opcode: D8 35 */
         ck_assert_uint_eq(env[5], 0x20008);
         ck_assert_uint_eq(env[6] & 0xffff, 0x20);
-        ck_assert_uint_gt(bt_of(c)->fpu_loads, 50);
+        ck_assert_uint_gt(bt_of(c)->stats.fpu_loads, 50);
         finish();
     }
 }
@@ -325,13 +326,13 @@ START_TEST(memory_bound)
         c->seg[SEG_CS].base = n << 12;
         cpu_update_derived(c);
         c->icount_stop = c->icount + 20000;
-        ck_assert_int_eq(bt_engine.run(c), EXIT_ICOUNT);
+        ck_assert_int_eq(engine_run(engine), EXIT_ICOUNT);
         m = bt_memory(bt_of(c));
         ck_assert_uint_le(m.total, 32u << 20);
         ck_assert_uint_le(resident() - before, 40u << 20);
     }
-    ck_assert_uint_gt(bt_of(c)->tables_emptied, 2);
-    ck_assert_uint_gt(bt_of(c)->translated, 100000);
+    ck_assert_uint_gt(bt_of(c)->stats.tables_emptied, 2);
+    ck_assert_uint_gt(bt_of(c)->stats.translated, 100000);
     finish();
 }
 END_TEST

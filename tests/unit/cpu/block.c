@@ -16,14 +16,15 @@
 START_TEST(full_arena)
 {
     struct memmap *map = memmap_create((PAGES + 1) * PAGE_SIZE, 0xe0000000);
-    struct cpu *c = cpu_create(cpu_model_find("max"));
+    struct cpu *c = cpu_create(cpu_model_find("max"), 0);
+    struct engine *engine;
     struct mmu *mmu = mmu_create(c, map);
     uint64_t flushes;
     uint32_t page;
     unsigned round;
     unsigned n;
 
-    ck_assert_int_eq(interp_engine.create(c, NULL), 0);
+    ck_assert_int_eq(interp_engine.create(&(struct engine_env){ .cpu = c }, NULL, &engine), 0);
     cpu_reset(c);
     c->cr0 |= CR0_PE;
     for (n = 0; n < SEG_COUNT; n++) {
@@ -32,9 +33,9 @@ START_TEST(full_arena)
         c->seg[n].attr = AR_P | AR_S | AR_RW | AR_ACCESSED | AR_DB | AR_G | (n == SEG_CS ? AR_CODE : 0);
     }
     cpu_update_derived(c);
-    flushes = c->blocks->flushes;
-    for (round = 0; c->blocks->flushes < flushes + 12; round++) {
-        for (page = 256; page < PAGES && c->blocks->flushes < flushes + 12; page++) {
+    flushes = c->blocks->stats.flushes;
+    for (round = 0; c->blocks->stats.flushes < flushes + 12; round++) {
+        for (page = 256; page < PAGES && c->blocks->stats.flushes < flushes + 12; page++) {
             uint8_t code[32];
             unsigned len = (page * 7 + round * 13) % 31;
             struct block *b;
@@ -48,13 +49,14 @@ START_TEST(full_arena)
             ck_assert_uint_eq(b->n, len + 1);
             if ((page & 7) == 0)
                 continue;
-            killed = c->blocks->invalidated;
+            killed = c->blocks->stats.invalidated;
             code[0] = 0xcc;
             memmap_write(map, page * PAGE_SIZE, code, 1);
-            ck_assert_msg(c->blocks->invalidated == killed + 1, "a write to the code of page %x went unseen", page);
+            ck_assert_msg(c->blocks->stats.invalidated == killed + 1, "a write to the code of page %x went unseen",
+                          page);
         }
     }
-    interp_engine.destroy(c);
+    engine_destroy(engine);
     mmu_destroy(mmu);
     cpu_destroy(c);
     memmap_destroy(map);

@@ -353,7 +353,7 @@ static void scramble(const struct state_desc *d, void *obj, unsigned *seed)
 
 START_TEST(cpu_round_trip)
 {
-    struct cpu *a = cpu_create(cpu_model_find("max")), *b = cpu_create(cpu_model_find("max"));
+    struct cpu *a = cpu_create(cpu_model_find("max"), 0), *b = cpu_create(cpu_model_find("max"), 0);
     struct state_buf s = { 0 };
     const struct state_field *f;
     unsigned seed = (unsigned)_i * 1000 + 1, differ = 0;

@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 #include "lockstep/lockstep.h"
+#include "mmu/mmu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,29 +128,39 @@ static void err(void)
     }
 }
 
-static enum exit_reason run(struct cpu *c)
+static enum exit_reason run(struct engine *e)
 {
+    struct cpu *c = e->cpu;
     uint64_t stop = c->icount_stop;
     uint64_t start = c->icount;
     enum exit_reason why;
 
     if (start >= t.at || stop < t.at || (t.kind == TOGETHER && t.at - start < 5) || (t.kind == ONCE && t.done))
-        return interp_engine.run(c);
+        return interp_engine.run(e);
     c->icount_stop = t.at;
-    why = interp_engine.run(c);
+    why = interp_engine.run(e);
     c->icount_stop = stop;
     if (why != EXIT_ICOUNT || c->icount != t.at)
         return why;
     t.done = true;
     err();
-    return c->icount < stop ? interp_engine.run(c) : why;
+    return c->icount < stop ? interp_engine.run(e) : why;
 }
 
-static int create(struct cpu *c, const char *options) { return interp_engine.create(c, options); }
+static const struct engine_class erring;
 
-static void destroy(struct cpu *c) { interp_engine.destroy(c); }
+static int create(const struct engine_env *env, const char *options, struct engine **e)
+{
+    int rc = interp_engine.create(env, options, e);
 
-static void stats(struct cpu *c, FILE *f) { interp_engine.stats(c, f); }
+    if (!rc)
+        (*e)->class = &erring;
+    return rc;
+}
+
+static void destroy(struct engine *e) { interp_engine.destroy(e); }
+
+static void stats(struct engine *e, FILE *f) { interp_engine.stats(e, f); }
 
 static const struct engine_class erring = {
     .name = "erring",
@@ -160,7 +171,7 @@ static const struct engine_class erring = {
     .stats = stats,
 };
 
-static const struct engine_class *find(const char *name) { return strcmp(name, "erring") ? NULL : &erring; }
+static const struct engine_class *const registry[] = { &erring, &lockstep_engine, NULL };
 
 static unsigned no_disas(const uint8_t *bytes, unsigned have, uint32_t addr, unsigned bits, char *text, size_t size)
 {
@@ -182,9 +193,11 @@ static char report[20000];
 /* Run the guest with a mistake; the report of lockstep is in `report`. */
 static void run_guest(enum mistake kind, uint64_t at, const char *options)
 {
-    static const uint16_t ivt[2] = { 0x1100, 0 };
+    static const uint8_t ivt[4] = { 0x00, 0x11, 0, 0 };
     char name[] = "/tmp/callgate-lockstep-XXXXXX";
     int fd = mkstemp(name);
+    struct engine_env env;
+    struct engine *engine;
     struct mmu *u;
     ssize_t got;
 
@@ -197,11 +210,11 @@ static void run_guest(enum mistake kind, uint64_t at, const char *options)
     t.at = at;
     t.random = 1;
     t.map = memmap_create(4 << 20, 0xe0000000);
-    t.c = cpu_create(cpu_model_find("max"));
+    t.c = cpu_create(cpu_model_find("max"), 0);
     u = mmu_create(t.c, t.map);
     t.c->bus = &bus;
-    lockstep_set_host(&(struct lockstep_host){ t.map, find, no_disas, stop, NULL });
-    ck_assert_int_eq(lockstep_engine.create(t.c, options), 0);
+    env = (struct engine_env){ t.c, t.map, registry, no_disas, stop, NULL };
+    ck_assert_int_eq(lockstep_engine.create(&env, options, &engine), 0);
     memmap_write(t.map, 0x1000, code, sizeof code);
     memmap_write(t.map, 0x1100, handler, sizeof handler);
     memmap_write(t.map, 0x20 * 4, ivt, 4);
@@ -223,11 +236,11 @@ static void run_guest(enum mistake kind, uint64_t at, const char *options)
         if (data % 11 == 0)
             cpu_set_event(t.c, EVENT_NMI);
         t.c->icount_stop = t.c->icount + 1 + data % 5000;
-        lockstep_engine.run(t.c);
+        engine_run(engine);
         cpu_clear_event(t.c, EVENT_KICK);
     }
     t.count = t.c->icount;
-    lockstep_engine.destroy(t.c);
+    engine_destroy(engine);
     mmu_destroy(u);
     cpu_destroy(t.c);
     memmap_destroy(t.map);
@@ -327,14 +340,15 @@ START_TEST(bad_options)
         "first=none", "first=lockstep", "slice=0", "slice=x", "ram=", "warp=9", "fast",
     };
     struct memmap *m = memmap_create(1 << 20, 0xe0000000);
-    struct cpu *c = cpu_create(cpu_model_find("max"));
+    struct cpu *c = cpu_create(cpu_model_find("max"), 0);
     struct mmu *u = mmu_create(c, m);
+    const struct engine_env env = { c, m, registry, no_disas, stop, NULL };
+    struct engine *engine;
     size_t n;
 
     ck_assert_ptr_nonnull(freopen("/dev/null", "w", stderr));
-    lockstep_set_host(&(struct lockstep_host){ m, find, no_disas, stop, NULL });
     for (n = 0; n < ARRAY_SIZE(options); n++)
-        ck_assert_msg(lockstep_engine.create(c, options[n]) < 0, "%s is taken", options[n]);
+        ck_assert_msg(lockstep_engine.create(&env, options[n], &engine) < 0, "%s is taken", options[n]);
     mmu_destroy(u);
     cpu_destroy(c);
     memmap_destroy(m);

@@ -22,22 +22,29 @@ static void io_write(void *o, gpa_t off, uint64_t v, unsigned size)
     io_value = off << 32 | v;
 }
 
-static const struct phys_io io = { io_read, io_write };
+static const struct mmio_ops io = { io_read, io_write, 1, 8 };
 
 static uint32_t read32(struct memmap *m, gpa_t at)
 {
-    uint32_t v;
+    uint8_t v[4];
 
-    memmap_read(m, at, &v, 4);
-    return v;
+    memmap_read(m, at, v, 4);
+    return load32(v);
 }
 
-static void write32(struct memmap *m, gpa_t at, uint32_t v) { memmap_write(m, at, &v, 4); }
+static void write32(struct memmap *m, gpa_t at, uint32_t v)
+{
+    uint8_t b[4];
+
+    store32(b, v);
+    memmap_write(m, at, b, 4);
+}
 
 START_TEST(map)
 {
     static uint8_t rom[PAGE_SIZE] __attribute__((aligned(4096))) = { 1, 2, 3, 4 };
     struct memmap *m = memmap_create(8 << 20, 0xe0000000);
+    struct range *r;
 
     ck_assert_ptr_nonnull(m);
     write32(m, 0x1000, 0x12345678);
@@ -47,14 +54,15 @@ START_TEST(map)
     /* a read across the end of RAM */
     ck_assert_uint_eq(read32(m, (8 << 20) - 2) >> 16, 0xffff);
     /* ROM over nothing, and MMIO */
-    ck_assert_int_eq(memmap_add(m, 0xfffff000, PAGE_SIZE, rom, false, NULL, NULL, "rom"), 0);
+    ck_assert_int_eq(range_move(range_new_host(m, PAGE_SIZE, rom, false, "rom"), 0xfffff000, NULL), 0);
     ck_assert_uint_eq(read32(m, 0xfffff000), 0x04030201);
     write32(m, 0xfffff000, 0);
     ck_assert_uint_eq(read32(m, 0xfffff000), 0x04030201);
-    ck_assert_int_eq(memmap_add(m, 0xfebf0000, PAGE_SIZE, NULL, true, &io, NULL, "io"), 0);
+    r = range_new(m, PAGE_SIZE, &io, NULL, "io");
+    ck_assert_int_eq(range_move(r, 0xfebf0000, NULL), 0);
     ck_assert_uint_eq(read32(m, 0xfebf0010) & 0xff, 0x10);
     write32(m, 0xfebf0020, 0xaa);
-    memmap_remove(m, 0xfebf0000);
+    range_destroy(r);
     ck_assert_uint_eq(read32(m, 0xfebf0010), 0xffffffff);
     memmap_destroy(m);
 }
@@ -66,7 +74,7 @@ START_TEST(pam)
     struct memmap *m = memmap_create(2 << 20, 0xe0000000);
     uint8_t v = 0x55;
 
-    memmap_add(m, 0xf0000, PAGE_SIZE, rom, false, NULL, NULL, "rom");
+    range_move(range_new_host(m, PAGE_SIZE, rom, false, "rom"), 0xf0000, NULL);
     memmap_write(m, 0xf0000, &v, 1);
     memmap_read(m, 0xf0000, &v, 1);
     ck_assert_uint_eq(v, 0xaa);
@@ -98,12 +106,12 @@ START_TEST(high_ram)
 }
 END_TEST
 
-static struct cpu *new_cpu(struct memmap *m, struct mmu **u)
+static struct cpu *new_cpu(struct memmap *m, struct mmu **u, struct engine **e)
 {
-    struct cpu *c = cpu_create(cpu_model_find("max"));
+    struct cpu *c = cpu_create(cpu_model_find("max"), 0);
 
     *u = mmu_create(c, m);
-    ck_assert_int_eq(interp_engine.create(c, NULL), 0);
+    ck_assert_int_eq(interp_engine.create(&(struct engine_env){ .cpu = c }, NULL, e), 0);
     cpu_reset(c);
     return c;
 }
@@ -124,7 +132,8 @@ START_TEST(walk32)
 {
     struct memmap *m = memmap_create(4 << 20, 0xe0000000);
     struct mmu *u;
-    struct cpu *c = new_cpu(m, &u);
+    struct engine *engine;
+    struct cpu *c = new_cpu(m, &u, &engine);
 
     /* directory at 1000h, table at 2000h; 400000h -> 3000h user read-only, 401000h -> supervisor */
     write32(m, 0x1000 + 4, 0x2000 | 7);
@@ -150,7 +159,7 @@ START_TEST(walk32)
     ck_assert_uint_eq(c->exc.error, 0);
     ck_assert_int_eq(read_fault(c, 0x800000, false, false), EXC_PF);
     ck_assert_uint_eq(c->exc.error, PFERR_P | PFERR_RSVD);
-    interp_engine.destroy(c);
+    engine_destroy(engine);
     mmu_destroy(u);
     cpu_destroy(c);
     memmap_destroy(m);
@@ -161,7 +170,8 @@ START_TEST(a20)
 {
     struct memmap *m = memmap_create(4 << 20, 0xe0000000);
     struct mmu *u;
-    struct cpu *c = new_cpu(m, &u);
+    struct engine *engine;
+    struct cpu *c = new_cpu(m, &u, &engine);
 
     write32(m, 0x500, 0x11);
     write32(m, 0x100500, 0x22);
@@ -170,7 +180,7 @@ START_TEST(a20)
     ck_assert_uint_eq(c->mem->read(c, 0x100500, 4, false), 0x11);
     memmap_set_a20(m, true);
     ck_assert_uint_eq(c->mem->read(c, 0x100500, 4, false), 0x22);
-    interp_engine.destroy(c);
+    engine_destroy(engine);
     mmu_destroy(u);
     cpu_destroy(c);
     memmap_destroy(m);

@@ -78,7 +78,7 @@ static void start(void)
     seed = 1;
     refuse = refused = 0;
     map = memmap_create(RAM_PAGES * PAGE_SIZE, 0xe0000000);
-    c = cpu_create(cpu_model_find("max"));
+    c = cpu_create(cpu_model_find("max"), 0);
     mmu = mmu_create(c, map);
     cpu_reset(c);
     for (n = 0; n < RAM_PAGES; n++) {
