@@ -123,18 +123,34 @@ static struct state_buf contents(int fd)
     return b;
 }
 
+/* The magic and the format's version come first. */
+static bool same_streams(const struct state_buf *x, const struct state_buf *y)
+{
+    const struct state_buf p = { x->data + 12, x->len - 12, 0, false }, q = { y->data + 12, y->len - 12, 0, false };
+
+    if (x->len == y->len && !memcmp(x->data, y->data, x->len))
+        return true;
+    if (state_stream_diff(&p, &q, stdout) < 0)
+        printf("  the states have not the same fields\n");
+    fflush(stdout);
+    return false;
+}
+
+/* Loading must do nothing but that: what is saved again at once is the same. */
 static bool load(struct vm *m, const struct snapshot_parts *parts, const struct state_at *from)
 {
     struct state_report report;
-    struct state_buf b = contents(from->fd);
+    struct state_buf b = contents(from->fd), again = { 0 };
     int rc = snapshot_load(parts, b.data, b.len, &report);
+    bool good = !rc && !report.warnings && m->cpu->icount == from->at && !snapshot_save(parts, &again);
 
+    if (!good)
+        printf("  loading: %s%s, at instruction %llu\n", report.error, report.warning,
+               (unsigned long long)m->cpu->icount);
+    good = good && same_streams(&b, &again);
     state_buf_free(&b);
-    if (!rc && !report.warnings && m->cpu->icount == from->at)
-        return true;
-    fprintf(stderr, "snapshot: loading: %s%s, at instruction %llu\n", report.error, report.warning,
-            (unsigned long long)m->cpu->icount);
-    return false;
+    state_buf_free(&again);
+    return good;
 }
 
 static void save(const struct snapshot_parts *parts, int fd)
@@ -292,18 +308,11 @@ static int new_file(void)
     return fd;
 }
 
-/* The magic and the format's version come first. */
 static bool same_state(int a, int b)
 {
     struct state_buf x = contents(a), y = contents(b);
-    bool same = x.len == y.len && !memcmp(x.data, y.data, x.len);
+    bool same = same_streams(&x, &y);
 
-    if (!same) {
-        struct state_buf p = { x.data + 12, x.len - 12, 0, false }, q = { y.data + 12, y.len - 12, 0, false };
-
-        if (state_stream_diff(&p, &q, stdout) < 0)
-            printf("  the states have not the same fields\n");
-    }
     state_buf_free(&x);
     state_buf_free(&y);
     return same;
