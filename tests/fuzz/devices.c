@@ -245,6 +245,24 @@ static void draw(struct vga *vga, unsigned *width, unsigned *height)
     free(pixels);
 }
 
+/* Somebody has changed a saved state: it is refused, or the devices live with it. */
+static void load_damaged(struct board *b, struct input *in)
+{
+    struct state_buf s = { 0 };
+    struct state_report report;
+    unsigned n = 1 + (take(in, 1) & 7);
+
+    if (bus_save(b->bus, &s))
+        broken("the state cannot be saved");
+    for (; n; n--) {
+        uint32_t at = take(in, 3);
+
+        s.data[at % s.len] = (uint8_t)take(in, 1);
+    }
+    bus_load(b->bus, s.data, s.len, &report);
+    state_buf_free(&s);
+}
+
 static void step(struct board *b, struct input *in)
 {
     static const char *const keys[] = { "a", "shift", "pause", "print", "esc", "f12" };
@@ -307,6 +325,8 @@ static void step(struct board *b, struct input *in)
             pc_reset(b->pc);
         else if (v < 16)
             pc_powerdown(b->pc);
+        else if (v < 20)
+            load_damaged(b, in);
         else if (v < 128 && pc_vga(b->pc))
             draw(pc_vga(b->pc), &width, &height);
         else

@@ -4,10 +4,10 @@
 FUZZ_CC     = clang
 FUZZ_FLAGS  = -std=gnu11 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
               -fno-sanitize=alignment -fno-sanitize-recover=undefined -DSANDBOX_OFF $(WARN)
-FUZZ_UNDER  = $(HW_SRC) ui/options.c bt/options.c cpu/log.c
+FUZZ_UNDER  = $(HW_SRC) ui/options.c bt/options.c cpu/log.c cpu/state.c cpu/state_stream.c cpu/cpu_state.c
 FUZZ_OBJ    = $(FUZZ_UNDER:%.c=$(TEST_DIR)/fuzz/%.o)
 FUZZ_REST   = $(filter-out $(FUZZ_UNDER:%.c=$(O)/%.o),$(LIB_OBJ))
-FUZZERS     = $(patsubst %,$(TEST_DIR)/fuzz/%,devices kernel options)
+FUZZERS     = $(patsubst %,$(TEST_DIR)/fuzz/%,devices kernel options state)
 FUZZ_RUNS  ?= 1000000
 
 $(TEST_DIR)/fuzz/%.o: %.c Makefile

@@ -60,6 +60,11 @@ def corpus(target):
     if target == "kernel":
         for settings, line, file in kernels():
             yield bytes([settings, len(line)]) + line + file
+    elif target == "state":
+        rng = random.Random(1)
+        for n in range(40):
+            yield bytes(rng.randrange(256) for _ in range(1 + 4 * rng.randrange(1, 9)))
+        yield b"\1" + b"\x03cpu\x03x86" + bytes(5) + b"\x20" + bytes(40)
     elif target == "options":
         words = OPTIONS.split("|")
         for w in words:
@@ -103,7 +108,7 @@ def main():
     a.add_argument("-k", default="")
     o = a.parse_args()
     bad = 0
-    for target in ("options", "kernel", "devices"):
+    for target in ("options", "kernel", "state", "devices"):
         if o.k not in target:
             continue
         wrong = run(o.directory, target, o.n, o.s)
