@@ -125,7 +125,7 @@ struct bus {
     void (*reset_request)(void *opaque, enum reset_kind kind, int code);
     void *reset_opaque;
     char error[256]; /* the first start-up error */
-    /* private */
+    /* private; all wiring, as where ports are follows from devices' state */
     uint16_t *port_map; /* 65536 indices into ports[], 0: none */
     struct port_range **ports;
     size_t port_count;

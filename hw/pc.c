@@ -44,6 +44,7 @@
 /* Sources of an interrupt line. */
 enum { FROM_ISA, FROM_PIRQ, FROM_SCI, FROM_HPET };
 
+/* All wiring: what of the board is state is in struct board. */
 struct pc {
     struct bus bus;
     struct pc_config cfg;

@@ -42,11 +42,13 @@ struct dir_entry {
 
 struct fw_cfg {
     struct device dev;
+    /* wiring: what there is to read, made at start */
     struct entry key[KEYS];  /* below FW_CFG_FILE_FIRST */
     struct entry arch[KEYS]; /* 8000h.. */
     struct file file[FILES]; /* sorted */
     unsigned files;
     uint8_t dir[4 + FILES * sizeof(struct dir_entry)];
+    /* state */
     uint16_t selected;
     uint32_t offset;
     uint64_t dma_addr;

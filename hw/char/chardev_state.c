@@ -60,4 +60,6 @@ static const struct state_blob output_blob = { save_output, check_output, load_o
 static const struct state_field chardev_fields[] = { FIELD_BLOB("input", &input_blob),
                                                      FIELD_BLOB("output", &output_blob),
                                                      FIELD_BLOB("mux", &chardev_mux_blob), FIELD_END };
-const struct state_desc chardev_state = { .name = "chardev", .version = 1, .fields = chardev_fields, .flags = STATE_SKIPPABLE };
+const struct state_desc chardev_state = {
+    .name = "chardev", .version = 1, .fields = chardev_fields, .flags = STATE_SKIPPABLE
+};

@@ -16,8 +16,8 @@
 struct file_chardev {
     struct chardev c;
     int fd;
-    bool watched; /* not a regular file: in the event loop */
-    struct chardev_out out;
+    bool watched;           /* not a regular file: in the event loop */
+    struct chardev_out out; /* state (chardev_state); the rest is the host's */
 };
 
 static void file_write(struct chardev *c, const uint8_t *buf, size_t len)

@@ -52,8 +52,11 @@
 
 struct i16550 {
     struct device dev;
+    /* wiring */
     struct irq irq;
     struct chardev *chr;
+    bool connected; /* always */
+    /* state */
     uint8_t rx[FIFO];
     uint8_t rx_bad[FIFO]; /* LSR error bits of each byte */
     uint8_t rx_head;
@@ -66,9 +69,8 @@ struct i16550 {
     uint8_t msr; /* low nibble: changes */
     uint8_t scr;
     uint16_t divisor;
-    bool thre_pending; /* the THRE interrupt is due */
-    bool timeout;      /* the character time-out is due */
-    bool connected;
+    bool thre_pending;  /* the THRE interrupt is due */
+    bool timeout;       /* the character time-out is due */
     uint8_t held;       /* bytes sent since the chardev is behind: the transmitter stays busy; 0: it is not */
     uint8_t looks;      /* LSR reads with nothing to read or to send, in a row */
     bool polls;         /* ... which did find input since the last set-up */

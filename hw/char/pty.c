@@ -18,8 +18,8 @@
 struct pty_chardev {
     struct chardev c;
     int fd;
-    int other; /* the side for the terminal program */
-    struct chardev_out out;
+    int other;              /* the side for the terminal program */
+    struct chardev_out out; /* state (chardev_state); the rest is the host's */
 };
 
 static void pty_update_input(struct chardev *c)

@@ -27,9 +27,9 @@ struct socket_chardev {
     int listen_fd;                                          /* -1: client */
     int fd;                                                 /* -1: not connected */
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to unlink; may be empty */
-    bool deaf; /* the client takes no more; what it sent before is still to be read */
-    bool keep; /* nobody was here yet: what is written is for the first client */
-    struct chardev_out out;
+    bool deaf;              /* the client takes no more; what it sent before is still to be read */
+    bool keep;              /* nobody was here yet: what is written is for the first client */
+    struct chardev_out out; /* state (chardev_state); the rest is the host's */
 };
 
 static void socket_update_input(struct chardev *c)

@@ -20,10 +20,10 @@ struct stdio_chardev {
     struct chardev c;
     bool watched; /* fd 0 is in the event loop */
     bool eof;
-    bool out_watched; /* so is out.fd */
-    bool regular;     /* stdout is a file: it never waits */
-    bool reopened;    /* out.fd is ours */
-    struct chardev_out out;
+    bool out_watched;       /* so is out.fd */
+    bool regular;           /* stdout is a file: it never waits */
+    bool reopened;          /* out.fd is ours */
+    struct chardev_out out; /* state (chardev_state); the rest is the host's */
 };
 
 static struct termios saved;

@@ -44,6 +44,9 @@
 #define FAR      (1ull << 59) /* counts that will not be reached */
 
 struct hpet_timer {
+    /* wiring */
+    struct hpet *hpet;
+    /* state */
     uint32_t config;
     bool val_set;
     uint64_t cmp;
@@ -51,12 +54,13 @@ struct hpet_timer {
     tick_t due;      /* of the next match; TICK_NEVER: none */
     struct ticks ticks;
     struct timer timer;
-    struct hpet *hpet; /* wiring */
 };
 
 struct hpet {
     struct device dev;
+    /* wiring */
     struct hpet_config wire;
+    /* state */
     uint32_t config;
     uint32_t status;
     uint64_t counter; /* while halted; else what is added to the clock's counts */

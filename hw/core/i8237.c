@@ -19,6 +19,7 @@
 #define MODE_CASCADE   0xc0
 
 struct channel {
+    /* state */
     uint16_t base_addr;
     uint16_t base_count;
     uint16_t addr;
@@ -28,6 +29,7 @@ struct channel {
 };
 
 struct controller {
+    /* state */
     struct channel ch[4];
     uint8_t command;
     uint8_t status; /* low nibble: terminal counts, high: requests */
@@ -39,6 +41,7 @@ struct controller {
 
 struct i8237 {
     struct device dev;
+    /* state */
     struct controller c[2];
     uint8_t spare_page[16];
 };

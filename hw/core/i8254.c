@@ -25,6 +25,7 @@
 #define REFRESH_NS    15085u
 
 struct counter {
+    /* state */
     uint8_t mode; /* 0-5 */
     uint8_t rw;
     bool bcd;
@@ -50,7 +51,9 @@ struct counter {
 
 struct i8254 {
     struct device dev;
+    /* wiring */
     struct irq irq0;
+    /* state */
     struct counter c[3];
     uint8_t portb;
     uint64_t edge; /* the cycle the timer is armed for, 0: none; counter 0's output rises then */

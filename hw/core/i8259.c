@@ -24,8 +24,10 @@
 #define CASCADE   2
 
 struct chip {
+    /* wiring */
     bool master; /* wiring */
     uint8_t elcr_mask;
+    /* state */
     uint8_t irr;
     uint8_t imr;
     uint8_t isr;
@@ -45,8 +47,11 @@ struct chip {
 
 struct i8259 {
     struct device dev;
+    /* wiring */
     struct irq intr;
+    /* state */
     struct chip chip[2];
+    /* derived */
     bool out; /* derived */
 };
 

@@ -20,7 +20,9 @@
 
 struct ioapic {
     struct device dev;
+    /* wiring */
     struct lapic *lapic;
+    /* state */
     uint32_t id;
     uint8_t select;
     uint32_t lines; /* pin levels */

@@ -46,10 +46,12 @@ enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_CO
 
 struct lapic {
     struct device dev;
+    /* wiring */
     struct lapic_config wire;
     struct range *range;
     void (*eoi)(void *opaque, uint8_t vector);
     void *eoi_opaque;
+    /* state */
     uint64_t base; /* the MSR */
     uint32_t id;
     uint32_t tpr;
@@ -70,6 +72,7 @@ struct lapic {
     struct ticks ticks;
     bool lint[2];
     struct timer timer;
+    /* derived */
     bool out; /* derived */
 };
 

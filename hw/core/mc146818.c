@@ -63,7 +63,9 @@ enum {
 
 struct mc146818 {
     struct device dev;
+    /* wiring */
     struct irq irq;
+    /* state */
     uint8_t cmos[128];
     uint8_t index;
     int64_t offset;       /* RTC ns since 1970 = virtual time + offset */

@@ -10,7 +10,9 @@
 
 struct port92 {
     struct device dev;
+    /* wiring */
     struct irq reset;
+    /* state */
     uint8_t value; /* without A20, which is the memory's */
 };
 

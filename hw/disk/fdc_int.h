@@ -36,8 +36,10 @@ enum { PHASE_COMMAND, PHASE_EXECUTE, PHASE_RESULT };
 enum { OP_NONE, OP_READ, OP_WRITE, OP_VERIFY, OP_SCAN, OP_FORMAT, OP_READ_TRACK };
 
 struct fdc_drive {
+    /* wiring */
     struct block *blk;
-    uint8_t type;  /* as in the CMOS; 0: no drive */
+    uint8_t type; /* as in the CMOS; 0: no drive */
+    /* state */
     uint8_t track; /* where the heads are */
     uint8_t pcn;   /* where the controller thinks they are */
     uint8_t head;
@@ -49,8 +51,10 @@ struct fdc_drive {
 
 struct fdc {
     struct device dev;
+    /* wiring */
     struct irq irq;
     struct i8237 *dma;
+    /* state */
     struct fdc_drive drive[2];
     uint8_t dor, dsr, tdr, ccr;
     uint8_t phase;

@@ -23,7 +23,9 @@
 
 struct ps2kbd {
     struct device dev;
+    /* wiring */
     struct irq ready;
+    /* state */
     struct ps2_queue q;
     uint8_t scan_set;
     uint8_t leds;

@@ -17,7 +17,9 @@
 
 struct ps2mouse {
     struct device dev;
+    /* wiring */
     struct irq ready;
+    /* state */
     struct ps2_queue q;
     uint8_t mode; /* MODE_ bits, as in the status answer */
     bool wrap;

@@ -17,7 +17,9 @@
 
 struct i440fx {
     struct device dev;
+    /* state */
     struct pci_dev pci;
+    /* derived: what the memory was told */
     uint8_t applied[14]; /* PAM nibbles as last told to the memory; [0] unused, 1 is F0000h */
     bool smram_open;
 };

@@ -10,10 +10,12 @@
 
 struct pci_bus {
     struct device dev;
+    /* wiring */
     struct irq pirq[4];
     const struct port_ops *cf9;
     void *cf9_opaque;
     struct pci_dev *devs[256];
+    /* state */
     uint32_t address;
     uint8_t asserted[4]; /* devices that drive each PIRQ */
 };

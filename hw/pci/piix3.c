@@ -15,10 +15,13 @@
 
 struct piix3 {
     struct device dev;
-    struct pci_dev pci;
+    /* wiring */
     struct irq isa[16];
+    /* state */
+    struct pci_dev pci;
     bool pirq[4];
     uint8_t rcr;
+    /* derived */
     uint16_t driven; /* derived: ISA lines held high */
 };
 

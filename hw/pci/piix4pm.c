@@ -40,11 +40,13 @@
 
 struct piix4pm {
     struct device dev;
-    struct pci_dev pci;
+    /* wiring */
     struct irq sci;
     struct irq smi;
     struct port_range *pm_ports;
     struct port_range *smb_ports;
+    /* state */
+    struct pci_dev pci;
     uint16_t pm1_sts;
     uint16_t pm1_en;
     uint16_t pm1_cnt;
