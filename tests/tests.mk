@@ -81,7 +81,8 @@ $(TEST_DIR)/two: $(O)/tests/vm/two.o $(O)/libcallgate.a
 	@echo "  LD    $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-check-programs: all $(TEST_DIR)/unit-tests $(TEST_DIR)/snapshots $(TEST_DIR)/two $(INSN_TESTS) $(if $(filter yes,$(HAVE_BT)),$(GOLDEN))
+check-programs: all $(TEST_DIR)/unit-tests $(TEST_DIR)/snapshots $(TEST_DIR)/two $(INSN_TESTS) \
+                $(if $(filter yes,$(HAVE_BT)),$(GOLDEN))
 
 # a minute: what is there runs at all
 check-smoke: all

@@ -1,5 +1,5 @@
-/* disks.c - mode=disks: not hostile: a disk and a CD-ROM are driven as drivers do it, by programmed I/O and by DMA, each
- * step awaited by interrupt in HLT, while PIT and RTC tick. What is read must be what was written. It is there for
+/* disks.c - mode=disks: not hostile: a disk and a CD-ROM are driven as drivers do it, by programmed I/O and by DMA,
+ * each step awaited by interrupt in HLT, while PIT and RTC tick. What is read must be what was written. It is there for
  * who wants devices in the middle of their work, all the time, and a run whose end tells whether all went well.
  *
  * The primary master is a disk of at least 1 MiB, whose first sectors it writes; the secondary master a CD-ROM.

@@ -58,7 +58,12 @@ static const struct guest guests[] = {
     { "disks", HOSTILE "mode=disks,seed=%s,ops=3000 -vga none", 60000000, none, false },
     { "devices", HOSTILE "mode=devices,seed=%s,ops=12000", 60000000, none, false },
 };
-static const char *const engines[] = { "interp", "bt" };
+static const char *const engines[] = {
+    "interp",
+#ifdef HAVE_BT
+    "bt",
+#endif
+};
 
 static void fail(const char *what)
 {
