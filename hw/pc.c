@@ -44,6 +44,7 @@
 /* Sources of an interrupt line. */
 enum { FROM_ISA, FROM_PIRQ, FROM_SCI, FROM_HPET };
 
+/* All wiring: what of the board is state is in struct board. */
 struct pc {
     struct bus bus;
     struct pc_config cfg;
@@ -60,20 +61,22 @@ struct pc {
     struct pci_bus *pci;
     struct piix4pm *pm;
     struct vga *vga;
-    unsigned resets;
 };
 
 /* What belongs to no chip. */
 struct board {
     struct device dev;
+    /* wiring */
     struct pc *pc;
+    struct memmap *map; /* it has the A20 gate, which is described here */
+    /* state */
     uint8_t sources[16];  /* which sources drive each line */
     uint16_t timer_lines; /* what PIT and RTC drive, whether or not it gets there */
-    bool hpet_legacy;     /* it does not: derived from the HPET */
-    struct memmap *map;
+    bool hpet_legacy;     /* it does not: the HPET says so */
     bool ferr;
     bool ignne;
     uint8_t post;
+    uint32_t resets; /* of the whole machine: -boot once= holds for the first */
 };
 
 /* ---- wires ---- */
@@ -255,20 +258,22 @@ static void board_reset(struct device *dev)
 }
 
 /* The gate is the memory's; the chips that move it show what it is. */
-static uint64_t a20_get(const void *member) { return memmap_a20(*(struct memmap *const *)member); }
+static uint64_t a20_get(const void *obj) { return memmap_a20(((const struct board *)obj)->map); }
 
-static void a20_put(void *member, uint64_t v) { memmap_set_a20(*(struct memmap **)member, v); }
+static void a20_put(void *obj, uint64_t v) { memmap_set_a20(((struct board *)obj)->map, v); }
 
-static const struct state_value a20_value = { a20_get, a20_put, UINT64_MAX };
+static const struct state_value a20_value = { a20_get, a20_put, 0 };
 
 static const struct state_field board_fields[] = { FIELD_U8_ARRAY(struct board, sources),
-                                                   FIELD_VALUE(struct board, map, &a20_value),
+                                                   FIELD_COMPUTED("a20", &a20_value, .max = 1),
                                                    FIELD_U16(struct board, timer_lines),
+                                                   FIELD_BOOL(struct board, hpet_legacy),
                                                    FIELD_BOOL(struct board, ferr),
                                                    FIELD_BOOL(struct board, ignne),
                                                    FIELD_U8(struct board, post),
+                                                   FIELD_U32(struct board, resets),
                                                    FIELD_END };
-static const struct state_desc board_state = { "board", 3, board_fields, NULL };
+static const struct state_desc board_state = { .name = "board", .version = 3, .fields = board_fields };
 
 static int board_init(struct device *dev, const void *props)
 {
@@ -568,7 +573,7 @@ void pc_destroy(struct pc *pc)
 
 void pc_reset(struct pc *pc)
 {
-    if (pc->resets++ == 1 && pc->cfg.boot_once)
+    if (pc->board->resets++ == 1 && pc->cfg.boot_once)
         set_boot_order(pc, boot_order(pc));
     bus_reset_devices(&pc->bus);
     i8259_forget_edges(pc->pic); /* lines that other chips' resets raised ask for nothing */

@@ -20,6 +20,13 @@ $(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
 	@echo "  LD    $@"
 	@$(CC) $(LDFLAGS_ALL) $(UNIT_WRAPS) -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
+# --- saved machines ---
+
+$(TEST_DIR)/snapshots: $(O)/tests/snapshot/snapshot.o $(LIB_OBJ)
+	@mkdir -p $(TEST_DIR)
+	@echo "  LD    $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
 # --- suites ---
 
 RUN   = $(srcdir)/tests/run.py $(if $(K),-k '$(K)')
@@ -47,6 +54,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir) $(O)" \
               "$(srcdir)/tests/boot/multiboot.py $(O)/callgate" \
               "$(srcdir)/tests/robust/hostile.py $(O)/callgate -x $(HOSTILE)" \
               "$(LOCKSTEP) fast" \
+              "$(TEST_DIR)/snapshots $(ROM_OUT)" \
               "$(BOOT) demo" \
               "$(TEST_DIR)/two $(ROM_OUT)/demo.img"
 ifeq ($(HAVE_BT),yes)
@@ -75,7 +83,8 @@ $(TEST_DIR)/two: $(O)/tests/vm/two.o $(O)/libcallgate.a
 	@echo "  LD    $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-check-programs: all $(TEST_DIR)/unit-tests $(TEST_DIR)/two $(INSN_TESTS) $(if $(filter yes,$(HAVE_BT)),$(GOLDEN))
+check-programs: all $(TEST_DIR)/unit-tests $(TEST_DIR)/snapshots $(TEST_DIR)/two $(INSN_TESTS) \
+                $(if $(filter yes,$(HAVE_BT)),$(GOLDEN))
 
 # a minute: what is there runs at all
 check-smoke: all

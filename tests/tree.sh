@@ -34,9 +34,10 @@ arrow mmu 'mmu/|cpu/'
 arrow bt 'bt/|mmu/|cpu/'
 arrow lockstep 'lockstep/|mmu/|cpu/'
 arrow hw 'hw/|mmu/memmap\.h"|cpu/(base|log|state)\.(h|def)"'
+arrow snapshot 'snapshot/|hw/(bus|clock)\.h|hw/block/block\.h|hw/char/chardev\.h|mmu/|cpu/'
 arrow debug 'debug/|hw/|lockstep/|bt/|mmu/|cpu/'
-arrow vm 'vm/|debug/|hw/|lockstep/|bt/|mmu/|cpu/'
-arrow ui 'ui/|vm/|debug/|bt/|hw/|mmu/|cpu/'
+arrow vm 'vm/|snapshot/|debug/|hw/|lockstep/|bt/|mmu/|cpu/'
+arrow ui 'ui/|vm/|snapshot/|debug/|bt/|hw/|mmu/|cpu/'
 verdict "each folder has its place" "$(for f in $own; do case " $arrows " in *" $f "*) ;; *) echo "$f/" ;; esac; done)"
 
 verdict "every header compiles alone" "$(for h in $(find $own -name '*.h'); do
@@ -46,7 +47,7 @@ done)"
 # the other compiler: no warning, and no error
 if command -v clang >/dev/null; then
     flags="-std=gnu11 -D_GNU_SOURCE -I. $(pkg-config --cflags sdl2 capstone libseccomp libffi check)"
-    flags="$flags -DCALLGATE_VERSION=\"x\" -DDATADIR=\"x\" -DROM_DIR=\"x\" -Wall -Wextra -Werror -fsyntax-only"
+    flags="$flags -DCALLGATE_VERSION=\"x\" -DDATADIR=\"x\" -DROM_DIR=\"x\" -DHAVE_BT -Wall -Wextra -Werror -fsyntax-only"
     verdict "clang has nothing to say" "$(find $own tests/unit -name '*.c' | xargs -P 2 -n 8 clang $flags 2>&1 |
         grep -E 'error|warning' | head -n 3)"
 else

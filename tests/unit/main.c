@@ -10,6 +10,7 @@ int main(void)
     SRunner *r = srunner_create(flags_suite());
     int failed;
 
+    srunner_add_suite(r, state_suite());
     srunner_add_suite(r, mmu_suite());
     srunner_add_suite(r, codeblock_suite());
     srunner_add_suite(r, range_suite());

@@ -9,6 +9,7 @@
 #include "hw/pc.h"
 
 Suite *flags_suite(void);
+Suite *state_suite(void);
 Suite *mmu_suite(void);
 Suite *codeblock_suite(void);
 Suite *range_suite(void);
