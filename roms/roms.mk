@@ -30,8 +30,8 @@ $(ROM_OUT)/linuxboot.bin $(ROM_OUT)/multiboot.bin: %.bin: %.raw $(ROM_OUT)/fixro
 	@$(ROM_OUT)/fixrom $< $@
 
 # Option ROMs are part of the program.
-$(O)/ui/roms.o: $(OPTROMS)
-$(O)/ui/roms.o: CPPFLAGS_ALL += -DROM_DIR='"$(ROM_OUT)"'
+$(O)/vm/roms.o: $(OPTROMS)
+$(O)/vm/roms.o: CPPFLAGS_ALL += -DROM_DIR='"$(ROM_OUT)"'
 
 # --- the demo: a 1.44 MB floppy image ---
 

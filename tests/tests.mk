@@ -45,7 +45,8 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(srcdir)/tests/boot/multiboot.py $(O)/callgate" \
               "$(srcdir)/tests/robust/hostile.py $(O)/callgate -x $(HOSTILE)" \
               "$(LOCKSTEP) fast" \
-              "$(BOOT) demo"
+              "$(BOOT) demo" \
+              "$(TEST_DIR)/two $(ROM_OUT)/demo.img"
 ifeq ($(HAVE_BT),yes)
 SUITES_FAST += "$(TEST_DIR)/host -n $(CASES)" \
                "$(TEST_DIR)/fpu_host -n $(CASES)" \
@@ -67,7 +68,12 @@ endif
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \
               "$(BOOT) floppies" "env MINUTES=0.5 $(srcdir)/tests/robust/soak.py $(O)/callgate"
 
-check-programs: all $(TEST_DIR)/unit-tests $(INSN_TESTS) $(if $(filter yes,$(HAVE_BT)),$(GOLDEN))
+# machines as a library: linked with nothing of ui/
+$(TEST_DIR)/two: $(O)/tests/vm/two.o $(O)/libcallgate.a
+	@echo "  LD    $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+check-programs: all $(TEST_DIR)/unit-tests $(TEST_DIR)/two $(INSN_TESTS) $(if $(filter yes,$(HAVE_BT)),$(GOLDEN))
 
 check-fast: check-programs
 	$(RUN) $(SUITES_FAST)

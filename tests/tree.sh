@@ -23,7 +23,7 @@ arrow lockstep 'lockstep/|mmu/|cpu/'
 arrow hw 'hw/|mmu/memmap\.h"|cpu/(base|log|state)\.(h|def)"'
 arrow debug 'debug/|hw/|lockstep/|bt/|mmu/|cpu/'
 arrow vm 'vm/|debug/|hw/|lockstep/|bt/|mmu/|cpu/'
-arrow ui 'ui/|vm/|debug/|bt/|lockstep/|hw/|mmu/|cpu/'
+arrow ui 'ui/|vm/|debug/|bt/|hw/|mmu/|cpu/'
 
 for h in $(find cpu mmu bt lockstep hw debug vm ui -name '*.h'); do
     if out=$(${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -I. -Wall -Wextra -Werror -x c -fsyntax-only "$h" 2>&1); then

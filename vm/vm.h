@@ -1,18 +1,18 @@
-/* machine.h - one virtual machine: CPU, memory, engine and board put together, and the loop that
- * runs them on the calling thread.
+/* vm.h - a machine put together: CPU, memory, engine and board, for those that show it and drive it (ui/).
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#ifndef UI_MACHINE_H
-#define UI_MACHINE_H
+#ifndef VM_VM_H
+#define VM_VM_H
 
+#include "cpu/engine.h"
 #include "hw/block/block.h"
 #include "hw/char/chardev.h"
 #include "hw/pc.h"
 #include "mmu/mmu.h"
-#include "ui/options.h"
+#include "vm/callgate.h"
 
-struct machine {
-    const struct options *opt;
+struct vm {
+    struct vm_config cfg;
     struct cpu *cpu;
     struct engine_env env;
     struct engine *engine; /* NULL: not made yet */
@@ -21,14 +21,14 @@ struct machine {
     struct clock clock;
     struct evloop *ev;
     struct pc *pc;
+    struct chardev *serial[4];
     struct chardev *stdio_mux;  /* terminal shared by serial port and monitor, or NULL */
     struct chardev *chardev[8]; /* the others that were opened */
     unsigned chardev_count;
-    struct chardev *monitor_chr;
-    struct monitor *monitor;
-    bool monitor_shared;             /* ... is a front of stdio_mux */
-    struct block *drive[MAX_DRIVES]; /* as struct options numbers them; NULL: no drive */
-    bool paused;                     /* the monitor's stop */
+    struct chardev *monitor_chr;    /* where a monitor is asked for, or NULL */
+    bool monitor_shared;            /* ... is a front of stdio_mux */
+    struct block *drive[VM_DRIVES]; /* NULL: no drive */
+    bool paused;                    /* the monitor's stop */
     bool quit;
     int status;     /* exit status */
     int reset_kind; /* an enum reset_kind asked for, or -1 */
@@ -36,21 +36,20 @@ struct machine {
     tick_t icount_skipped; /* -icount: time skipped while halted */
     void *files[16];       /* file contents handed to the board */
     unsigned file_count;
-    void *display; /* the window, or NULL */
+    struct log_post_mortem post_mortem;
 };
 
-/* Build the machine the options describe. Returns 0, or -errno after one line on stderr. */
-int machine_create(struct machine *m, const struct options *o);
-/* Run until the guest or the user ends it; returns the exit status. */
-int machine_run(struct machine *m);
-void machine_destroy(struct machine *m);
-
-void machine_pause(struct machine *m, bool on);
 /* Ask for a reset or the end; acts between instructions. */
-void machine_request(struct machine *m, enum reset_kind kind, int code);
+void vm_request(struct vm *m, enum reset_kind kind, int code);
 
-/* Attach the monitor to a chardev; `shared`: a terminal it shares with a serial port. */
-int monitor_start(struct machine *m, struct chardev *chr, bool shared);
-void monitor_stop(struct machine *m);
+/* wiring.c: the CPU's view onto the board, and its pins. */
+void vm_wire_cpu(struct vm *m);
+struct cpu_pins vm_cpu_pins(struct vm *m);
+
+/* load.c: what the configuration names is read and opened. 0, or -errno after one line on stderr. */
+int vm_load_files(struct vm *m, struct pc_config *cfg, struct pc_rom_file roms[2]);
+int vm_open_drives(struct vm *m, struct pc_config *cfg);
+/* consoles.c */
+int vm_open_consoles(struct vm *m, struct pc_config *cfg);
 
 #endif
