@@ -45,7 +45,7 @@ struct field {
     }
 
 static const struct field fields[] = {
-    FIELD(eip, true),           FIELD(icount, true),    FIELD(eflags, true),    NATIVE(tmp, true),
+    FIELD(eip, true),           FIELD(icount, true),    FIELD(eflags, true),    NATIVE(tmp, true),          NATIVE(bits, true),
     NATIVE(x87_last, true),     NATIVE(mmx_sw, true),   FIELD(cpl, false),      FIELD(events, false),
     FIELD(seg, false),          NATIVE(fpu_off, false), NATIVE(sse_off, false), NATIVE(safepoint, false),
     NATIVE(icount_stop, false), NATIVE(window, false),  NATIVE(table, false),   NATIVE(itlb_super, false),
