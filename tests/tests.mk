@@ -29,6 +29,9 @@ ENDS ?= 1000
 HOSTILE ?= 1
 INPUTS ?= 100000
 
+# what CPUs before 2013 and kernels before 5.9 lack
+OLD_HOST = bmi2=off,fsgsbase=off
+
 SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               $(TEST_DIR)/unit-tests \
               $(TEST_DIR)/decode \
@@ -56,7 +59,10 @@ SUITES_FAST += "$(TEST_DIR)/host -n $(CASES)" \
                "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
                "env ACCEL=bt,verify=on,heat=0 $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
                "env ACCEL=bt,verify=on,heat=0,direct=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
-               "env ACCEL=bt,verify=on,heat=0,chain=off,inline=off,fpu=off $(srcdir)/tests/boot/testrom.py $(O)/callgate"
+               "env ACCEL=bt,verify=on,heat=0,chain=off,inline=off,fpu=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+               "env ACCEL=bt,verify=on,heat=0,$(OLD_HOST) $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+               "env ACCEL=bt,verify=on,$(OLD_HOST) $(BOOT) demo" \
+               "$(TEST_DIR)/bt_random -n 100000 -o $(OLD_HOST)"
 else # what the tests run guests under unless they say
 export ACCEL ?= interp
 endif

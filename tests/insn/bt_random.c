@@ -1,14 +1,14 @@
 /* bt_random.c - the binary translator against the interpreter: random sequences of instructions in
  * every mode, with everything that may happen on the way; see btr.h for the parts.
  *
- *   bt_random [-n sequences] [-s seed] [-v variant] [-c environment[:case]] [-d]
+ *   bt_random [-n sequences] [-s seed] [-v variant] [-c environment[:case]] [-o options] [-d]
  *
  * Each variant of the translator (and the interpreter running whole blocks) is compared with the
  * interpreter going one instruction at a time: registers, segments, system registers, FPU, ports, all
  * of RAM with page tables. Engines keep what they have translated from case to case. Workers are
  * processes of their own, so that a crash is one case's failure. A case that differs is tried again
  * alone, in new machines, then with the cases before it, and made smaller by NOPs in place of units.
- * -c runs one environment or case only; -d shows it.
+ * -c runs one environment or case only; -d shows it. -o gives the translator more options.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "btr_run.h"
