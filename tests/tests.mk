@@ -81,6 +81,10 @@ $(TEST_DIR)/two: $(O)/tests/vm/two.o $(O)/libcallgate.a
 
 check-programs: all $(TEST_DIR)/unit-tests $(TEST_DIR)/two $(INSN_TESTS) $(if $(filter yes,$(HAVE_BT)),$(GOLDEN))
 
+# a minute: what is there runs at all
+check-smoke: all
+	$(RUN) "$(BOOT) demo" "$(srcdir)/tests/boot/testrom.py $(O)/callgate"
+
 check-fast: check-programs
 	$(RUN) $(SUITES_FAST)
 
