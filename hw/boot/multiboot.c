@@ -102,7 +102,7 @@ static bool grow(struct image *im, size_t len)
         memset(im->data + im->len, 0, len - im->len);
         im->len = len;
     }
-    return true;
+    return im->data;
 }
 
 /* Append bytes; returns their guest address, 0 if out of memory. */
