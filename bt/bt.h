@@ -43,7 +43,7 @@ struct bt_options {
     unsigned heat;
     bool verify, chain, direct, inline_sys, native_fpu, icount, stats, perfmap;
     bool bmi2, fsgsbase; /* instructions of the host that may be used */
-    bool force_direct; /* every address space has earned its windows from the start: for tests */
+    bool force_direct;   /* every address space has earned its windows from the start: for tests */
 };
 
 struct bt_counters {
