@@ -90,7 +90,7 @@ bool multiboot_probe(const void *kernel, size_t size) { return find_header(kerne
 /* Make the image at least `len` bytes long, the new ones zero. */
 static bool grow(struct image *im, size_t len)
 {
-    if (len > im->cap) {
+    if (len > im->cap || !im->data) {
         size_t cap = len + len / 2;
         uint8_t *p = realloc(im->data, cap);
         if (!p)
