@@ -109,7 +109,8 @@ static bool shift_at(const struct checker *v, size_t n, struct shift *s)
     return s->src && s->low + up < 32;
 }
 
-/* The BMI2 instruction that does the same: dst = src >> count or bits of src; its registers as the emitter would have them. */
+/* The BMI2 instruction that does the same: dst = src >> count, or bits of src. Its third register is the one that holds
+ * the count or the mask. */
 static bool replacement(const struct checker *v, size_t n, const struct shift *s, uint8_t *b)
 {
     uint32_t mask = (uint32_t)(((1ull << s->count) - 1) << s->low);

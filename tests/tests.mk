@@ -7,9 +7,13 @@ include $(srcdir)/tests/golden/golden.mk
 
 # --- unit tests (libcheck); the wraps let them refuse what is asked of the host ---
 
-UNIT_SRC = $(filter-out $(if $(filter no,$(HAVE_BT)),tests/unit/bt/% tests/unit/mmu/window.c),$(call sources,tests/unit))
-UNIT_WRAPS = -Wl,--wrap=fdatasync$(if $(filter yes,$(HAVE_BT)),$(comma)--wrap=mmap$(comma)--wrap=munmap$(comma)--wrap=mprotect)
-comma := ,
+UNIT_SRC = $(filter-out $(UNIT_NOT),$(call sources,tests/unit))
+UNIT_WRAPS = -Wl,--wrap=fdatasync
+ifeq ($(HAVE_BT),yes)
+UNIT_WRAPS += -Wl,--wrap=mmap,--wrap=munmap,--wrap=mprotect
+else
+UNIT_NOT = tests/unit/bt/% tests/unit/mmu/window.c
+endif
 UNIT_OBJ = $(UNIT_SRC:%.c=$(O)/%.o)
 
 $(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
