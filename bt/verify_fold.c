@@ -116,8 +116,8 @@ static bool replacement(const struct checker *v, size_t n, const struct shift *s
     uint32_t mask = (uint32_t)(((1ull << s->count) - 1) << s->low);
     size_t before = n > 1 && is(v, n - 1, "mov", "r11, rcx") ? n - 2 : n - 1;
     const cs_x86 *x = n ? x86_of(v, before) : NULL;
-    bool loaded = x && v->in[before].id == X86_INS_MOV && x->operands[0].reg == X86_REG_R10D &&
-                  x->operands[1].type == X86_OP_IMM;
+    bool loaded =
+        x && v->in[before].id == X86_INS_MOV && x->operands[0].reg == X86_REG_R10D && x->operands[1].type == X86_OP_IMM;
     uint32_t value = loaded ? (uint32_t)x->operands[1].imm : 0;
     bool shrx = s->low + s->count == 32;
     unsigned third;

@@ -8,6 +8,7 @@
  * is kept, so that a difference that shows only later can be traced to where it began.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "cpu/suboptions.h"
 #include "lockstep/lockstep_int.h"
 
 #include <errno.h>
@@ -21,68 +22,35 @@ static struct lockstep *of(struct engine *e) { return (struct lockstep *)e; }
 
 /* --- options --- */
 
-static int refuse(const char *option, const char *why)
+static int set_first_engine(struct lockstep *ls, const char *name)
 {
-    fprintf(stderr, "callgate: -accel lockstep,%s: %s\n", option, why);
-    return -EINVAL;
-}
-
-static int parse_number(const char *option, const char *value, uint64_t min, uint64_t max, uint64_t *v)
-{
-    char *end;
-
-    errno = 0;
-    *v = strtoull(value, &end, 0);
-    if (end == value || *end || errno || *v < min || *v > max) {
-        fprintf(stderr, "callgate: -accel lockstep,%s: a number from %llu to %llu\n", option, (unsigned long long)min,
-                (unsigned long long)max);
-        return -EINVAL;
-    }
+    ls->first.class = engine_find(ls->env->registry, name);
+    if (!ls->first.class || ls->first.class == &lockstep_engine)
+        return options_fail("-accel lockstep first=%s: no such engine; 'callgate -accel help' lists them", name);
     return 0;
 }
 
-static int parse_option(struct lockstep *ls, char *option, char *first_options, size_t size)
+/* What belongs to the first engine is collected in first_options. */
+static int parse_options(struct lockstep *ls, const char *text, char *first_options, size_t size)
 {
-    char *eq = strchr(option, '=');
-    char whole[128];
+    static const char *const known[] = { "", "first", "slice", "ram", "corrupt", "first.", NULL };
+    int rc = text && *text ? suboptions_check("accel lockstep", text, known) : 0;
+    struct suboption s;
 
-    snprintf(whole, sizeof whole, "%s", option);
-    if (!eq)
-        return refuse(whole, "options are first=ENGINE, first.OPTION=VALUE, slice=N, ram=N");
-    *eq++ = '\0';
-    if (!strcmp(option, "first")) {
-        ls->first.class = engine_find(ls->env->registry, eq);
-        if (!ls->first.class || ls->first.class == &lockstep_engine)
-            return refuse(whole, "no such engine; 'callgate -accel help' lists them");
-        return 0;
-    }
-    if (!strncmp(option, "first.", 6)) {
+    while (!rc && suboption_next(&text, known, &s)) {
         size_t len = strlen(first_options);
 
-        snprintf(first_options + len, size - len, "%s%s=%s", len ? "," : "", option + 6, eq);
-        return 0;
+        if (!strcmp(s.name, "first"))
+            rc = set_first_engine(ls, s.value);
+        else if (!strncmp(s.name, "first.", 6))
+            snprintf(first_options + len, size - len, "%s%s=%s", len ? "," : "", s.name + 6, s.value);
+        else if (!strcmp(s.name, "slice"))
+            rc = suboption_number("accel lockstep", s.name, s.value, 1, SLICE_MAX, &ls->slice_len);
+        else if (!strcmp(s.name, "ram"))
+            rc = suboption_number("accel lockstep", s.name, s.value, 1, 1000000, &ls->ram_every);
+        else /* corrupt: for the tests */
+            rc = suboption_number("accel lockstep", s.name, s.value, 1, UINT64_MAX, &ls->corrupt);
     }
-    if (!strcmp(option, "slice"))
-        return parse_number(whole, eq, 1, SLICE_MAX, &ls->slice_len);
-    if (!strcmp(option, "ram"))
-        return parse_number(whole, eq, 1, 1000000, &ls->ram_every);
-    if (!strcmp(option, "corrupt")) /* for the tests */
-        return parse_number(whole, eq, 1, UINT64_MAX, &ls->corrupt);
-    return refuse(whole, "options are first=ENGINE, first.OPTION=VALUE, slice=N, ram=N");
-}
-
-static int parse_options(struct lockstep *ls, const char *options, char *first_options, size_t size)
-{
-    char *copy = strdup(options ? options : "");
-    char *save = NULL;
-    char *option;
-    int rc = 0;
-
-    if (!copy)
-        return -ENOMEM;
-    for (option = strtok_r(copy, ",", &save); option && !rc; option = strtok_r(NULL, ",", &save))
-        rc = parse_option(ls, option, first_options, size);
-    free(copy);
     return rc;
 }
 

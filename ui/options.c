@@ -5,7 +5,8 @@
 #include "vm/engines.h"
 
 #include "cpu/callout.h"
-#include "ui/suboptions.h"
+#include "cpu/suboptions.h"
+#include "ui/date.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -143,9 +144,7 @@ static int get_switch(const char *option, const char *arg, const char *const *kn
 {
     char v[SUBOPTION_MAX];
 
-    if (suboption(arg, known, name, v) && !parse_switch(v, on))
-        return fail("-%s %s=%s: use on or off", option, name, v);
-    return 0;
+    return suboption(arg, known, name, v) ? suboption_switch(option, name, v, on) : 0;
 }
 
 /* A sub-option that is a number; *given says whether it is there. */
@@ -155,10 +154,7 @@ static int get_number(const char *option, const char *arg, const char *const *kn
     char v[SUBOPTION_MAX];
 
     *given = suboption(arg, known, name, v) != NULL;
-    if (*given && !parse_number(v, min, max, n))
-        return fail("-%s %s=%s: a number from %llu to %llu", option, name, v, (unsigned long long)min,
-                    (unsigned long long)max);
-    return 0;
+    return *given ? suboption_number(option, name, v, min, max, n) : 0;
 }
 
 /* Sub-options that QEMU knows and that are here in one way only: refuse the others. */

@@ -6,7 +6,8 @@
 #include "cpu/log.h"
 #include "hw/clock.h"
 #include "hw/input/ps2.h"
-#include "ui/suboptions.h"
+#include "cpu/suboptions.h"
+#include "ui/date.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_suboptions(const char *text)

@@ -1,14 +1,12 @@
 /* suboptions.c - the argument of one option: its parts, and numbers in it. See suboptions.h.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "ui/suboptions.h"
-
-#include "hw/clock.h"
+#include "cpu/suboptions.h"
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 int options_fail(const char *fmt, ...)
 {
@@ -49,8 +47,16 @@ static const char *next_part(const char *text, const char *first, struct part *p
 
 static bool is_name(const struct part *p, const char *name)
 {
-    return p->name && p->name_len == strlen(name) && !memcmp(p->name, name, p->name_len);
+    size_t n = strlen(name);
+
+    if (!p->name || !n)
+        return false;
+    if (name[n - 1] == '.' && p->name_len > n)
+        return !memcmp(p->name, name, n);
+    return p->name_len == n && !memcmp(p->name, name, n);
 }
+
+static const char *positional(const char *const *known) { return *known[0] ? known[0] : NULL; }
 
 static int unknown(const char *option, const struct part *p, const char *const *known)
 {
@@ -59,7 +65,9 @@ static int unknown(const char *option, const struct part *p, const char *const *
     const char *const *k;
 
     for (k = known; *k && n < sizeof list; k++)
-        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", k == known ? "" : ", ", *k);
+        if (**k)
+            n += (size_t)snprintf(list + n, sizeof list - n, "%s%s%s", n ? ", " : "", *k,
+                                  (*k)[strlen(*k) - 1] == '.' ? "NAME" : "");
     if (!p->name)
         return options_fail("-%s: '%.*s' has no value; it takes name=value of %s", option, (int)p->value_len, p->value,
                             list);
@@ -73,7 +81,7 @@ int suboptions_check(const char *option, const char *text, const char *const *kn
 
     while (1) {
         struct part p;
-        const char *end = next_part(at, at == text ? known[0] : NULL, &p);
+        const char *end = next_part(at, at == text ? positional(known) : NULL, &p);
         unsigned k;
 
         if (end == at)
@@ -82,8 +90,10 @@ int suboptions_check(const char *option, const char *text, const char *const *kn
             ;
         if (!known[k])
             return unknown(option, &p, known);
-        if (seen >> k & 1)
+        if ((seen >> k & 1) && p.name_len == strlen(known[k]))
             return options_fail("-%s: %s is given twice in '%s'", option, known[k], text);
+        if (p.name_len >= sizeof((struct suboption *)NULL)->name)
+            return options_fail("-%s: '%.*s' is too long a name", option, (int)p.name_len, p.name);
         if (p.value_len >= SUBOPTION_MAX)
             return options_fail("-%s: the value of %s is too long", option, known[k]);
         seen |= 1u << k;
@@ -99,7 +109,7 @@ const char *suboption(const char *text, const char *const *known, const char *na
 
     while (1) {
         struct part p;
-        const char *end = next_part(at, at == text ? known[0] : NULL, &p);
+        const char *end = next_part(at, at == text ? positional(known) : NULL, &p);
 
         if (is_name(&p, name) && p.value_len < SUBOPTION_MAX) {
             memcpy(value, p.value, p.value_len);
@@ -110,6 +120,32 @@ const char *suboption(const char *text, const char *const *known, const char *na
             return NULL;
         at = end + 1;
     }
+}
+
+bool suboption_next(const char **text, const char *const *known, struct suboption *s)
+{
+    struct part p;
+
+    if (!*text || !**text)
+        return false;
+    *text = next_part(*text, positional(known), &p);
+    *text += **text == ',';
+    snprintf(s->name, sizeof s->name, "%.*s", (int)p.name_len, p.name ? p.name : "");
+    snprintf(s->value, sizeof s->value, "%.*s", (int)p.value_len, p.value);
+    return true;
+}
+
+int suboption_number(const char *option, const char *name, const char *value, uint64_t min, uint64_t max, uint64_t *n)
+{
+    if (parse_number(value, min, max, n))
+        return 0;
+    return options_fail("-%s %s=%s: a number from %llu to %llu", option, name, value, (unsigned long long)min,
+                        (unsigned long long)max);
+}
+
+int suboption_switch(const char *option, const char *name, const char *value, bool *on)
+{
+    return parse_switch(value, on) ? 0 : options_fail("-%s %s=%s: use on or off", option, name, value);
 }
 
 /* --- values --- */
@@ -168,27 +204,4 @@ bool parse_size(const char *text, uint64_t *size)
         return false;
     *size <<= shift;
     return true;
-}
-
-bool parse_date(const char *text, int64_t *seconds)
-{
-    static const char shape[] = "0000-00-00T00:00:00";
-    char again[sizeof shape];
-    size_t len = strlen(text);
-    struct tm tm;
-    time_t t;
-    size_t n;
-
-    if (!strcmp(text, "utc") || !strcmp(text, "localtime"))
-        return clock_parse_rtc_base(text, seconds) == 0;
-    if (len != sizeof shape - 1 && len != strlen("0000-00-00"))
-        return false;
-    for (n = 0; n < len; n++)
-        if (shape[n] == '0' ? text[n] < '0' || text[n] > '9' : text[n] != shape[n])
-            return false;
-    if (clock_parse_rtc_base(text, seconds))
-        return false;
-    /* a day that the month has not comes back as another */
-    t = (time_t)*seconds;
-    return gmtime_r(&t, &tm) && strftime(again, sizeof again, "%Y-%m-%dT%H:%M:%S", &tm) && !strncmp(again, text, len);
 }
