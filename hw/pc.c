@@ -334,7 +334,7 @@ static void set_boot_order(struct pc *pc, const char *order)
     for (unsigned i = 0; i < 3 && order[i]; i++)
         n[i] = boot_nibble(order[i]);
     mc146818_set(pc->rtc, 0x3d, (uint8_t)(n[1] << 4 | n[0]));
-    mc146818_set(pc->rtc, 0x38, (uint8_t)(n[2] << 4 | (pc->cfg.no_fd_bootchk ? 1 : 0)));
+    mc146818_set(pc->rtc, 0x38, (uint8_t)(n[2] << 4));
 }
 
 static const char *boot_order(const struct pc *pc)
@@ -417,11 +417,6 @@ static void fill_fw_cfg(struct pc *pc)
     fw_cfg_add_copy(fw, FW_CFG_E820_TABLE, "\0\0\0\0", 4);
     fw_cfg_add_file_copy(fw, "etc/e820", (const void *)map, (high ? 2 : 1) * sizeof map[0]);
     fw_cfg_add_file(fw, "etc/system-states", system_states, sizeof system_states);
-    if (cfg->boot_menu_timeout) {
-        uint8_t ms[2];
-        store16(ms, (uint16_t)(cfg->boot_menu_timeout > 65535 ? 65535 : cfg->boot_menu_timeout));
-        fw_cfg_add_file_copy(fw, "etc/boot-menu-wait", ms, sizeof ms);
-    }
     for (size_t i = 0; i < cfg->rom_file_count; i++)
         fw_cfg_add_file(fw, cfg->rom_files[i].name, cfg->rom_files[i].data, cfg->rom_files[i].len);
 }
@@ -500,8 +495,7 @@ static void create_chips(struct pc *pc)
         return;
     i440fx_create(bus, pc->pci);
     piix3_create(bus, pc->pci, routed);
-    if (!pc->cfg.no_acpi)
-        pc->pm = piix4pm_create(bus, pc->pci, irq_make(set_sci, pc, 9), irq_make(cpu_smi, pc, 0));
+    pc->pm = piix4pm_create(bus, pc->pci, irq_make(set_sci, pc, 9), irq_make(cpu_smi, pc, 0));
 }
 
 static void create_peripherals(struct pc *pc)
@@ -547,8 +541,6 @@ struct pc *pc_create(const struct pc_config *cfg, char *err, size_t err_len)
                             .reset_opaque = cfg->reset_opaque };
     if (bus_init(&pc->bus))
         bus_error(&pc->bus, "out of memory");
-    if (cfg->smp > 1)
-        bus_error(&pc->bus, "only one CPU is modelled, not %u", cfg->smp);
     if (cfg->ram_size < 1u << 20 || cfg->ram_size % PAGE_SIZE)
         bus_error(&pc->bus, "the machine needs at least 1 MiB of memory, in whole pages");
     if (!pc->bus.failed)

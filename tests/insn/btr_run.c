@@ -20,9 +20,6 @@
 #include <stdatomic.h>
 #include <sys/time.h>
 
-#define PTE_A  0x20u
-#define PTE_AD 0x60u
-
 struct trace trace;
 
 /* --- putting state into a CPU --- */

@@ -31,6 +31,7 @@ int main(void)
     srunner_add_suite(r, atapi_suite());
     srunner_add_suite(r, fdc_suite());
     srunner_add_suite(r, dma_suite());
+    srunner_add_suite(r, loader_suite());
     srunner_add_suite(r, sandbox_suite());
     srunner_add_suite(r, opener_suite());
     srunner_run_all(r, CK_NORMAL);

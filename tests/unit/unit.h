@@ -28,6 +28,7 @@ Suite *ide_dma_suite(void);
 Suite *atapi_suite(void);
 Suite *fdc_suite(void);
 Suite *dma_suite(void);
+Suite *loader_suite(void);
 Suite *sandbox_suite(void);
 Suite *opener_suite(void);
 
