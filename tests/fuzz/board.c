@@ -197,41 +197,22 @@ void draw(struct vga *vga, unsigned *width, unsigned *height)
     free(pixels);
 }
 
-/* Say which device's state is another, and where. */
-static void differs(const struct state_buf *one, const struct state_buf *two) __attribute__((noreturn));
-
-static void differs(const struct state_buf *one, const struct state_buf *two)
-{
-    size_t at, n, from, to = 0;
-
-    for (at = 0; at < one->len && at < two->len && one->data[at] == two->data[at]; at++)
-        ;
-    /* each device: its name and its kind's, each after a byte of length; version and length; fields */
-    for (n = 0; n < one->len && one->data[n] && n <= at; n = to) {
-        from = n + 1 + one->data[n];
-        from += 1 + one->data[from] + 8;
-        to = from + load32(one->data + from - 4);
-        if (to > at)
-            fprintf(stderr, "callgate fuzz: %.*s differs at offset %zu\n", one->data[n],
-                    (const char *)one->data + n + 1, at - from);
-    }
-    broken("the state loaded is another than the one saved");
-}
-
 /* What is saved and loaded again is the same. */
 void save_and_load(struct board *b)
 {
     struct state_buf one = { 0 }, two = { 0 };
-    const char *err = "no reason";
+    struct state_report report;
 
     if (bus_save(b->bus, &one))
         broken("the state cannot be saved");
-    if (bus_load(b->bus, one.data, one.len, &err))
-        broken(err);
+    if (bus_load(b->bus, one.data, one.len, &report))
+        broken(report.error);
     if (bus_save(b->bus, &two))
         broken("the state cannot be saved again");
-    if (one.len != two.len || memcmp(one.data, two.data, one.len))
-        differs(&one, &two);
+    if (one.len != two.len || memcmp(one.data, two.data, one.len)) {
+        state_stream_diff(&one, &two, stderr);
+        broken("the state loaded is another than the one saved");
+    }
     state_buf_free(&one);
     state_buf_free(&two);
 }

@@ -198,7 +198,8 @@ def state():
 def snapshot():
     rng = random.Random(3)
     for n in range(6):
-        yield b"\0" + b"".join(le("I", rng.randrange(1 << 14))[:3] + bytes([rng.choice([0, 1, 255])]) for _ in range(1 + n))
+        damage = [le("I", rng.randrange(1 << 14))[:3] + bytes([rng.choice([0, 1, 255])]) for _ in range(1 + n)]
+        yield b"\0" + b"".join(damage)
     yield b"\1\x03cpu\x03x86" + bytes(5) + b"\x20" + bytes(40)
 
 
