@@ -65,7 +65,10 @@ static void seg_check(struct tr *t, unsigned seg, bool write)
     e_lea_sib(e, REX_W, R9, R9, R10, 0, 0);
     e_mov_imm32(e, R10, 63);
     e_mov(e, REX_W, R11, RCX);
-    e_shrx(e, REX_W, RCX, R9, R10);
+    if (t->bt->opt.bmi2)
+        e_shrx(e, REX_W, RCX, R9, R10);
+    else
+        e_negative(e, RCX, R9);
     ok = e_jrcxz8(e);
     mem_miss(t);
     e_patch8(ok, e->p);
@@ -81,7 +84,10 @@ static void probe(struct tr *t, bool write, unsigned size)
     int32_t set = write ? offsetof(struct tlb, w) : offsetof(struct tlb, r);
     uint8_t *hit;
 
-    e_pext32(e, R9, R8, R13);
+    if (t->bt->opt.bmi2)
+        e_pext32(e, R9, R8, R13);
+    else
+        e_bits(e, R9, R8, PAGE_SHIFT, TLB_BITS);
     e_lea_sib(e, 0, R9, R9, R9, 0, 0);
     e_load_sib(e, 0, R10, R14, R9, 3, set + (int32_t)offsetof(struct tlb_entry, tag));
     e_not(e, 0, R10);
@@ -89,7 +95,10 @@ static void probe(struct tr *t, bool write, unsigned size)
     e_lea_sib(e, 0, RCX, R8, R10, 0, (int32_t)size); /* last byte - tag */
     if (t->x->direct)
         e_mov_imm32(e, R10, PAGE_SHIFT);
-    e_shrx(e, 0, RCX, RCX, t->x->direct ? R10 : R12);
+    if (t->bt->opt.bmi2)
+        e_shrx(e, 0, RCX, RCX, t->x->direct ? R10 : R12);
+    else
+        e_bits(e, RCX, RCX, PAGE_SHIFT, 32 - PAGE_SHIFT);
     hit = e_jrcxz8(e);
     mem_miss(t);
     e_patch8(hit, e->p);
@@ -111,12 +120,18 @@ void mem_probe_code(struct tr *t, struct miss *m)
     e_not(e, 0, R10);
     e_lea_sib(e, 0, RCX, R8, R10, 0, (int32_t)m->size); /* last byte - tag */
     e_mov_imm32(e, R10, PAGE_SHIFT);
-    e_shrx(e, 0, RCX, RCX, R10);
+    if (t->bt->opt.bmi2)
+        e_shrx(e, 0, RCX, RCX, R10);
+    else
+        e_bits(e, RCX, RCX, PAGE_SHIFT, 32 - PAGE_SHIFT);
     found = e_jrcxz8(e);
     m->patch = e_jmp32(e);
     e_patch8(found, e->p);
     e_mov_imm32(e, R10, (COVERS - 1) << COVER_BITS);
-    e_pext32(e, RCX, R8, R10);
+    if (t->bt->opt.bmi2)
+        e_pext32(e, RCX, R8, R10);
+    else
+        e_bits(e, RCX, R8, COVER_BITS, PAGE_SHIFT - COVER_BITS);
     e_load_sib(e, REX_W, R10, R14, R9, 2, offsetof(struct tlb, code_cover));
     /* the counts from here to where it may end: movzx ecx, byte or word [r10 + rcx]; mov ecx, [r10 + rcx] */
     e_rex(e, 0, RCX, RCX, R10);

@@ -21,7 +21,10 @@ static void emit_chunk(struct tr *t)
 
     e_mov_imm32(e, R8, 0);
     e_mov_imm32(e, R10, t->bt->opt.icount ? REP_CUT_BITS : 16);
-    e_shrx(e, 0, R10, RCX, R10);
+    if (t->bt->opt.bmi2)
+        e_shrx(e, 0, R10, RCX, R10);
+    else
+        e_bits(e, R10, RCX, t->bt->opt.icount ? REP_CUT_BITS : 16, 32 - (t->bt->opt.icount ? REP_CUT_BITS : 16));
     e_mov(e, REX_W, R11, RCX);
     e_mov(e, REX_W, RCX, R10);
     small = e_jrcxz8(e);
@@ -104,7 +107,10 @@ bool trans_string(struct tr *t)
     e_load32(e, R9, R15, CPU_OFF(eflags));
     e_mov_imm32(e, R10, EFLAGS_DF);
     e_mov(e, REX_W, R11, RCX);
-    e_pext32(e, RCX, R9, R10);
+    if (t->bt->opt.bmi2)
+        e_pext32(e, RCX, R9, R10);
+    else
+        e_bits(e, RCX, R9, 10, 1);
     ok = e_jrcxz8(e);
     mem_miss(t);
     e_patch8(ok, e->p);

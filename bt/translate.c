@@ -131,7 +131,10 @@ static void emit_head(struct tr *t)
         e_lea_sib(e, REX_W, R8, R8, R9, 0, 1 - (int32_t)t->b->n);
         e_mov_imm32(e, R9, 63);
         e_mov(e, REX_W, R11, RCX);
-        e_shrx(e, REX_W, RCX, R8, R9);
+        if (t->bt->opt.bmi2)
+            e_shrx(e, REX_W, RCX, R8, R9);
+        else
+            e_negative(e, RCX, R8);
         ok = e_jrcxz8(e);
         e_mov(e, REX_W, RCX, R11);
         e_store_imm32(e, R15, CPU_OFF(eip), t->eip);

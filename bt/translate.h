@@ -4,6 +4,7 @@
 #ifndef BT_TRANSLATE_H
 #define BT_TRANSLATE_H
 
+#include "bt/bits.h"
 #include "bt/bt.h"
 
 /* An instruction's bytes, taken apart. */

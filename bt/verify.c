@@ -45,11 +45,11 @@ struct field {
     }
 
 static const struct field fields[] = {
-    FIELD(eip, true),           FIELD(icount, true),    FIELD(eflags, true),    NATIVE(tmp, true),
-    NATIVE(x87_last, true),     NATIVE(mmx_sw, true),   FIELD(cpl, false),      FIELD(events, false),
-    FIELD(seg, false),          NATIVE(fpu_off, false), NATIVE(sse_off, false), NATIVE(safepoint, false),
-    NATIVE(icount_stop, false), NATIVE(window, false),  NATIVE(table, false),   NATIVE(itlb_super, false),
-    NATIVE(itlb_user, false),
+    FIELD(eip, true),          FIELD(icount, true),        FIELD(eflags, true),    NATIVE(tmp, true),
+    NATIVE(bits, true),        NATIVE(x87_last, true),     NATIVE(mmx_sw, true),   FIELD(cpl, false),
+    FIELD(events, false),      FIELD(seg, false),          NATIVE(fpu_off, false), NATIVE(sse_off, false),
+    NATIVE(safepoint, false),  NATIVE(icount_stop, false), NATIVE(window, false),  NATIVE(table, false),
+    NATIVE(itlb_super, false), NATIVE(itlb_user, false),
 };
 
 static bool listed_field(int64_t disp, unsigned size, bool write)
@@ -351,6 +351,7 @@ const char *verify_tb(const struct bt *bt, const struct tb *tb, uint32_t *offset
 {
     static struct checker v;
     uint8_t starts[sizeof v.target] = { 0 };
+    size_t all;
     size_t n;
 
     if (!handle) {
@@ -374,6 +375,9 @@ const char *verify_tb(const struct bt *bt, const struct tb *tb, uint32_t *offset
         cs_free(v.in, v.count);
         return "cannot be decoded";
     }
+    all = v.count;
+    if (!bt->opt.bmi2)
+        verify_fold(&v, handle);
     for (n = 0; n < v.count; n++) {
         starts[v.in[n].address - v.start] = 1;
         v.index[v.in[n].address - v.start] = (uint16_t)n;
@@ -394,6 +398,6 @@ const char *verify_tb(const struct bt *bt, const struct tb *tb, uint32_t *offset
     } else if (v.in[v.count - 1].id != X86_INS_JMP) {
         fail(&v, v.count - 1, "does not end with a jump");
     }
-    cs_free(v.in, v.count);
+    cs_free(v.in, all);
     return v.wrong;
 }

@@ -7,7 +7,7 @@ FUZZ_FLAGS  = -std=gnu11 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-lin
               -fno-sanitize=alignment -fno-sanitize-recover=undefined -DSANDBOX_OFF $(WARN)
 FUZZ_UNDER  = $(HW_SRC) $(patsubst %,ui/%.c,options suboptions monitor keys opener_rules) \
               $(filter-out vm/roms.c,$(VM_SRC)) debug/plugin.c bt/options.c cpu/log.c \
-              cpu/state.c cpu/state_stream.c cpu/cpu_state.c
+              $(patsubst %,cpu/%.c,state state_stream cpu_state)
 FUZZ_OBJ    = $(FUZZ_UNDER:%.c=$(TEST_DIR)/fuzz/%.o)
 FUZZ_REST   = $(filter-out $(FUZZ_UNDER:%.c=$(O)/%.o),$(LIB_OBJ))
 FUZZ_SHARED = tests/fuzz/fuzz.c tests/fuzz/board.c

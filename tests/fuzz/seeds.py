@@ -189,18 +189,18 @@ def timers():
 
 
 def state():
+    """Damage to a good stream; a stream that is made up."""
+    rng = random.Random(1)
+    for n in range(8):
+        yield bytes([0]) + bytes(rng.randrange(256) for _ in range(4 * (n + 1)))
+    yield b"\1" + b"\x03cpu\x03x86" + bytes(5) + b"\x20" + bytes(40)
+
+
+def device_state():
     rng = random.Random(2)
     for n in range(6):
         changes = b"".join(le("I", rng.randrange(1 << 18))[:3] + bytes([0, rng.choice([0, 1, 255])]) for _ in range(9))
         yield b"\0\0\x09" + changes + b"\1" + bytes(rng.choice([1, 2, 3, n, 7]) for _ in range(60))
-
-
-def snapshot():
-    rng = random.Random(3)
-    for n in range(6):
-        damage = [le("I", rng.randrange(1 << 14))[:3] + bytes([rng.choice([0, 1, 255])]) for _ in range(1 + n)]
-        yield b"\0" + b"".join(damage)
-    yield b"\1\x03cpu\x03x86" + bytes(5) + b"\x20" + bytes(40)
 
 
 def images():
@@ -249,8 +249,8 @@ def rules():
 
 
 CORPUS = {"kernel": kernels, "options": options, "devices": devices, "ide": ide, "atapi": atapi, "fdc": fdc, "ps2": ps2,
-          "fwcfg": fwcfg, "pci": pci, "vga": vga, "uart": uart, "timers": timers, "state": state, "snapshot": snapshot,
-          "image": images,
+          "fwcfg": fwcfg, "pci": pci, "vga": vga, "uart": uart, "timers": timers, "device_state": device_state,
+          "state": state, "image": images,
           "text": texts, "specs": specs, "monitor": monitor, "rules": rules}
 
 

@@ -1,55 +1,136 @@
-/* state.c - fuzzes the loading of the devices' state: damaged or made up, it is refused with a reason, or the board
- * goes on with it and keeps its invariants.
+/* state.c - fuzzes the loader of saved state: a CPU, a clock, RAM, a drive with an overlay and a console load what
+ * somebody has made up. Refused, nothing has changed; taken, it can be saved and loaded again, and is the same.
  *
- * Input: after the settings, changes to a good state: place and bytes; then what happens on the board.
+ * Input: a byte; if it is odd the rest is a stream, else pairs of place (three bytes) and byte, by which a good
+ * stream is damaged.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "tests/fuzz/board.h"
+#include "cpu/cpu_state.h"
+#include "hw/block/block.h"
+#include "hw/char/chardev.h"
+#include "hw/clock.h"
+#include "mmu/memmap.h"
 
-static void load(struct board *b, struct input *in)
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define RAM (256u << 10)
+
+static void broken(const char *what)
 {
-    struct state_buf good = { 0 };
-    struct state_report report;
-    int rc;
-    unsigned n = take(in, 1) % 16;
-
-    if (bus_save(b->bus, &good))
-        broken("the state cannot be saved");
-    while (n--) {
-        size_t at = take(in, 3) % good.len, bytes = take(in, 1) % 8;
-
-        for (size_t i = 0; i <= bytes && at + i < good.len; i++)
-            good.data[at + i] = (uint8_t)take(in, 1);
-    }
-    if (!(take(in, 1) & 7))
-        good.len = take(in, 3) % good.len;
-    rc = bus_load(b->bus, good.data, good.len, &report);
-    if (rc && !report.error[0])
-        broken("a state is refused without a reason");
-    state_buf_free(&good);
+    fprintf(stderr, "callgate fuzz: %s\n", what);
+    abort();
 }
 
-static void step(struct board *b, struct input *in)
-{
-    static const uint16_t ports[] = { 0x1f0, 0x1f7, 0x170, 0x3f4, 0x3f5, 0x60, 0x64, 0x3f8, 0x511, 0x3c5, 0x40, 0x71 };
-    unsigned op = take(in, 1), width, height, n;
-    uint16_t port = ports[(op >> 2) % ARRAY_SIZE(ports)];
+/* Made once: each input finds what the one before has left. */
+struct machine {
+    struct state_object object[6];
+    struct clock clock;
+    struct state_buf good;
+};
 
-    switch (op & 3) {
-    case 0: load(b, in); break;
-    case 1:
-        for (n = take(in, 1); n; n--)
-            port_read(b->bus, port, op & 0x80 ? 4 : 1);
-        break;
-    case 2: port_write(b->bus, port, take(in, 4), op & 0x80 ? 4 : 1); break;
-    default:
-        if (op & 4)
-            draw(pc_vga(b->pc), &width, &height);
-        pass_time(b, take(in, 2) * 16);
-        take_interrupts(b);
-    }
+static tick_t no_time(void *opaque)
+{
+    (void)opaque;
+    return 0;
 }
 
-const struct fuzz_device fuzz_device = { .always = FUZZ_FLOPPY | FUZZ_DISK | FUZZ_CDROM | FUZZ_VGA,
-                                         .steps = 60,
-                                         .step = step };
+static struct block *new_drive(void)
+{
+    char path[64], err[256];
+    int fd = memfd_create("image", MFD_CLOEXEC);
+    static const uint8_t sector[SECTOR_SIZE] = { 1, 2, 3 };
+    struct block *b;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (fd < 0 || ftruncate(fd, 300 * SECTOR_SIZE))
+        broken("no memory for an image");
+    b = block_open(path, BLOCK_SNAPSHOT | BLOCK_RAW, err, sizeof err);
+    if (!b || block_write(b, 7, sector, 1) || block_write(b, 299, sector, 1))
+        broken("no image");
+    return b;
+}
+
+static void make(struct machine *m)
+{
+    char err[200];
+    struct cpu *c = cpu_create(cpu_model_find("max"), 0);
+    struct memmap *map = memmap_create(RAM, RAM);
+    struct chardev *ring = chardev_open(NULL, "ringbuf:100", err, sizeof err);
+    struct chardev *mux = ring ? chardev_mux_open(ring) : NULL;
+
+    if (!c || !map || !mux || !chardev_mux_front(mux, "one") || !chardev_mux_front(mux, "two"))
+        broken("no memory");
+    cpu_reset(c);
+    memmap_write(map, 0x5000, "RAM", 3);
+    chardev_write(mux, "hello", 5);
+    clock_init(&m->clock, no_time, NULL);
+    m->object[0] = (struct state_object){ "cpu", &cpu_state, c };
+    m->object[1] = (struct state_object){ "clock", &clock_state, &m->clock };
+    m->object[2] = (struct state_object){ "ram", &memmap_state, map };
+    m->object[3] = (struct state_object){ "drive0", &block_state, new_drive() };
+    m->object[4] = (struct state_object){ "console0", &chardev_state, mux };
+    m->object[5] = (struct state_object){ "places", &memmap_places_state, map };
+    if (state_save_all(m->object, ARRAY_SIZE(m->object), &m->good))
+        broken("cannot save");
+}
+
+static void same(const struct state_buf *a, const struct state_buf *b, const char *what)
+{
+    if (a->len == b->len && !memcmp(a->data, b->data, a->len))
+        return;
+    state_stream_diff(a, b, stderr);
+    broken(what);
+}
+
+static void try(struct machine *m, const uint8_t *data, size_t size)
+{
+    const size_t n = ARRAY_SIZE(m->object);
+    struct state_buf before = { 0 }, after = { 0 }, again = { 0 };
+    struct state_report r;
+
+    state_save_all(m->object, n, &before);
+    if (state_load_all(m->object, n, data, size, &r)) {
+        if (!r.error[0])
+            broken("refused without a reason");
+        state_save_all(m->object, n, &after);
+        same(&before, &after, "refused, but something has changed");
+    } else {
+        state_save_all(m->object, n, &after);
+        if (state_load_all(m->object, n, after.data, after.len, &r))
+            broken(r.error);
+        state_save_all(m->object, n, &again);
+        same(&after, &again, "what was loaded is another when it is loaded again");
+    }
+    state_buf_free(&before);
+    state_buf_free(&after);
+    state_buf_free(&again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct machine m;
+    uint8_t *copy;
+    size_t at;
+
+    if (!m.good.len)
+        make(&m);
+    if (!size)
+        return 0;
+    if (*data & 1) {
+        try(&m, data + 1, size - 1);
+        return 0;
+    }
+    copy = malloc(m.good.len);
+    if (!copy)
+        return 0;
+    memcpy(copy, m.good.data, m.good.len);
+    for (at = 1; at + 4 <= size; at += 4)
+        copy[(data[at] | (size_t)data[at + 1] << 8 | (size_t)data[at + 2] << 16) % m.good.len] = data[at + 3];
+    try(&m, copy, m.good.len);
+    free(copy);
+    return 0;
+}
