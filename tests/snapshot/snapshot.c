@@ -430,10 +430,83 @@ static void make_image(const char *directory, const char *name, size_t size)
         fail(path);
 }
 
+/* --- machines that were made with other options, and streams that are none --- */
+
+#define SMALL COMMON "-icount shift=3 -vga none -snapshot "
+static const struct {
+    const char *words, *error; /* NULL: it is loaded */
+} others[] = {
+    { SMALL "-m 8 -fda %r/demo.img", NULL },
+    { SMALL "-m 8 -fda %r/demo.img -serial null -serial null", "serial1: there is none" },
+    { SMALL "-m 16 -fda %r/demo.img", "size in bytes is 8388608, here it is 16777216" },
+    { SMALL "-m 8 -fda %r/demo.img -cpu pentium", "its CPU model is 'max', here it is 'pentium'" },
+    { SMALL "-m 8", "lacks: 'drive4'" },
+    { SMALL "-m 8 -fda %r/demo.img -hda %d/hda", "drive0: there is none" },
+    { SMALL "-m 8 -fda %d/fda2", "drive4: its size" },
+    { SMALL "-m 8 -fda %r/demo.img -M hpet=off", "lacks: 'hpet'" },
+};
+
+static bool refused(const struct setting *s, const struct state_buf *saved, const char *error)
+{
+    struct options o;
+    char text[2048];
+    struct vm *m = start(s, &o, text, sizeof text);
+    struct snapshot_parts parts;
+    struct state_report r;
+    struct state_buf before = { 0 }, after = { 0 };
+    bool good;
+
+    vm_parts(m, &parts);
+    vm_run_to(m, 1000);
+    snapshot_save(&parts, &before);
+    good = snapshot_load(&parts, saved->data, saved->len, &r) == (error ? -EINVAL : 0) &&
+           (!error || strstr(r.error, error));
+    if (!good)
+        printf("  '%s' instead of '%s'\n", r.error, error ? error : "");
+    snapshot_save(&parts, &after);
+    good = good && same_streams(error ? &before : saved, &after);
+    state_buf_free(&before);
+    state_buf_free(&after);
+    end(m, &o);
+    return good;
+}
+
+static bool refusals(const char *roms, const char *directory)
+{
+    struct guest g = { .words = others[0].words, .events = none };
+    const struct setting s = { &g, "interp", roms, directory, "1" };
+    struct options o;
+    char text[2048];
+    struct vm *m = start(&s, &o, text, sizeof text);
+    struct snapshot_parts parts;
+    struct state_buf saved = { 0 };
+    bool good = true;
+    unsigned n;
+
+    vm_parts(m, &parts);
+    vm_run_to(m, 3000000);
+    snapshot_save(&parts, &saved);
+    end(m, &o);
+    for (n = 0; n < ARRAY_SIZE(others); n++) {
+        g.words = others[n].words;
+        good &= refused(&s, &saved, others[n].error);
+    }
+    g.words = others[0].words;
+    saved.len -= 5;
+    good &= refused(&s, &saved, "cut short");
+    saved.data[8]++;
+    good &= refused(&s, &saved, "another format");
+    saved.data[0]++;
+    good &= refused(&s, &saved, "no saved machine");
+    state_buf_free(&saved);
+    printf("%s - snapshot: other machines, and what is none, are refused, and change nothing\n", good ? "ok" : "FAIL");
+    return good;
+}
+
 static const struct {
     const char *name;
     size_t size;
-} images[] = { { "fda", 1440 << 10 }, { "hda", 8 << 20 }, { "cdrom", 2 << 20 } };
+} images[] = { { "fda", 1440 << 10 }, { "fda2", 720 << 10 }, { "hda", 8 << 20 }, { "cdrom", 2 << 20 } };
 
 static bool all_tests(const char *roms, const char *seed, const char *word, unsigned points, unsigned every)
 {
@@ -451,6 +524,8 @@ static bool all_tests(const char *roms, const char *seed, const char *word, unsi
             if (strstr(name, word))
                 good &= test(&(struct setting){ &guests[g], engines[e], roms, directory, seed }, points, every);
         }
+    if (strstr("refusals", word))
+        good &= refusals(roms, directory);
     for (n = 0; n < ARRAY_SIZE(images); n++) {
         snprintf(name, sizeof name, "%s/%s", directory, images[n].name);
         unlink(name);
