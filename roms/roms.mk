@@ -76,11 +76,11 @@ $(ROM_OUT)/testrom.elf: $(TESTROM_OBJ) roms/testrom/testrom.ld
 
 NANO_OBJ = $(patsubst %,$(ROM_OUT)/nanobench/%.o,start ops main)
 
-$(ROM_OUT)/nanobench/%.o: roms/nanobench/%.S roms/nanobench/nanobench.h
+$(ROM_OUT)/nanobench/%.o: roms/nanobench/%.S roms/nanobench/nanobench.h roms/paging.h
 	@mkdir -p $(ROM_OUT)/nanobench
 	@$(ROM_CC) $(GUEST_CFLAGS) -c -o $@ $<
 
-$(ROM_OUT)/nanobench/%.o: roms/nanobench/%.c roms/nanobench/nanobench.h
+$(ROM_OUT)/nanobench/%.o: roms/nanobench/%.c roms/nanobench/nanobench.h roms/paging.h
 	@mkdir -p $(ROM_OUT)/nanobench
 	@$(ROM_CC) $(GUEST_CFLAGS) -march=i586 -c -o $@ $<
 
@@ -93,11 +93,11 @@ $(ROM_OUT)/nanobench.elf: $(NANO_OBJ) roms/nanobench/nanobench.ld
 HOSTILE_OBJ = $(patsubst %,$(ROM_OUT)/hostile/%.o,start main devices devices_mmio devices_seq storm storm_kernel \
                 spread reps disks)
 
-$(ROM_OUT)/hostile/%.o: roms/hostile/%.S roms/hostile/hostile.h
+$(ROM_OUT)/hostile/%.o: roms/hostile/%.S roms/hostile/hostile.h roms/paging.h
 	@mkdir -p $(ROM_OUT)/hostile
 	@$(ROM_CC) $(GUEST_CFLAGS) -c -o $@ $<
 
-$(ROM_OUT)/hostile/%.o: roms/hostile/%.c roms/hostile/hostile.h roms/hostile/devices.h
+$(ROM_OUT)/hostile/%.o: roms/hostile/%.c roms/hostile/hostile.h roms/paging.h roms/hostile/devices.h
 	@mkdir -p $(ROM_OUT)/hostile
 	@$(ROM_CC) $(GUEST_CFLAGS) -march=i586 -c -o $@ $<
 

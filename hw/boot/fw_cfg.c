@@ -23,8 +23,7 @@
 struct entry {
     const uint8_t *data;
     uint32_t len;
-    bool owned;    /* free it */
-    bool writable; /* through DMA */
+    bool owned; /* free it */
 };
 
 struct file {
@@ -132,7 +131,7 @@ static void rebuild_directory(struct fw_cfg *fw)
     fw_cfg_add(fw, FW_CFG_FILE_DIR, fw->dir, 4 + fw->files * sizeof(struct dir_entry));
 }
 
-static void add_file(struct fw_cfg *fw, const char *name, const void *data, size_t len, bool owned, bool writable)
+static void add_file(struct fw_cfg *fw, const char *name, const void *data, size_t len, bool owned)
 {
     unsigned i = 0;
     while (i < fw->files && strcmp(fw->file[i].name, name) < 0)
@@ -148,26 +147,20 @@ static void add_file(struct fw_cfg *fw, const char *name, const void *data, size
     memset(&fw->file[i], 0, sizeof fw->file[i]);
     memcpy(fw->file[i].name, name, strlen(name));
     set_entry(&fw->file[i].entry, data, len, owned);
-    fw->file[i].entry.writable = writable;
     fw->files++;
     rebuild_directory(fw);
 }
 
 void fw_cfg_add_file(struct fw_cfg *fw, const char *name, const void *data, size_t len)
 {
-    add_file(fw, name, data, len, false, false);
+    add_file(fw, name, data, len, false);
 }
 
 void fw_cfg_add_file_copy(struct fw_cfg *fw, const char *name, const void *data, size_t len)
 {
     void *p = copy_of(fw, data, len);
     if (p)
-        add_file(fw, name, p, len, true, false);
-}
-
-void fw_cfg_add_writable(struct fw_cfg *fw, const char *name, void *data, size_t len)
-{
-    add_file(fw, name, data, len, false, true);
+        add_file(fw, name, p, len, true);
 }
 
 bool fw_cfg_has_file(const struct fw_cfg *fw, const char *name)
@@ -217,9 +210,7 @@ static bool dma_move(struct fw_cfg *fw, uint32_t control, uint64_t addr, uint32_
             bus_dma_write(fw->dev.bus, addr + at, zeroes, chunk);
         }
     } else if (control & DMA_WRITE) {
-        if (!valid || !e->writable || n != len)
-            return false;
-        bus_dma_read(fw->dev.bus, addr, (uint8_t *)e->data + fw->offset, n);
+        return false; /* nothing here is the guest's to write */
     } else if (!(control & DMA_SKIP)) {
         n = 0;
     }

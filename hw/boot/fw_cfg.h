@@ -59,7 +59,5 @@ void fw_cfg_add_string(struct fw_cfg *fw, unsigned key, const char *s);
 void fw_cfg_add_file(struct fw_cfg *fw, const char *name, const void *data, size_t len);
 void fw_cfg_add_file_copy(struct fw_cfg *fw, const char *name, const void *data, size_t len);
 bool fw_cfg_has_file(const struct fw_cfg *fw, const char *name);
-/* A file the guest may write (by DMA): `data` is changed in place. */
-void fw_cfg_add_writable(struct fw_cfg *fw, const char *name, void *data, size_t len);
 
 #endif

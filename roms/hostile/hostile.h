@@ -11,6 +11,8 @@
 #ifndef HOSTILE_H
 #define HOSTILE_H
 
+#include "../paging.h"
+
 #define NULLSEL 0x00
 #define CODE0   0x08
 #define DATA0   0x10
@@ -26,12 +28,6 @@
 #define SELF     0x1000000 /* where this program is, and its size at most */
 #define SELF_END 0x1100000
 #define KEEP_END 0x2000000 /* no device may be pointed between SELF and here */
-
-#define PTE_P  0x001
-#define PTE_W  0x002
-#define PTE_U  0x004
-#define PTE_PS 0x080
-#define PTE_G  0x100
 
 #define CR0_WP  0x10000u
 #define CR0_PG  0x80000000u

@@ -7,6 +7,8 @@
 #ifndef NANOBENCH_H
 #define NANOBENCH_H
 
+#include "../paging.h"
+
 /* selectors, in the order SYSENTER and SYSEXIT want */
 #define CODE0 0x08
 #define DATA0 0x10
@@ -23,10 +25,7 @@
 #define HOLE    0x40400000 /* linear: a page that is never present */
 #define BACKING 0x400000   /* physical: what the window's pages show */
 
-#define PTE_P   0x001
-#define PTE_W   0x002
-#define PTE_U   0x004
-#define PTE_AD  0x060
+#define PTE_AD  (PTE_A | PTE_D)
 #define PTE_ALL (PTE_P | PTE_W | PTE_U | PTE_AD)
 
 #ifndef __ASSEMBLER__

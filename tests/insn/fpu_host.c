@@ -12,6 +12,7 @@
  * to instructions that wait, cannot be seen from a program and is tested on its own.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "fpu_native.h"
 #include "guest.h"
 
 #include "cpu/fpu/fpu_int.h"
@@ -23,54 +24,6 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
-
-/* --- the host side --- */
-
-struct host_ctx {
-    uint8_t fx[512];
-    uint64_t ax, cx, dx, bx, di, flags;
-    void *code;
-} __attribute__((aligned(16)));
-
-void host_run(struct host_ctx *h);
-__asm__(".text\n.globl host_run\nhost_run:\n"
-        "push %rbx\npush %rbp\npush %r12\nmov %rdi, %r12\n"
-        "fxrstor64 (%r12)\n"
-        "mov 512(%r12), %rax\nmov 520(%r12), %rcx\nmov 528(%r12), %rdx\nmov 536(%r12), %rbx\n"
-        "mov 544(%r12), %rdi\npush 552(%r12)\npopfq\n"
-        "call *560(%r12)\n"
-        "pushfq\npop 552(%r12)\n"
-        "mov %rax, 512(%r12)\nmov %rcx, 520(%r12)\nmov %rdx, 528(%r12)\nmov %rbx, 536(%r12)\n"
-        "fxsave64 (%r12)\nfninit\npush $0x1f80\nldmxcsr (%rsp)\nadd $8, %rsp\ncld\n"
-        "pop %r12\npop %rbp\npop %rbx\nret\n");
-
-static sigjmp_buf host_jmp;
-static struct host_ctx *host_now;
-
-static void on_signal(int sig, siginfo_t *si, void *uc_)
-{
-    ucontext_t *uc = uc_;
-
-    (void)si;
-    if (!host_now)
-        _exit(3); /* our own code */
-    memcpy(host_now->fx, uc->uc_mcontext.fpregs, 512);
-    siglongjmp(host_jmp, sig);
-}
-
-static int host_exec(struct host_ctx *h)
-{
-    static const uint32_t init = 0x1f80;
-    int sig;
-
-    host_now = h;
-    sig = sigsetjmp(host_jmp, 1);
-    if (!sig)
-        host_run(h);
-    host_now = NULL;
-    __asm__ volatile("fninit; ldmxcsr %0" : : "m"(init));
-    return sig;
-}
 
 #define BUF_LA   0x10000000u
 #define BUF_SIZE 0x4000u
@@ -761,7 +714,7 @@ static void reporting(void)
 int main(int argc, char **argv)
 {
     static const int sigs[] = { SIGFPE, SIGSEGV, SIGILL, SIGBUS };
-    struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+    struct sigaction sa = { .sa_sigaction = host_on_signal, .sa_flags = SA_SIGINFO };
     unsigned k;
     int opt;
 

@@ -11,7 +11,7 @@ INSN_DIR = tests/insn
 $(O)/tests/decode:   $(O)/$(INSN_DIR)/decode.o $(O)/$(INSN_DIR)/decode_equal.o
 $(O)/tests/host:     $(O)/$(INSN_DIR)/host.o $(O)/$(INSN_DIR)/host_gen.o $(O)/$(INSN_DIR)/host_amd.o \
                      $(O)/$(INSN_DIR)/native.o $(O)/$(INSN_DIR)/guest.o
-$(O)/tests/fpu_host: $(O)/$(INSN_DIR)/fpu_host.o $(O)/$(INSN_DIR)/guest.o
+$(O)/tests/fpu_host: $(O)/$(INSN_DIR)/fpu_host.o $(O)/$(INSN_DIR)/fpu_native.o $(O)/$(INSN_DIR)/guest.o
 $(O)/tests/bt_random: $(O)/$(INSN_DIR)/bt_random.o $(O)/$(INSN_DIR)/btr_env.o $(O)/$(INSN_DIR)/btr_gen.o \
                      $(O)/$(INSN_DIR)/btr_run.o $(O)/$(INSN_DIR)/btr_show.o $(O)/$(INSN_DIR)/guest.o
 
@@ -23,7 +23,8 @@ $(O)/tests/portable/%.o: %.c Makefile
 	@echo "  CC    $< (portable)"
 	@$(CC) $(CPPFLAGS_ALL) -DPORTABLE_FPU $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 PORTABLE_REST = $(filter-out $(PORTABLE_SRC:%.c=$(O)/%.o),$(LIB_OBJ))
-$(O)/tests/fpu_host_portable: $(O)/$(INSN_DIR)/fpu_host.o $(O)/$(INSN_DIR)/guest.o $(PORTABLE_OBJ) $(PORTABLE_REST)
+$(O)/tests/fpu_host_portable: $(O)/$(INSN_DIR)/fpu_host.o $(O)/$(INSN_DIR)/fpu_native.o $(O)/$(INSN_DIR)/guest.o \
+                     $(PORTABLE_OBJ) $(PORTABLE_REST)
 	@echo "  LD    $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
