@@ -14,8 +14,8 @@
 #define MOST        60000 /* more would cost the host too much in looking them up */
 #define KEPT_LEAST  256   /* for libraries, stacks, the allocator: so many, or an eighth */
 
-static int limit = -1; /* of what is counted here; -1: not known yet */
-static int used;
+static _Atomic int limit = -1; /* of what is counted here; -1: not known yet */
+static _Atomic int used;
 #ifdef DEBUG
 static int most_lines; /* that the process may have when nothing is counted */
 #endif

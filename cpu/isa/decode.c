@@ -6,6 +6,8 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/isa/insn.h"
 
+#include <pthread.h>
+
 /* Byte registers AL CL DL BL AH CH DH BH as byte offsets into the register file. */
 static const uint8_t reg8_offset[8] = { 0, 4, 8, 12, 1, 5, 9, 13 };
 
@@ -138,17 +140,13 @@ static void make_quick(unsigned map, unsigned op, unsigned prefix, unsigned form
     }
 }
 
-void insn_init(void)
+static void build(void)
 {
-    static bool done;
     unsigned next = 0;
     unsigned map;
     unsigned op;
     unsigned n;
 
-    if (done)
-        return;
-    done = true;
     for (n = 1; n < insn_row_count; n++) {
         row_size[n] = size_rule(&insn_rows[n]);
         row_modrm[n] = row_needs_modrm(&insn_rows[n]);
@@ -173,6 +171,13 @@ void insn_init(void)
                 make_quick(map, op, n >> 4, n & 15);
         }
     }
+}
+
+void insn_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, build);
 }
 
 static const struct insn_row *find_row(unsigned map, unsigned op, uint8_t modrm, unsigned flags, uint64_t features)
