@@ -7,13 +7,13 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
 #include "bt/engine.h"
+#include "bt/prim.h"
 #include "cpu/callout.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <time.h>
 
 /* Another thread, or a device, wants the CPU to stop at the next block. */
@@ -264,7 +264,7 @@ static enum exit_reason run_loop(struct cpu *c)
         bt->recent[bt->recent_next++ % RECENT] = c->eip;
         left = bt->cache.enter(c, host);
         c->cur = &insn_none; /* what a callout set is over */
-        if (left == LEAVE_CALLOUT)
+        if (left == LEAVE_DETOUR)
             continue;
         flags_to_lazy(c);
         if (left & LEAVE_EXIT) {
@@ -316,8 +316,7 @@ static enum exit_reason run(struct engine *e)
 
 static void on_blocks_flushed(struct cpu *c) { tcache_flush(bt_of(c)); }
 
-/* Flags are left alone with BMI2's PEXT, PDEP, SHRX and RORX, and saved with LAHF. */
-static bool available(void) { return __builtin_cpu_supports("bmi2"); }
+static bool available(void) { return prim_available(); }
 
 static void free_all(struct bt *bt)
 {
@@ -384,8 +383,8 @@ static int create(const struct engine_env *env, const char *options, struct engi
     c->blocks->flushed = on_blocks_flushed;
     itlb_clear(c);
     atomic_store(&native_of(c)->safepoint, &native_of(c)->safe_word);
-    native_of(c)->site_fn = (void *)(uintptr_t)callout_site;
-    bt->contexts.fsgsbase = getauxval(AT_HWCAP2) >> 1 & 1;
+    native_of(c)->detour_fn = (void *)(uintptr_t)detour;
+    bt->contexts.fsgsbase = prim_has_fsgsbase();
     stubs_emit(bt);
     rc = fault_install();
     if (rc)
@@ -403,7 +402,7 @@ static void state_changed(struct engine *e)
 
     itlb_clear(c);
     atomic_store(&native_of(c)->safepoint, &native_of(c)->safe_word);
-    native_of(c)->site_fn = (void *)(uintptr_t)callout_site;
+    native_of(c)->detour_fn = (void *)(uintptr_t)detour;
     native_of(c)->fpu_live = 0;
     native_of(c)->x87_last = 0;
     bt->flags_native = false;

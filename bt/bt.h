@@ -20,6 +20,7 @@
 
 #include "bt/adapt.h"
 #include "bt/emit.h"
+#include "bt/leave.h"
 #include "bt/native.h"
 #include "bt/tcache.h"
 #include "cpu/cpu.h"
@@ -29,13 +30,6 @@
 #include "cpu/stats.h"
 
 #include <stddef.h>
-
-/* Values in R11 on leaving the cache: why. */
-#define LEAVE_PLAIN   0u          /* c->eip is set */
-#define LEAVE_STEP    1u          /* c->eip is set; interpret one instruction first */
-#define LEAVE_CALLOUT 2u          /* the same, and the flags are in their lazy form already */
-#define LEAVE_EXIT    0x80000000u /* | exit number: a branch that is not linked */
-#define LEAVE_PAGE    0x40000000u /* | tb number: its page is not known to be there */
 
 struct bt_options {
     unsigned cache_mb;
@@ -106,8 +100,8 @@ int x87_before(const struct tb *tb, unsigned k);
 uint32_t x87_name(const struct bt *bt, const struct tb *tb, unsigned k);
 void fpu_gate(struct cpu *c);
 
-/* callout.c */
-uint64_t callout_site(struct cpu *c, uint32_t id);
+/* detour.c */
+uint64_t detour(struct cpu *c, uint32_t id);
 void flags_to_lazy(struct cpu *c);
 void flags_to_native(struct cpu *c);
 

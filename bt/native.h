@@ -26,7 +26,7 @@ struct native {
     uint64_t resume;    /* where to go on after a callout */
     const uint32_t *_Atomic safepoint; /* read at every block: an invalid address stops there */
     uint64_t icount_stop;
-    void *site_fn;
+    void *detour_fn;
     uint64_t window; /* base of the window that GS.base points to */
     uint64_t r12;    /* what R12 holds in this context */
     uint64_t table;  /* of the context: where translations are, by EIP */

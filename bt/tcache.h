@@ -5,6 +5,7 @@
 #define BT_TCACHE_H
 
 #include "bt/context.h"
+#include "bt/plan.h"
 #include "cpu/interp/block.h"
 
 struct exit_link {
@@ -17,9 +18,6 @@ struct exit_link {
 };
 #define NO_TB   0xffffffffu
 #define NO_EXIT 0xffffffffu
-
-/* What must be put right when the host faults inside an instruction. */
-enum { FIX_NONE, FIX_RSI, FIX_MMX, FIX_STRING, FIX_REP, FIX_REP_FLAGS };
 
 struct tb {
     struct block *block;
@@ -62,7 +60,7 @@ struct tcache {
     uint8_t *rx, *rw; /* host code, seen twice */
     uint32_t size, used, stubs_end;
     /* entries of stubs */
-    uint32_t stub_miss, stub_exit, stub_site, stub_fault_exit;
+    uint32_t stub_miss, stub_exit, stub_detour, stub_fault_exit;
     uint32_t (*enter)(struct cpu *c, const void *host);
     struct tb *tb;
     uint32_t tb_count;

@@ -322,7 +322,7 @@ static bool check_branch(struct checker *v, size_t n)
         return true;
     }
     to -= (uintptr_t)v->bt->cache.rx;
-    if (to == v->bt->cache.stub_exit || to == v->bt->cache.stub_site)
+    if (to == v->bt->cache.stub_exit || to == v->bt->cache.stub_detour)
         return true;
     return fail(v, n, "branch to somewhere else");
 }

@@ -112,7 +112,7 @@ static bool is_branch(const struct shown *s, size_t n, uint64_t *to)
 static const char *stub_name(const struct shown *s, uint64_t to)
 {
     to -= (uintptr_t)s->bt->cache.rx;
-    return to == s->bt->cache.stub_exit ? "leave" : to == s->bt->cache.stub_site ? "interpret" : "an unknown stub";
+    return to == s->bt->cache.stub_exit ? "leave" : to == s->bt->cache.stub_detour ? "interpret" : "an unknown stub";
 }
 
 /* The number that is given to a stub. */
@@ -128,7 +128,7 @@ static bool stub_argument(const struct shown *s, size_t n, char *text, size_t si
         !is_branch(s, n + 1, &to))
         return false;
     to -= (uintptr_t)s->bt->cache.rx;
-    if (to == s->bt->cache.stub_site && v >> 5 == tb)
+    if (to == s->bt->cache.stub_detour && v >> 5 == tb)
         snprintf(text, size, "r11d, insn %u", v & 31);
     else if (to == s->bt->cache.stub_exit && (v & LEAVE_EXIT))
         snprintf(text, size, "r11d, exit %u", (v & ~LEAVE_EXIT) - s->tb->first_exit);
