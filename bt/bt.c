@@ -8,6 +8,7 @@
 #include "bt/bt.h"
 #include "bt/engine.h"
 #include "bt/prim.h"
+#include "bt/verify.h"
 #include "cpu/callout.h"
 
 #include <errno.h>
@@ -263,7 +264,7 @@ static enum exit_reason run_loop(struct cpu *c)
         bt->stats.enters++;
         bt->recent[bt->recent_next++ % RECENT] = c->eip;
         left = bt->cache.enter(c, host);
-        c->cur = &insn_none; /* what a callout set is over */
+        c->cur = &insn_none; /* what a detour set is over */
         if (left == LEAVE_DETOUR)
             continue;
         flags_to_lazy(c);
@@ -322,6 +323,7 @@ static void free_all(struct bt *bt)
 {
     if (bt->perfmap)
         fclose(bt->perfmap);
+    verifier_destroy(bt->verifier);
     tcache_destroy(bt);
     free(bt);
 }
@@ -371,6 +373,10 @@ static int create(const struct engine_env *env, const char *options, struct engi
     budget_create(bt);
     if (!rc && bt->opt.perfmap)
         rc = perfmap_open(bt);
+    if (!rc && bt->opt.verify) {
+        bt->verifier = verifier_create();
+        rc = bt->verifier ? 0 : -ENOMEM;
+    }
     if (!rc)
         rc = blocks_create(c);
     if (rc) {

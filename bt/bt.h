@@ -42,7 +42,7 @@ struct bt_options {
 struct bt_counters {
 #define BT STAT_MEMBER
 #include "cpu/stats.def"
-    uint64_t callouts_by_row[1024];
+    uint64_t detours_by_row[1024];
 };
 
 /* For what generations of the address space the itlb holds. */
@@ -63,10 +63,11 @@ struct bt {
     struct bt_counters stats; /* stats.c */
     uint64_t memory_max;      /* budget.c */
     bool fell;                /* op_stop was reached */
-    bool flags_native;        /* during a callout: the flags are in native.flags only */
+    bool flags_native;        /* during a detour: the flags are in native.flags only */
     uint32_t recent[RECENT];  /* EIP of the last entries into the cache */
     unsigned recent_next;
     FILE *perfmap;
+    struct verifier *verifier; /* with opt.verify */
 };
 
 static inline struct bt *bt_of(const struct cpu *c) { return c->engine; }
@@ -107,7 +108,7 @@ void flags_to_native(struct cpu *c);
 
 /* options.c: `text`: what follows -accel bt, or NULL. 0 or -EINVAL after saying why. */
 int bt_parse_options(struct bt_options *o, const char *text);
-/* bt.c: go on with translated code at CS:EIP, from a callout: sets native.resume. False: leave. */
+/* bt.c: go on with translated code at CS:EIP, from a detour: sets native.resume. False: leave. */
 bool bt_try_resume(struct bt *bt);
 /* stats.c */
 void bt_stats(struct engine *e, FILE *f);

@@ -30,8 +30,8 @@ uint64_t detour(struct cpu *c, uint32_t id)
     const struct insn_row *row = &insn_rows[i->row];
     bool fpu;
 
-    bt->stats.callouts++;
-    bt->stats.callouts_by_row[i->row & 1023]++;
+    bt->stats.detours++;
+    bt->stats.detours_by_row[i->row & 1023]++;
     tb->hits[k]++;
     bt->flags_native = !(row->use | row->def | row->undef) &&
                        (row->cls == CLS_IDENT || row->cls == CLS_STACK || row->cls == CLS_STRING);

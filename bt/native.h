@@ -23,7 +23,7 @@ struct native {
     uint16_t mmx_sw;    /* the status word before an MMX instruction with a memory operand: see bt/fpu.c */
     uint32_t safe_word; /* what safepoint points to unless the CPU is to stop */
     uint64_t host_sp;   /* the stack of C while translated code runs; 0 when it does not */
-    uint64_t resume;    /* where to go on after a callout */
+    uint64_t resume;    /* where to go on after a detour */
     const uint32_t *_Atomic safepoint; /* read at every block: an invalid address stops there */
     uint64_t icount_stop;
     void *detour_fn;

@@ -28,7 +28,7 @@ struct tb {
     insn_fn *fns;
     uint16_t *start; /* [n + 1]: offset of each instruction's code; the last: of the cold part */
     uint8_t *fix;    /* [n]: FIX_* */
-    uint32_t *hits;  /* [n]: callouts and faults, for the report */
+    uint32_t *hits;  /* [n]: detours and faults, for the report */
     uint32_t eip;
     uint32_t code;  /* offset of `check` in the cache */
     uint32_t entry; /* offset of `entry` */

@@ -23,7 +23,7 @@ void op_stop(struct cpu *c, const struct insn *i)
 static void must_verify(struct bt *bt, const struct tb *tb)
 {
     uint32_t offset;
-    const char *wrong = verify_tb(bt, tb, &offset);
+    const char *wrong = verify_tb(bt->verifier, bt, tb, &offset);
     uint32_t n;
 
     bt->stats.verified++;

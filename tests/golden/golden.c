@@ -119,6 +119,7 @@ static struct tb *make(struct bt *bt, struct block **b)
 /* Writes the translation to f; NULL, or what went wrong. */
 static const char *translate_snippet(const struct snippet *s, FILE *f)
 {
+    static char why[256];
     struct memmap *map = memmap_create(4 << 20, 0xe0000000);
     struct cpu *c = cpu_create(cpu_model_find("max"), bt_engine.tail);
     const char *volatile wrong = NULL;
@@ -143,16 +144,23 @@ static const char *translate_snippet(const struct snippet *s, FILE *f)
         struct bt *bt = bt_of(c);
         struct block *b;
         struct tb *tb = make(bt, &b);
+        struct verifier *verifier;
         uint32_t offset;
 
         if (has(s, W_TROUBLE) || has(s, W_WRAPS)) {
             if (has(s, W_TROUBLE))
-                adapt_site(bt, tb, tb->n - 1u, 200);
+                adapt_trouble(bt, tb, tb->n - 1u, 200);
             else
                 adapt_wraps(bt, tb, tb->n - 1u);
             tb = make(bt, &b);
         }
-        wrong = verify_tb(bt, tb, &offset);
+        verifier = verifier_create();
+        wrong = verifier ? verify_tb(verifier, bt, tb, &offset) : "no verifier";
+        if (wrong) { /* its text goes with the verifier */
+            snprintf(why, sizeof why, "%s", wrong);
+            wrong = why;
+        }
+        verifier_destroy(verifier);
         show_translation(f, bt, tb, b->code, has(s, W_32), has(s, W_HEAD));
     }
     engine_destroy(engine);
