@@ -201,7 +201,7 @@ void *mem_rmw_slow(struct cpu *c, const struct insn *i, gla_t la, unsigned size)
 {
     SYNC();
     c->mem->probe_write(c, la, size, c->cpl == 3);
-    c->rmw_buf[0] = c->mem->read(c, la, size, c->cpl == 3);
+    store64(c->rmw_buf, c->mem->read(c, la, size, c->cpl == 3));
     c->rmw_buf[1] = la;
     return c->rmw_buf;
 }
@@ -209,7 +209,7 @@ void *mem_rmw_slow(struct cpu *c, const struct insn *i, gla_t la, unsigned size)
 void mem_rmw_commit(struct cpu *c, const struct insn *i, unsigned size)
 {
     SYNC();
-    c->mem->write(c, c->rmw_buf[1], c->rmw_buf[0], size, c->cpl == 3);
+    c->mem->write(c, c->rmw_buf[1], load64(c->rmw_buf), size, c->cpl == 3);
 }
 
 static gla_t bytes_linear(struct cpu *c, const struct insn *i, unsigned size, unsigned align, bool write)
@@ -241,9 +241,8 @@ void mem_read_bytes(struct cpu *c, const struct insn *i, void *buf, unsigned siz
     }
     while (size) {
         unsigned n = piece(size);
-        uint64_t v = c->mem->read(c, la, n, c->cpl == 3);
 
-        memcpy(p, &v, n);
+        store_n(p, c->mem->read(c, la, n, c->cpl == 3), n);
         p += n;
         la += n;
         size -= n;
@@ -263,10 +262,8 @@ void mem_write_bytes(struct cpu *c, const struct insn *i, const void *buf, unsig
     c->mem->probe_write(c, la, size, c->cpl == 3);
     while (size) {
         unsigned n = piece(size);
-        uint64_t v = 0;
 
-        memcpy(&v, p, n);
-        c->mem->write(c, la, v, n, c->cpl == 3);
+        c->mem->write(c, la, load_n(p, n), n, c->cpl == 3);
         p += n;
         la += n;
         size -= n;

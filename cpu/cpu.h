@@ -173,7 +173,7 @@ union xmm {
     uint16_t w[8];
     uint32_t d[4];
     uint64_t q[2];
-} __attribute__((aligned(16)));
+} __attribute__((aligned(16), GUEST_ORDER));
 
 struct fpu {
     struct f80 r[8]; /* physical registers R0..R7; ST(i) is r[(top + i) & 7], MMi is r[i].m */

@@ -4,15 +4,17 @@
 #include "cpu/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 uint32_t log_mask;
-void (*log_post_mortem)(FILE *f);
 
 static FILE *log_file;
+static struct log_post_mortem *post_mortems;
+static pthread_mutex_t post_mortems_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const struct {
     const char *name;
@@ -110,16 +112,38 @@ void log_help(FILE *f)
         fprintf(f, "%-14s %s\n", channels[n].name, channels[n].text);
 }
 
+void log_post_mortem_add(struct log_post_mortem *p)
+{
+    pthread_mutex_lock(&post_mortems_lock);
+    p->next = post_mortems;
+    post_mortems = p;
+    pthread_mutex_unlock(&post_mortems_lock);
+}
+
+void log_post_mortem_remove(struct log_post_mortem *p)
+{
+    struct log_post_mortem **at;
+
+    pthread_mutex_lock(&post_mortems_lock);
+    for (at = &post_mortems; *at; at = &(*at)->next) {
+        if (*at == p) {
+            *at = p->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&post_mortems_lock);
+}
+
 void log_bug(const char *file, int line, const char *what)
 {
     FILE *f = log_stream();
 
     fprintf(f, "callgate: BUG at %s:%d: %s\n", file, line, what);
-    if (log_post_mortem) {
-        void (*hook)(FILE *) = log_post_mortem;
+    while (post_mortems) {
+        const struct log_post_mortem *p = post_mortems;
 
-        log_post_mortem = NULL; /* a fault in the hook must not come back here */
-        hook(f);
+        post_mortems = p->next; /* a fault in it must not come back here */
+        p->fn(p->opaque, f);
     }
     fflush(f);
     abort();

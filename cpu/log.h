@@ -46,8 +46,15 @@ void log_help(FILE *f);
 /* Raw access for multi-line dumps; never NULL. */
 FILE *log_stream(void);
 
-/* Our own bug: print where, run the post-mortem hook (registers, last exceptions), abort. */
-extern void (*log_post_mortem)(FILE *f);
+/* Our own bug: print where, run the post-mortems (registers, last exceptions of each machine), abort. One that was
+ * never added may be removed. */
+struct log_post_mortem {
+    void (*fn)(void *opaque, FILE *f);
+    void *opaque;
+    struct log_post_mortem *next;
+};
+void log_post_mortem_add(struct log_post_mortem *p);
+void log_post_mortem_remove(struct log_post_mortem *p);
 void log_bug(const char *file, int line, const char *what) __attribute__((noreturn, cold));
 #define BUG_ON(x)                            \
     do {                                     \

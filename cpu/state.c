@@ -75,12 +75,19 @@ static size_t fields_size(const struct state_desc *d, const void *obj)
     return n;
 }
 
+static void put_number(struct state_buf *out, uint64_t v, size_t size)
+{
+    uint8_t bytes[8];
+    store_n(bytes, v, (unsigned)size);
+    state_buf_put(out, bytes, size);
+}
+
 static void save_fields(const struct state_desc *d, const void *obj, struct state_buf *out)
 {
     for (const struct state_field *f = d->fields; f->name; f++) {
         if (f->type == STATE_BUFFER) {
             uint32_t len = (uint32_t)buffer_len(f, obj);
-            state_buf_put(out, &len, 4);
+            put_number(out, len, 4);
             state_buf_put(out, buffer_ptr(f, obj), len);
             continue;
         }
@@ -89,13 +96,13 @@ static void save_fields(const struct state_desc *d, const void *obj, struct stat
             if (f->type == STATE_STRUCT) {
                 save_fields(f->sub, p, out);
             } else if (f->type == STATE_VALUE) {
-                uint64_t v = f->value->get(p);
-                state_buf_put(out, &v, 8);
+                put_number(out, f->value->get(p), 8);
             } else if (f->type == STATE_BOOL) {
-                uint8_t v = *(const bool *)p;
-                state_buf_put(out, &v, 1);
-            } else {
+                put_number(out, *(const bool *)p, 1);
+            } else if (f->type == STATE_BYTES) {
                 state_buf_put(out, p, f->size);
+            } else {
+                put_number(out, number_get(p, f->size), f->size);
             }
         }
     }
@@ -107,8 +114,8 @@ int state_save(const struct state_desc *d, const void *obj, struct state_buf *ou
     uint32_t len = (uint32_t)fields_size(d, obj);
     state_buf_put(out, &nlen, 1);
     state_buf_put(out, d->name, nlen);
-    state_buf_put(out, &d->version, 4);
-    state_buf_put(out, &len, 4);
+    put_number(out, d->version, 4);
+    put_number(out, len, 4);
     save_fields(d, obj, out);
     return out->failed ? -ENOMEM : 0;
 }
@@ -143,8 +150,10 @@ static size_t load_fields(const struct state_desc *d, void *obj, const uint8_t *
                 step = 1;
                 if (store)
                     *(bool *)to = p[n] != 0;
-            } else if (store) {
+            } else if (store && f->type == STATE_BYTES) {
                 memcpy(to, p + n, f->size);
+            } else if (store) {
+                number_set(to, load_n(p + n, (unsigned)f->size), f->size);
             }
             n += step;
         }
@@ -195,7 +204,7 @@ static uint64_t scalar(const struct state_field *f, const void *p)
         return *(const bool *)p;
     if (f->type == STATE_VALUE)
         return f->value->get(p);
-    return load_n(p, (unsigned)f->size);
+    return number_get(p, f->size);
 }
 
 static void print_bytes(const uint8_t *p, size_t len, FILE *f)

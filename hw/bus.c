@@ -24,18 +24,6 @@ struct port_range {
     bool live;
 };
 
-struct mmio_range {
-    struct mmio_range *next;
-    const char *name;
-    const struct mmio_ops *ops; /* NULL: RAM */
-    void *opaque;
-    void *host;
-    unsigned flags;
-    gpa_t gpa;    /* GPA_NONE: not mapped */
-    gpa_t wanted; /* differs from gpa while another range is in the way */
-    uint64_t size;
-};
-
 struct bus_ram {
     struct bus_ram *next;
     void *host;
@@ -76,8 +64,6 @@ void bus_destroy(struct bus *bus)
             dev->class->destroy(dev);
         free(dev);
     }
-    while (bus->mmio)
-        bus_mmio_remove(bus, bus->mmio);
     for (struct bus_ram *r = bus->ram, *next; r; r = next) {
         next = r->next;
         if (r->size)
@@ -265,167 +251,43 @@ void port_write(struct bus *bus, uint16_t port, uint32_t val, unsigned size)
 
 /* ---- memory ---- */
 
-uint64_t mmio_read(const struct mmio_ops *ops, void *opaque, gpa_t offset, unsigned size)
+/* A new range is where it should be, or start-up has failed. */
+static struct range *place(struct bus *bus, struct range *r, const char *name, gpa_t gpa)
 {
-    unsigned max = ops->max_size ? ops->max_size : 4;
-    unsigned min = ops->min_size ? ops->min_size : 1;
-    uint64_t mask = size >= 8 ? UINT64_MAX : (1ull << (size * 8)) - 1;
-    if (!ops->read)
-        return mask;
-    if (size > max || (size > min && (offset & (size - 1)))) {
-        unsigned half = size / 2;
-        uint64_t lo = mmio_read(ops, opaque, offset, half);
-        return lo | mmio_read(ops, opaque, offset + half, half) << (half * 8);
-    }
-    if (size < min) {
-        unsigned off = (unsigned)offset & (min - 1);
-        return ops->read(opaque, offset - off, min) >> (off * 8) & mask;
-    }
-    return ops->read(opaque, offset, size) & mask;
-}
+    const struct range *blocker = NULL;
 
-void mmio_write(const struct mmio_ops *ops, void *opaque, gpa_t offset, uint64_t val, unsigned size)
-{
-    unsigned max = ops->max_size ? ops->max_size : 4;
-    unsigned min = ops->min_size ? ops->min_size : 1;
-    uint64_t mask = size >= 8 ? UINT64_MAX : (1ull << (size * 8)) - 1;
-    if (!ops->write)
-        return;
-    val &= mask;
-    if (size > max || (size > min && (offset & (size - 1)))) {
-        unsigned half = size / 2;
-        mmio_write(ops, opaque, offset, val, half);
-        mmio_write(ops, opaque, offset + half, val >> (half * 8), half);
-        return;
-    }
-    if (size < min) {
-        unsigned off = (unsigned)offset & (min - 1);
-        ops->write(opaque, offset - off, val << (off * 8), min);
-        return;
-    }
-    ops->write(opaque, offset, val, size);
-}
-
-static struct mmio_range *new_range(struct bus *bus, uint64_t size, const char *name)
-{
-    struct mmio_range *r = calloc(1, sizeof *r);
-    if (!r || !size || (size & (PAGE_SIZE - 1))) {
-        free(r);
-        bus_error(bus, "%s: bad memory range of %#llx bytes", name, (unsigned long long)size);
+    if (!r) {
+        bus_error(bus, "%s: no memory, or a bad size, for a memory range", name);
         return NULL;
     }
-    r->name = name;
-    r->size = size;
-    r->gpa = r->wanted = GPA_NONE;
-    r->next = bus->mmio;
-    bus->mmio = r;
-    return r;
-}
-
-static int map_range(struct bus *bus, struct mmio_range *r, gpa_t gpa)
-{
-    int err;
-    if (r->ops)
-        err = bus->mem->mmio_map(bus->mem_opaque, gpa, r->size, r->ops, r->opaque, r->name);
-    else
-        err = bus->mem->ram_map(bus->mem_opaque, gpa, r->size, r->host, r->flags, r->name);
-    if (!err)
-        r->gpa = gpa;
-    return err;
-}
-
-/* Another mapped range that [gpa, gpa+size) would overlap. */
-static const struct mmio_range *in_the_way(const struct bus *bus, const struct mmio_range *r, gpa_t gpa)
-{
-    for (const struct mmio_range *o = bus->mmio; o; o = o->next)
-        if (o != r && o->gpa != GPA_NONE && gpa < o->gpa + o->size && o->gpa < gpa + r->size)
-            return o;
-    return NULL;
-}
-
-void bus_mmio_move(struct bus *bus, struct mmio_range *r, gpa_t gpa)
-{
-    if (!r || (r->gpa == gpa && r->wanted == gpa))
-        return;
-    r->wanted = gpa;
-    if (r->gpa != GPA_NONE) {
-        if (r->ops)
-            bus->mem->mmio_unmap(bus->mem_opaque, r->gpa, r->size);
-        else
-            bus->mem->ram_unmap(bus->mem_opaque, r->gpa, r->size);
-        r->gpa = GPA_NONE;
-    }
-    /* Whoever waited for the place just left gets it, and r its new one. */
-    for (struct mmio_range *o = bus->mmio; o; o = o->next) {
-        if (o->wanted == GPA_NONE || o->gpa != GPA_NONE)
-            continue;
-        const struct mmio_range *blocker = in_the_way(bus, o, o->wanted);
-        if (blocker || map_range(bus, o, o->wanted))
-            GUEST_WARN(guest_errors, "%s cannot be mapped at %#llx%s%s", o->name, (unsigned long long)o->wanted,
-                       blocker ? ": taken by " : "", blocker ? blocker->name : "");
-    }
-}
-
-static struct mmio_range *map_at_start(struct bus *bus, struct mmio_range *r, gpa_t gpa)
-{
-    if (!r)
+    if (range_move(r, gpa, &blocker)) {
+        bus_error(bus, "%s: cannot map it at %#llx%s%s", name, (unsigned long long)gpa, blocker ? ": taken by " : "",
+                  blocker ? range_name(blocker) : "");
+        range_destroy(r);
         return NULL;
-    r->wanted = gpa;
-    if (!in_the_way(bus, r, gpa) && !map_range(bus, r, gpa))
-        return r;
-    bus_error(bus, "%s: cannot map %#llx bytes at %#llx", r->name, (unsigned long long)r->size,
-              (unsigned long long)gpa);
-    bus_mmio_remove(bus, r);
-    return NULL;
-}
-
-struct mmio_range *bus_mmio_add_movable(struct bus *bus, uint64_t size, const struct mmio_ops *ops, void *opaque,
-                                        const char *name)
-{
-    struct mmio_range *r = new_range(bus, size, name);
-    if (r) {
-        r->ops = ops;
-        r->opaque = opaque;
     }
     return r;
 }
 
-struct mmio_range *bus_mmio_add(struct bus *bus, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *opaque,
-                                const char *name)
+struct range *bus_mmio_add(struct bus *bus, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *opaque,
+                           const char *name)
 {
-    return map_at_start(bus, bus_mmio_add_movable(bus, size, ops, opaque, name), gpa);
+    return place(bus, range_new(bus->map, size, ops, opaque, name), name, gpa);
 }
 
-struct mmio_range *bus_ram_add_movable(struct bus *bus, uint64_t size, void *host, unsigned flags, const char *name)
+struct range *bus_ram_add(struct bus *bus, gpa_t gpa, uint64_t size, void *host, bool writable, const char *name)
 {
-    struct mmio_range *r = new_range(bus, size, name);
-    if (r) {
-        r->host = host;
-        r->flags = flags;
-    }
-    return r;
+    return place(bus, range_new_host(bus->map, size, host, writable, name), name, gpa);
 }
 
-struct mmio_range *bus_ram_add(struct bus *bus, gpa_t gpa, uint64_t size, void *host, unsigned flags, const char *name)
+void bus_range_move(struct range *r, gpa_t gpa)
 {
-    return map_at_start(bus, bus_ram_add_movable(bus, size, host, flags, name), gpa);
-}
+    const struct range *blocker;
 
-void bus_mmio_remove(struct bus *bus, struct mmio_range *r)
-{
-    if (!r)
-        return;
-    bus_mmio_move(bus, r, GPA_NONE);
-    for (struct mmio_range **p = &bus->mmio; *p; p = &(*p)->next) {
-        if (*p == r) {
-            *p = r->next;
-            free(r);
-            return;
-        }
-    }
+    if (r && range_move(r, gpa, &blocker))
+        GUEST_WARN(guest_errors, "%s cannot be mapped at %#llx%s%s", range_name(r), (unsigned long long)gpa,
+                   blocker ? ": taken by " : "", blocker ? range_name(blocker) : "");
 }
-
-gpa_t bus_mmio_where(const struct mmio_range *r) { return r ? r->gpa : GPA_NONE; }
 
 void *bus_ram_alloc(struct bus *bus, uint64_t size, const char *name)
 {
@@ -433,8 +295,8 @@ void *bus_ram_alloc(struct bus *bus, uint64_t size, const char *name)
     if (!r)
         return NULL;
     size = (size + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
-    if (bus->mem->ram_alloc) {
-        r->host = bus->mem->ram_alloc(bus->mem_opaque, size, name); /* the glue's to free */
+    if (bus->ram_alloc) {
+        r->host = bus->ram_alloc(bus->ram_opaque, size, name); /* theirs to free */
     } else {
         r->host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         r->size = size;
@@ -449,22 +311,6 @@ void *bus_ram_alloc(struct bus *bus, uint64_t size, const char *name)
     r->next = bus->ram;
     bus->ram = r;
     return r->host;
-}
-
-void bus_ram_dirty(struct bus *bus, struct mmio_range *r, uint8_t *pages)
-{
-    if (r->gpa == GPA_NONE || !bus->mem->ram_dirty || bus->mem->ram_dirty(bus->mem_opaque, r->gpa, r->size, pages))
-        memset(pages, 1, r->size / PAGE_SIZE);
-}
-
-void bus_dma_read(struct bus *bus, gpa_t gpa, void *buf, size_t len)
-{
-    bus->mem->dma_read(bus->mem_opaque, gpa, buf, len);
-}
-
-void bus_dma_write(struct bus *bus, gpa_t gpa, const void *buf, size_t len)
-{
-    bus->mem->dma_write(bus->mem_opaque, gpa, buf, len);
 }
 
 /* ---- devices ---- */
@@ -582,13 +428,7 @@ void bus_dump(struct bus *bus, FILE *f)
             end++;
         fprintf(f, "port %04x-%04x  %s%s\n", p, end, r->name, r->movable ? " (BAR)" : "");
     }
-    for (struct mmio_range *r = bus->mmio; r; r = r->next)
-        if (r->gpa != GPA_NONE)
-            fprintf(f, "mem  %09llx-%09llx  %s%s\n", (unsigned long long)r->gpa,
-                    (unsigned long long)(r->gpa + r->size - 1), r->name,
-                    r->ops                        ? ""
-                    : r->flags & BUS_RAM_READONLY ? " (rom)"
-                                                  : " (ram)");
+    memmap_dump(bus->map, f);
     for (struct device *d = bus->devices; d; d = d->next)
         fprintf(f, "dev  %s (%s)\n", d->name, d->class->name);
 }

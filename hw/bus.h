@@ -1,7 +1,6 @@
 /* bus.h - what devices plug into: I/O ports, memory-mapped ranges, DMA, the list of devices.
  *
- * The bus knows no guest memory: a table of functions (struct bus_mem_ops), filled in by whoever
- * builds the machine, maps MMIO and RAM and moves DMA bytes. Everything runs on the vCPU thread.
+ * Everything runs on the vCPU thread.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #ifndef HW_BUS_H
@@ -10,6 +9,7 @@
 #include "hw/clock.h"
 #include "hw/irq.h"
 #include "cpu/state.h"
+#include "mmu/memmap.h"
 
 struct bus;
 struct device;
@@ -46,71 +46,16 @@ void port_write(struct bus *bus, uint16_t port, uint32_t val, unsigned size);
 
 /* ---- memory ---- */
 
-/* Handlers get the offset into the range and accesses of min_size..max_size (0: 1 and 4). Whoever
- * traps an access calls mmio_read / mmio_write, which split and widen as port_read does. */
-struct mmio_ops {
-    uint64_t (*read)(void *opaque, gpa_t offset, unsigned size);
-    void (*write)(void *opaque, gpa_t offset, uint64_t val, unsigned size);
-    uint8_t min_size;
-    uint8_t max_size; /* up to 8 */
-};
-uint64_t mmio_read(const struct mmio_ops *ops, void *opaque, gpa_t offset, unsigned size);
-void mmio_write(const struct mmio_ops *ops, void *opaque, gpa_t offset, uint64_t val, unsigned size);
-
-enum bus_ram_flags {
-    BUS_RAM_READONLY = 1, /* ROM: guest writes are dropped */
-    BUS_RAM_DIRTY = 2,    /* ram_dirty will be asked for it (frame buffers) */
-};
-
-/* How the machine's memory is reached. All addresses and sizes of maps are page-aligned. Maps lie
- * over RAM, never over each other; an unmap names exactly what was mapped, and RAM shows again. */
-struct bus_mem_ops {
-    int (*mmio_map)(void *opaque, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *dev, const char *name);
-    void (*mmio_unmap)(void *opaque, gpa_t gpa, uint64_t size);
-    /* Map `host` (page-aligned) as RAM or ROM. The buffer stays valid until ram_unmap. */
-    int (*ram_map)(void *opaque, gpa_t gpa, uint64_t size, void *host, unsigned flags, const char *name);
-    void (*ram_unmap)(void *opaque, gpa_t gpa, uint64_t size);
-    /* Which of RAM and "what is mapped over it" (ROM) answers in C0000-FFFFF: reads come from
-     * RAM if read_ram, writes go to RAM if write_ram and are dropped otherwise. */
-    void (*pam_set)(void *opaque, gpa_t gpa, uint64_t size, bool read_ram, bool write_ram);
-    /* Compatible SMRAM: while open, A0000-BFFFF is RAM instead of VGA. May be NULL. */
-    void (*smram_set)(void *opaque, bool open);
-    void (*a20_set)(void *opaque, bool enabled);
-    /* Device accesses to guest memory. They never fail: reads of nothing give ones, writes to
-     * nothing or to ROM are dropped. Translations of written pages are invalidated. */
-    void (*dma_read)(void *opaque, gpa_t gpa, void *buf, size_t len);
-    void (*dma_write)(void *opaque, gpa_t gpa, const void *buf, size_t len);
-    /* Take and clear one dirty byte a page of a BUS_RAM_DIRTY map. NULL or nonzero result: not
-     * known, take all as dirty. */
-    int (*ram_dirty)(void *opaque, gpa_t gpa, uint64_t size, uint8_t *pages);
-    /* A host buffer of at least `size` bytes fit for ram_map (page-aligned, zeroed, and if the
-     * engines need that, from the machine's memfd). NULL: anonymous memory is used. */
-    void *(*ram_alloc)(void *opaque, uint64_t size, const char *name);
-};
-
-struct mmio_range;
-
-/* Claim [gpa, gpa+size). bus_mmio_add_movable starts unmapped. NULL and bus->error if it fails. */
-struct mmio_range *bus_mmio_add(struct bus *bus, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *opaque,
-                                const char *name);
-struct mmio_range *bus_mmio_add_movable(struct bus *bus, uint64_t size, const struct mmio_ops *ops, void *opaque,
-                                        const char *name);
-/* The same for memory the guest reaches directly: `host` from bus_ram_alloc. */
-struct mmio_range *bus_ram_add(struct bus *bus, gpa_t gpa, uint64_t size, void *host, unsigned flags, const char *name);
-struct mmio_range *bus_ram_add_movable(struct bus *bus, uint64_t size, void *host, unsigned flags, const char *name);
-/* Move to `gpa`; GPA_NONE unmaps. Ranges never overlap each other: one that would stays unmapped
- * until its place is free. (They do overlap RAM.) */
-#define GPA_NONE UINT64_MAX
-void bus_mmio_move(struct bus *bus, struct mmio_range *r, gpa_t gpa);
-void bus_mmio_remove(struct bus *bus, struct mmio_range *r);
-gpa_t bus_mmio_where(const struct mmio_range *r);
+/* Claim [gpa, gpa+size) of the physical map for handlers, or for memory that the guest reaches directly (`host`
+ * from bus_ram_alloc; writable false: ROM); GPA_NONE: nowhere yet. NULL and bus->error if it fails. Ranges go when
+ * the map does. */
+struct range *bus_mmio_add(struct bus *bus, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *opaque,
+                           const char *name);
+struct range *bus_ram_add(struct bus *bus, gpa_t gpa, uint64_t size, void *host, bool writable, const char *name);
+/* range_move() as the guest asks for it: if the place is taken there is a warning, and it waits. */
+void bus_range_move(struct range *r, gpa_t gpa);
 /* Page-aligned zeroed memory that lives as long as the bus; NULL if there is none. */
 void *bus_ram_alloc(struct bus *bus, uint64_t size, const char *name);
-/* Dirty bytes (one a page) of a mapped BUS_RAM_DIRTY range; all 1 where not known. */
-void bus_ram_dirty(struct bus *bus, struct mmio_range *r, uint8_t *pages);
-
-void bus_dma_read(struct bus *bus, gpa_t gpa, void *buf, size_t len);
-void bus_dma_write(struct bus *bus, gpa_t gpa, const void *buf, size_t len);
 
 /* ---- devices ---- */
 
@@ -168,8 +113,10 @@ enum reset_kind {
 struct bus {
     struct clock *clock;
     struct evloop *ev;
-    const struct bus_mem_ops *mem;
-    void *mem_opaque;
+    struct memmap *map;
+    /* Where bus_ram_alloc gets memory, at least `size` zeroed bytes on a page; NULL: from the host. */
+    void *(*ram_alloc)(void *opaque, uint64_t size, const char *name);
+    void *ram_opaque;
     struct cpu_pins cpu;
     /* Ask the glue for a reset or the end; it acts when the vCPU is between instructions. */
     void (*reset_request)(void *opaque, enum reset_kind kind, int code);
@@ -179,7 +126,6 @@ struct bus {
     uint16_t *port_map; /* 65536 indices into ports[], 0: none */
     struct port_range **ports;
     size_t port_count;
-    struct mmio_range *mmio;
     struct bus_ram *ram;
     struct device *devices;
     struct device **devices_tail;
@@ -192,6 +138,15 @@ void bus_destroy(struct bus *bus);
 /* Record a start-up error (the first one is kept); always returns -EINVAL. */
 int bus_error(struct bus *bus, const char *fmt, ...) printf_fn(2, 3);
 void bus_request_reset(struct bus *bus, enum reset_kind kind, int code);
+
+static inline void bus_dma_read(struct bus *bus, gpa_t gpa, void *buf, size_t len)
+{
+    memmap_read(bus->map, gpa, buf, len);
+}
+static inline void bus_dma_write(struct bus *bus, gpa_t gpa, const void *buf, size_t len)
+{
+    memmap_write(bus->map, gpa, buf, len);
+}
 
 static inline tick_t bus_now(struct bus *bus) { return clock_now(bus->clock); }
 

@@ -70,7 +70,7 @@ struct board {
     uint8_t sources[16];  /* which sources drive each line */
     uint16_t timer_lines; /* what PIT and RTC drive, whether or not it gets there */
     bool hpet_legacy;     /* it does not: derived from the HPET */
-    bool a20;
+    struct memmap *map;
     bool ferr;
     bool ignne;
     uint8_t post;
@@ -195,28 +195,6 @@ static void cpu_init(void *opaque, int n, int level)
         pc->bus.cpu.init(pc->bus.cpu.opaque);
 }
 
-static void lapic_ended(void *opaque, int n, int level)
-{
-    struct pc *pc = opaque;
-    (void)n;
-    ioapic_eoi(pc->ioapic, (uint8_t)level);
-}
-
-static void set_a20(void *opaque, int n, int level)
-{
-    struct pc *pc = opaque;
-    (void)n;
-    if (pc->kbc)
-        i8042_note_a20(pc->kbc, level);
-    if (pc->port92)
-        port92_note_a20(pc->port92, level);
-    if (pc->board->a20 == (level != 0))
-        return;
-    pc->board->a20 = level;
-    if (pc->bus.mem->a20_set)
-        pc->bus.mem->a20_set(pc->bus.mem_opaque, level);
-}
-
 /* The reset line of the 8042 and port 92h resets the machine, as chip sets wire it today. */
 static void pull_reset(void *opaque, int n, int level)
 {
@@ -273,31 +251,31 @@ static void board_reset(struct device *dev)
     b->ferr = b->ignne = false;
     b->post = 0;
     drive_line(b->pc, FERR_IRQ, FROM_ISA, 0);
-    b->a20 = false; /* so that it is told */
-    set_a20(b->pc, 0, 1);
+    memmap_set_a20(b->map, true);
 }
 
-static void board_post_load(void *obj)
-{
-    struct board *b = obj;
-    if (b->pc->bus.mem->a20_set)
-        b->pc->bus.mem->a20_set(b->pc->bus.mem_opaque, b->a20);
-}
+/* The gate is the memory's; the chips that move it show what it is. */
+static uint64_t a20_get(const void *member) { return memmap_a20(*(struct memmap *const *)member); }
+
+static void a20_put(void *member, uint64_t v) { memmap_set_a20(*(struct memmap **)member, v); }
+
+static const struct state_value a20_value = { a20_get, a20_put, UINT64_MAX };
 
 static const struct state_field board_fields[] = { FIELD_U8_ARRAY(struct board, sources),
-                                                   FIELD_BOOL(struct board, a20),
+                                                   FIELD_VALUE(struct board, map, &a20_value),
                                                    FIELD_U16(struct board, timer_lines),
                                                    FIELD_BOOL(struct board, ferr),
                                                    FIELD_BOOL(struct board, ignne),
                                                    FIELD_U8(struct board, post),
                                                    FIELD_END };
-static const struct state_desc board_state = { "board", 2, board_fields, board_post_load };
+static const struct state_desc board_state = { "board", 3, board_fields, NULL };
 
 static int board_init(struct device *dev, const void *props)
 {
     static const struct port_ops post_ops = { post_read, post_write, 1, 1 };
     static const struct port_ops ferr_ops = { NULL, ferr_write, 1, 1 };
     struct board *b = (struct board *)dev;
+    b->map = dev->bus->map;
     b->pc = *(struct pc *const *)props;
     bus_port_add(dev->bus, 0x80, 1, &post_ops, b, "post");
     bus_port_add(dev->bus, 0xf0, 2, &ferr_ops, b, "ferr");
@@ -327,8 +305,8 @@ static int map_bios(struct pc *pc)
         return -ENOMEM;
     memcpy(high, cfg->bios, size);
     memcpy(shadow, (const uint8_t *)cfg->bios + size - low, low);
-    bus_ram_add(&pc->bus, 0x100000000ull - size, size, high, BUS_RAM_READONLY, "bios");
-    bus_ram_add(&pc->bus, 0x100000 - low, low, shadow, BUS_RAM_READONLY, "bios shadow");
+    bus_ram_add(&pc->bus, 0x100000000ull - size, size, high, false, "bios");
+    bus_ram_add(&pc->bus, 0x100000 - low, low, shadow, false, "bios shadow");
     return pc->bus.failed ? -EINVAL : 0;
 }
 
@@ -409,7 +387,7 @@ struct e820 {
     uint64_t addr;
     uint64_t len;
     uint32_t type;
-} __attribute__((packed));
+} __attribute__((packed, GUEST_ORDER));
 
 static void fill_fw_cfg(struct pc *pc)
 {
@@ -432,11 +410,12 @@ static void fill_fw_cfg(struct pc *pc)
     fw_cfg_add_copy(fw, FW_CFG_NUMA, numa, sizeof numa);
     fw_cfg_add_u32(fw, FW_CFG_IRQ0_OVERRIDE, 1);
     fw_cfg_add_copy(fw, FW_CFG_E820_TABLE, "\0\0\0\0", 4);
-    fw_cfg_add_file_copy(fw, "etc/e820", map, (high ? 2 : 1) * sizeof map[0]);
+    fw_cfg_add_file_copy(fw, "etc/e820", (const void *)map, (high ? 2 : 1) * sizeof map[0]);
     fw_cfg_add_file(fw, "etc/system-states", system_states, sizeof system_states);
     if (cfg->boot_menu_timeout) {
-        uint16_t ms = (uint16_t)(cfg->boot_menu_timeout > 65535 ? 65535 : cfg->boot_menu_timeout);
-        fw_cfg_add_file_copy(fw, "etc/boot-menu-wait", &ms, sizeof ms);
+        uint8_t ms[2];
+        store16(ms, (uint16_t)(cfg->boot_menu_timeout > 65535 ? 65535 : cfg->boot_menu_timeout));
+        fw_cfg_add_file_copy(fw, "etc/boot-menu-wait", ms, sizeof ms);
     }
     for (size_t i = 0; i < cfg->rom_file_count; i++)
         fw_cfg_add_file(fw, cfg->rom_files[i].name, cfg->rom_files[i].data, cfg->rom_files[i].len);
@@ -487,7 +466,6 @@ static void create_hpet(struct pc *pc)
 static void create_chips(struct pc *pc)
 {
     struct bus *bus = &pc->bus;
-    const struct irq a20 = irq_make(set_a20, pc, 0);
     const struct irq reset = irq_make(pull_reset, pc, 0);
     struct irq routed[16];
     struct pc *self = pc;
@@ -496,8 +474,7 @@ static void create_chips(struct pc *pc)
     const struct lapic_config lapic = { .intr = irq_make(cpu_intr, pc, 0),
                                         .nmi = irq_make(cpu_nmi, pc, 0),
                                         .smi = irq_make(cpu_smi, pc, 0),
-                                        .init = irq_make(cpu_init, pc, 0),
-                                        .eoi = irq_make(lapic_ended, pc, 0) };
+                                        .init = irq_make(cpu_init, pc, 0) };
     pc->lapic = lapic_create(bus, &lapic);
     pc->ioapic = ioapic_create(bus, pc->lapic);
     pc->pic = i8259_create(bus, irq_make(pic_int, pc, 0));
@@ -506,9 +483,9 @@ static void create_chips(struct pc *pc)
     if (!pc->cfg.no_hpet)
         create_hpet(pc);
     pc->dma = i8237_create(bus);
-    const struct i8042_config kbc = { isa_irq(pc, 1), isa_irq(pc, 12), a20, reset };
+    const struct i8042_config kbc = { isa_irq(pc, 1), isa_irq(pc, 12), reset };
     pc->kbc = i8042_create(bus, &kbc);
-    pc->port92 = port92_create(bus, a20, reset);
+    pc->port92 = port92_create(bus, reset);
 
     pc->fw = fw_cfg_create(bus);
     pc->pci = pci_create(bus);
@@ -557,8 +534,9 @@ struct pc *pc_create(const struct pc_config *cfg, char *err, size_t err_len)
     pc->cfg = *cfg;
     pc->bus = (struct bus){ .clock = cfg->clock,
                             .ev = cfg->ev,
-                            .mem = cfg->mem,
-                            .mem_opaque = cfg->mem_opaque,
+                            .map = cfg->map,
+                            .ram_alloc = cfg->ram_alloc,
+                            .ram_opaque = cfg->ram_opaque,
                             .cpu = cfg->cpu,
                             .reset_request = cfg->reset_request,
                             .reset_opaque = cfg->reset_opaque };
@@ -602,7 +580,6 @@ void pc_reset(struct pc *pc)
         set_boot_order(pc, boot_order(pc));
     bus_reset_devices(&pc->bus);
     i8259_forget_edges(pc->pic); /* lines that other chips' resets raised ask for nothing */
-    set_a20(pc, 0, 1);           /* the chips' own resets did not tell each other */
 }
 
 struct bus *pc_bus(struct pc *pc) { return &pc->bus; }

@@ -26,8 +26,9 @@ struct pc_config {
     const void *bios;  /* the firmware image, 64 KiB..16 MiB, a multiple of 4 KiB; copied */
     size_t bios_size;
 
-    const struct bus_mem_ops *mem;
-    void *mem_opaque;
+    struct memmap *map;
+    void *(*ram_alloc)(void *opaque, uint64_t size, const char *name); /* NULL: from the host; see struct bus */
+    void *ram_opaque;
     struct cpu_pins cpu;
     struct clock *clock;
     struct evloop *ev;

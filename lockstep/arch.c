@@ -158,6 +158,15 @@ bool arch_differs(const struct cpu *a, const struct cpu *b)
     return false;
 }
 
+/* A field as a number: XMM registers are kept in the guest's order, all else in the host's. */
+static uint64_t value(const struct cpu *c, size_t off, unsigned size)
+{
+    const uint8_t *p = (const uint8_t *)c + off;
+    bool xmm = off >= offsetof(struct cpu, fpu.xmm) && off < offsetof(struct cpu, fpu.xmm) + sizeof c->fpu.xmm;
+
+    return xmm ? load_n(p, size) : number_get(p, size);
+}
+
 static void print(FILE *f, const char *what, uint64_t va, uint64_t vb, unsigned size, const char *a_name,
                   const char *b_name)
 {
@@ -185,8 +194,7 @@ void arch_print_differences(const struct cpu *a, const struct cpu *b, const char
         for (at = 0; at < fl->size; at += 8) {
             unsigned size = fl->size < 8 ? fl->size : 8;
 
-            print(f, fl->name, load_n((const uint8_t *)a + fl->off + at, size),
-                  load_n((const uint8_t *)b + fl->off + at, size), size, a_name, b_name);
+            print(f, fl->name, value(a, fl->off + at, size), value(b, fl->off + at, size), size, a_name, b_name);
         }
     }
 }

@@ -93,6 +93,7 @@ static void destroy(struct engine *e)
     struct lockstep *ls = of(e);
     struct cpu *c = e->cpu;
 
+    memmap_unlisten(ls->first.map, &ls->first.listener);
     memmap_set_hooks(ls->first.map, NULL, NULL);
     c->fdp_untracked = c->rep_whole = c->rep_kick = false;
     c->bus = ls->bus;

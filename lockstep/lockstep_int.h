@@ -108,6 +108,7 @@ struct side {
     struct engine *engine;
     struct cpu *c;
     struct memmap *map;
+    struct memmap_listener listener;
     const struct mem_ops *real; /* mmu's functions */
     struct mem_ops ops;         /* ... with ours in front */
     bool applying;              /* writes to memory come from the log */

@@ -171,28 +171,28 @@ static const struct cpu_bus record_bus = {
 /* Whether an access of the memory map comes from the CPU itself. */
 static bool from_cpu(const struct side *s) { return s->ls->running && !s->ls->depth && !s->fetching; }
 
-static uint64_t record_io_read(void *opaque, const struct region *r, gpa_t gpa, unsigned size)
+static uint64_t record_io_read(void *opaque, const struct mapped *r, gpa_t gpa, unsigned size)
 {
     struct side *s = opaque;
     size_t n;
 
     if (!from_cpu(s))
-        return memmap_region_read(r, gpa, size);
+        return memmap_mapped_read(r, gpa, size);
     n = begin(s, ENTRY_MMIO_READ, gpa, size, 0);
-    return end_read(s, n, memmap_region_read(r, gpa, size));
+    return end_read(s, n, memmap_mapped_read(r, gpa, size));
 }
 
-static void record_io_write(void *opaque, const struct region *r, gpa_t gpa, uint64_t v, unsigned size)
+static void record_io_write(void *opaque, const struct mapped *r, gpa_t gpa, uint64_t v, unsigned size)
 {
     struct side *s = opaque;
     size_t n;
 
     if (!from_cpu(s)) {
-        memmap_region_write(r, gpa, v, size);
+        memmap_mapped_write(r, gpa, v, size);
         return;
     }
     n = begin(s, ENTRY_MMIO_WRITE, gpa, size, v);
-    memmap_region_write(r, gpa, v, size);
+    memmap_mapped_write(r, gpa, v, size);
     end(s, n);
 }
 
@@ -223,7 +223,6 @@ static const struct memmap_hooks record_hooks = {
     .io_read = record_io_read,
     .io_write = record_io_write,
     .write = record_write,
-    .changed = record_changed,
 };
 
 void record_attach(struct lockstep *ls)
@@ -235,6 +234,8 @@ void record_attach(struct lockstep *ls)
     s->c->bus = &record_bus;
     s->c->bus_opaque = s;
     memmap_set_hooks(s->map, &record_hooks, s);
+    s->listener = (struct memmap_listener){ .changed = record_changed, .opaque = s };
+    memmap_listen(s->map, &s->listener);
 }
 
 /* --- running --- */

@@ -210,18 +210,18 @@ static const struct cpu_bus replay_bus = {
 
 /* --- memory --- */
 
-static uint64_t replay_io_read(void *opaque, const struct region *r, gpa_t gpa, unsigned size)
+static uint64_t replay_io_read(void *opaque, const struct mapped *r, gpa_t gpa, unsigned size)
 {
     struct side *s = opaque;
     const struct entry *e;
 
     if (s->fetching)
-        return memmap_region_read(r, gpa, size);
+        return memmap_mapped_read(r, gpa, size);
     e = expect(s, ENTRY_MMIO_READ, gpa, size, 0);
     return e ? e->value : UINT64_MAX;
 }
 
-static void replay_io_write(void *opaque, const struct region *r, gpa_t gpa, uint64_t v, unsigned size)
+static void replay_io_write(void *opaque, const struct mapped *r, gpa_t gpa, uint64_t v, unsigned size)
 {
     struct side *s = opaque;
 
@@ -259,27 +259,26 @@ static void apply_ads(struct side *s)
 
     for (; s->cur.ad < ls->ad_limit && ls->log.ad[s->cur.ad].icount <= s->c->icount; s->cur.ad++) {
         const struct ad_entry *ad = &ls->log.ad[s->cur.ad];
+        uint8_t entry[4];
         uint32_t now;
 
-        memmap_read(s->map, ad->gpa, &now, 4);
+        memmap_read(s->map, ad->gpa, entry, sizeof entry);
+        now = load32(entry);
         if (now == ad->value || (now | 0x60) != (ad->value | 0x60))
             continue; /* set already; or not this entry yet: then its own walk sets them */
-        now |= ad->value;
+        store32(entry, now | ad->value);
         s->applying = true;
         if (!is_first(s))
             twin_note_range(ls, ad->gpa, 4);
-        memmap_write(s->map, ad->gpa, &now, 4);
+        memmap_write(s->map, ad->gpa, entry, sizeof entry);
         s->applying = false;
     }
 }
-
-static void replay_changed(void *opaque) { (void)opaque; }
 
 static const struct memmap_hooks replay_hooks = {
     .io_read = replay_io_read,
     .io_write = replay_io_write,
     .write = replay_write,
-    .changed = replay_changed,
 };
 
 void replay_attach(struct side *s)
@@ -287,6 +286,7 @@ void replay_attach(struct side *s)
     s->c->mem = &s->ops;
     s->c->bus = &replay_bus;
     s->c->bus_opaque = s;
+    memmap_unlisten(s->map, &s->listener); /* the map goes by the log now */
     memmap_set_hooks(s->map, &replay_hooks, s);
 }
 

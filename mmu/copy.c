@@ -5,7 +5,7 @@
  * comparison makes them real.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "mmu/mmu_int.h"
+#include "mmu/memmap_int.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@ struct memmap_layout {
     bool smram_open;
     uint8_t pam[PAM_PAGES];
     unsigned count;
-    struct region region[];
+    struct mapped mapped[];
 };
 
 struct memmap *memmap_create_like(const struct memmap *m) { return memmap_create(m->ram_size, m->low); }
@@ -39,8 +39,7 @@ void memmap_copy_ram(struct memmap *to, struct memmap *from)
     BUG_ON(ftruncate(to->memfd, 0) || ftruncate(to->memfd, (off_t)to->ram_size));
     for (at = next_data(from, 0, &end); at < from->ram_size; at = next_data(from, end, &end))
         memcpy(to->ram + at, from->ram + at, end - at);
-    if (to->mmu)
-        mmu_map_changed(to->mmu);
+    memmap_changed(to);
 }
 
 int64_t memmap_ram_diff(struct memmap *a, struct memmap *b, int64_t page)
@@ -98,13 +97,12 @@ void memmap_put_page(struct memmap *m, int64_t page, const void *data)
     gpa_t gpa = memmap_ram_gpa(m, page);
 
     memcpy(m->ram + ((uint64_t)page << PAGE_SHIFT), data, PAGE_SIZE);
-    if (m->mmu && memmap_watched(m, gpa))
-        mmu_watched_written(m->mmu, gpa, PAGE_SIZE);
+    memmap_watched_written(m, gpa, PAGE_SIZE);
 }
 
 struct memmap_layout *memmap_layout_get(const struct memmap *m)
 {
-    struct memmap_layout *l = malloc(sizeof *l + m->count * sizeof l->region[0]);
+    struct memmap_layout *l = malloc(sizeof *l + m->count * sizeof l->mapped[0]);
 
     if (!l)
         return NULL;
@@ -112,20 +110,16 @@ struct memmap_layout *memmap_layout_get(const struct memmap *m)
     l->smram_open = m->smram_open;
     memcpy(l->pam, m->pam, sizeof l->pam);
     l->count = m->count;
-    memcpy(l->region, m->region, m->count * sizeof l->region[0]);
+    memcpy(l->mapped, m->mapped, m->count * sizeof l->mapped[0]);
     return l;
 }
 
 void memmap_layout_set(struct memmap *m, const struct memmap_layout *l)
 {
-    unsigned n;
-
     m->a20_mask = l->a20_mask;
     m->smram_open = l->smram_open;
     memcpy(m->pam, l->pam, sizeof m->pam);
     m->count = l->count;
-    memcpy(m->region, l->region, l->count * sizeof l->region[0]);
-    for (n = 0; n < m->count; n++)
-        m->region[n].map = m;
+    memcpy(m->mapped, l->mapped, l->count * sizeof l->mapped[0]);
     memmap_changed(m);
 }

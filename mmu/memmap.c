@@ -1,7 +1,7 @@
 /* memmap.c - the guest-physical address space.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "mmu/mmu_int.h"
+#include "mmu/memmap_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -42,54 +42,52 @@ void memmap_destroy(struct memmap *m)
         munmap(m->ram, m->ram_size);
     if (m->memfd >= 0)
         close(m->memfd);
+    while (m->ranges) {
+        struct range *r = m->ranges;
+
+        m->ranges = r->next;
+        free(r);
+    }
     free(m->watched);
+    free(m->dirty);
     free(m);
 }
 
 void memmap_changed(struct memmap *m)
 {
+    const struct memmap_listener *l;
     unsigned n;
 
     m->overlaid = false;
     for (n = 0; n < m->count; n++) {
-        const struct region *r = &m->region[n];
+        const struct mapped *r = &m->mapped[n];
         gpa_t end = r->gpa + r->size;
 
         if ((r->gpa < 0xa0000) || (end > 0x100000 && r->gpa < m->low) ||
             (end > HIGH_RAM && r->gpa < HIGH_RAM + m->ram_size - m->low))
             m->overlaid = true;
     }
-    if (m->mmu)
-        mmu_map_changed(m->mmu);
-    if (m->hooks)
-        m->hooks->changed(m->hooks_opaque);
+    for (l = m->listener; l; l = l->next)
+        if (l->changed)
+            l->changed(l->opaque);
 }
 
-int memmap_add(struct memmap *m, gpa_t gpa, uint64_t size, uint8_t *host, bool writable, const struct phys_io *io,
-               void *opaque, const char *name)
+void memmap_listen(struct memmap *m, struct memmap_listener *l)
 {
-    if (m->count == MAX_REGIONS)
-        return -ENOSPC;
-    m->region[m->count++] = (struct region){ gpa, size, host, writable, io, opaque, name, m };
-    memmap_changed(m);
-    return 0;
+    l->next = m->listener;
+    m->listener = l;
 }
 
-void *memmap_remove(struct memmap *m, gpa_t gpa)
+void memmap_unlisten(struct memmap *m, struct memmap_listener *l)
 {
-    unsigned n;
+    struct memmap_listener **p;
 
-    for (n = m->count; n-- > 0;) {
-        if (m->region[n].gpa == gpa) {
-            void *opaque = m->region[n].opaque;
-
-            memmove(&m->region[n], &m->region[n + 1], (m->count - n - 1) * sizeof m->region[0]);
-            m->count--;
-            memmap_changed(m);
-            return opaque;
+    for (p = &m->listener; *p; p = &(*p)->next) {
+        if (*p == l) {
+            *p = l->next;
+            return;
         }
     }
-    return NULL;
 }
 
 void memmap_set_pam(struct memmap *m, gpa_t gpa, uint64_t size, bool read_ram, bool write_ram)
@@ -139,20 +137,27 @@ static uint8_t *ram_at(const struct memmap *m, gpa_t gpa)
     return NULL;
 }
 
-static const struct region *region_at(const struct memmap *m, gpa_t gpa)
+static const struct mapped *mapped_at(const struct memmap *m, gpa_t gpa)
 {
     unsigned n;
 
     for (n = m->count; n-- > 0;)
-        if (gpa - m->region[n].gpa < m->region[n].size)
-            return &m->region[n];
+        if (gpa - m->mapped[n].gpa < m->mapped[n].size)
+            return &m->mapped[n];
     return NULL;
+}
+
+const struct range *memmap_range_at(const struct memmap *m, gpa_t gpa)
+{
+    const struct mapped *r = mapped_at(m, gpa);
+
+    return r ? r->range : NULL;
 }
 
 struct phys_page memmap_page(struct memmap *m, gpa_t gpa)
 {
     struct phys_page p = { NULL, NULL, NULL };
-    const struct region *r;
+    const struct mapped *r;
     uint8_t *ram;
 
     gpa &= ~(gpa_t)~PAGE_MASK;
@@ -165,10 +170,10 @@ struct phys_page memmap_page(struct memmap *m, gpa_t gpa)
         p.rd = p.wr = ram;
         return p;
     }
-    r = region_at(m, gpa);
-    if (r && r->host && !(m->hooks && r->writable)) {
-        p.rd = r->host + (gpa - r->gpa);
-        p.wr = r->writable ? p.rd : NULL;
+    r = mapped_at(m, gpa);
+    if (r && r->range->host && !(m->hooks && r->range->writable)) {
+        p.rd = r->range->host + (gpa - r->gpa);
+        p.wr = r->range->writable ? p.rd : NULL;
     } else if (r) {
         p.io = r;
     } else if (ram && !(gpa >= 0xa0000 && gpa < 0xc0000)) {
@@ -186,36 +191,34 @@ struct phys_page memmap_page(struct memmap *m, gpa_t gpa)
     return p;
 }
 
-uint64_t memmap_region_read(const struct region *r, gpa_t gpa, unsigned size)
+uint64_t memmap_mapped_read(const struct mapped *r, gpa_t gpa, unsigned size)
 {
-    if (r->host)
-        return load_n(r->host + (gpa - r->gpa), size);
-    return r->io->read(r->opaque, gpa - r->gpa, size);
+    const struct range *g = r->range;
+
+    return g->host ? load_n(g->host + (gpa - r->gpa), size) : mmio_read(g->ops, g->dev, gpa - r->gpa, size);
 }
 
-void memmap_region_write(const struct region *r, gpa_t gpa, uint64_t v, unsigned size)
+void memmap_mapped_write(const struct mapped *r, gpa_t gpa, uint64_t v, unsigned size)
 {
-    if (r->host)
-        store_n(r->host + (gpa - r->gpa), v, size);
+    const struct range *g = r->range;
+
+    if (g->host)
+        store_n(g->host + (gpa - r->gpa), v, size);
     else
-        r->io->write(r->opaque, gpa - r->gpa, v, size);
+        mmio_write(g->ops, g->dev, gpa - r->gpa, v, size);
 }
 
-uint64_t memmap_io_read(const struct region *r, gpa_t gpa, unsigned size)
+uint64_t memmap_io_read(const struct memmap *m, const struct mapped *r, gpa_t gpa, unsigned size)
 {
-    const struct memmap *m = r->map;
-
-    return m->hooks ? m->hooks->io_read(m->hooks_opaque, r, gpa, size) : memmap_region_read(r, gpa, size);
+    return m->hooks ? m->hooks->io_read(m->hooks_opaque, r, gpa, size) : memmap_mapped_read(r, gpa, size);
 }
 
-void memmap_io_write(const struct region *r, gpa_t gpa, uint64_t v, unsigned size)
+void memmap_io_write(const struct memmap *m, const struct mapped *r, gpa_t gpa, uint64_t v, unsigned size)
 {
-    const struct memmap *m = r->map;
-
     if (m->hooks)
         m->hooks->io_write(m->hooks_opaque, r, gpa, v, size);
     else
-        memmap_region_write(r, gpa, v, size);
+        memmap_mapped_write(r, gpa, v, size);
 }
 
 /* Index of a RAM page in the bitmap, or -1. */
@@ -245,6 +248,86 @@ void memmap_watch(struct memmap *m, gpa_t gpa, unsigned what, bool on)
         m->watched[n] &= (uint8_t)~what;
 }
 
+void memmap_watched_written(struct memmap *m, gpa_t gpa, size_t len)
+{
+    unsigned w = memmap_watched(m, gpa);
+    const struct memmap_listener *l;
+
+    if (!w)
+        return;
+    if (w & WATCH_DIRTY) {
+        int64_t n = ram_page_index(m, gpa);
+
+        if (n >= 0) {
+            m->dirty[n >> 6] |= 1ull << (n & 63);
+            m->watched[n] &= (uint8_t)~WATCH_DIRTY;
+        }
+    }
+    for (l = m->listener; l; l = l->next)
+        if (l->written)
+            l->written(l->opaque, gpa, len, w);
+}
+
+/* --- the log of written pages --- */
+
+uint64_t memmap_ram_pages(const struct memmap *m) { return m->ram_size >> PAGE_SHIFT; }
+
+static size_t dirty_words(const struct memmap *m) { return (memmap_ram_pages(m) + 63) / 64; }
+
+int memmap_dirty_start(struct memmap *m)
+{
+    uint64_t n;
+
+    if (!m->dirty)
+        m->dirty = calloc(dirty_words(m), sizeof *m->dirty);
+    if (!m->dirty)
+        return -ENOMEM;
+    memset(m->dirty, 0, dirty_words(m) * sizeof *m->dirty);
+    for (n = 0; n < memmap_ram_pages(m); n++)
+        m->watched[n] |= WATCH_DIRTY;
+    memmap_changed(m); /* nothing that lets writes pass is kept */
+    return 0;
+}
+
+void memmap_dirty_stop(struct memmap *m)
+{
+    uint64_t n;
+
+    for (n = 0; n < memmap_ram_pages(m); n++)
+        m->watched[n] &= (uint8_t)~WATCH_DIRTY;
+    free(m->dirty);
+    m->dirty = NULL;
+}
+
+uint64_t memmap_dirty_take(struct memmap *m, uint64_t *bits)
+{
+    const struct memmap_listener *l;
+    uint64_t taken = 0;
+    size_t w;
+
+    memset(bits, 0, dirty_words(m) * sizeof *bits);
+    for (w = 0; m->dirty && w < dirty_words(m); w++) {
+        uint64_t left;
+
+        bits[w] = left = m->dirty[w];
+        m->dirty[w] = 0;
+        for (; left; left &= left - 1, taken++) {
+            int64_t page = (int64_t)(w * 64 + (unsigned)__builtin_ctzll(left));
+
+            m->watched[page] |= WATCH_DIRTY;
+            for (l = m->listener; l; l = l->next)
+                if (l->watch)
+                    l->watch(l->opaque, memmap_ram_gpa(m, page));
+        }
+    }
+    return taken;
+}
+
+/* --- accesses --- */
+
+/* What a device's transaction to another takes at once: dwords where they are aligned. */
+static unsigned io_part(gpa_t gpa, size_t left) { return !(gpa & 3) && left >= 4 ? 4 : 1; }
+
 static size_t page_part(gpa_t gpa, size_t len)
 {
     size_t n = PAGE_SIZE - (gpa & ~PAGE_MASK);
@@ -266,8 +349,8 @@ void memmap_read(struct memmap *m, gpa_t gpa, void *buf, size_t len)
         else if (!p.io)
             memset(b, 0xff, n);
         else
-            for (k = 0; k < n; k++)
-                b[k] = memmap_io_read(p.io, gpa + k, 1);
+            for (k = 0; k < n; k += io_part(gpa + k, n - k))
+                store_n(b + k, memmap_io_read(m, p.io, gpa + k, io_part(gpa + k, n - k)), io_part(gpa + k, n - k));
         gpa += n;
         b += n;
         len -= n;
@@ -287,11 +370,10 @@ void memmap_write(struct memmap *m, gpa_t gpa, const void *buf, size_t len)
 
         if (p.wr) {
             memcpy(p.wr + (gpa & ~PAGE_MASK), b, n);
-            if (m->mmu && memmap_watched(m, gpa))
-                mmu_watched_written(m->mmu, gpa, n);
+            memmap_watched_written(m, gpa, n);
         } else if (p.io) {
-            for (k = 0; k < n; k++)
-                memmap_io_write(p.io, gpa + k, b[k], 1);
+            for (k = 0; k < n; k += io_part(gpa + k, n - k))
+                memmap_io_write(m, p.io, gpa + k, load_n(b + k, io_part(gpa + k, n - k)), io_part(gpa + k, n - k));
         }
         gpa += n;
         b += n;
@@ -314,12 +396,14 @@ void memmap_dump(struct memmap *m, FILE *f)
     fprintf(f, "%016llx-%016llx RAM\n", 0ull, (unsigned long long)m->low - 1);
     if (m->ram_size > m->low)
         fprintf(f, "%016llx-%016llx RAM\n", HIGH_RAM, (unsigned long long)(HIGH_RAM + m->ram_size - m->low - 1));
-    for (n = 0; n < m->count; n++)
-        fprintf(f, "%016llx-%016llx %s %s\n", (unsigned long long)m->region[n].gpa,
-                (unsigned long long)(m->region[n].gpa + m->region[n].size - 1),
-                !m->region[n].host      ? "MMIO"
-                : m->region[n].writable ? "RAM "
-                                        : "ROM ",
-                m->region[n].name);
+    for (n = 0; n < m->count; n++) {
+        const struct mapped *r = &m->mapped[n];
+
+        fprintf(f, "%016llx-%016llx %s %s\n", (unsigned long long)r->gpa, (unsigned long long)(r->gpa + r->size - 1),
+                !r->range->host      ? "MMIO"
+                : r->range->writable ? "RAM "
+                                     : "ROM ",
+                r->range->name);
+    }
     fprintf(f, "A20 %s\n", memmap_a20(m) ? "on" : "off");
 }

@@ -105,8 +105,13 @@ static void mmu_invlpg(struct cpu *c, gla_t la)
     }
 }
 
-void mmu_map_changed(struct mmu *u)
+/* --- what the physical map says --- */
+
+/* Everything cached about physical memory is void. */
+static void map_changed(void *opaque)
 {
+    struct mmu *u = opaque;
+
     mmu_flush(u->c, true);
     if (u->windows)
         windows_drop_all(u);
@@ -114,13 +119,13 @@ void mmu_map_changed(struct mmu *u)
         u->c->engine_flush(u->c);
 }
 
-void mmu_watched_written(struct mmu *u, gpa_t gpa, size_t len)
+static void map_written(void *opaque, gpa_t gpa, size_t len, unsigned watched)
 {
-    unsigned w = memmap_watched(u->map, gpa);
+    struct mmu *u = opaque;
 
-    if ((w & WATCH_CODE) && u->c->engine_invalidate)
-        u->c->engine_invalidate(u->c, gpa, len);
-    if (w & WATCH_PT)
+    if ((watched & WATCH_CODE) && u->c->engine_invalidate)
+        u->c->engine_invalidate(u->c, gpa, (unsigned)len);
+    if (watched & WATCH_PT)
         windows_pt_written(u, gpa, len);
 }
 
@@ -149,6 +154,8 @@ void mmu_forbid_write(struct cpu *c, gpa_t pa)
     }
     windows_forbid_write(u, pa);
 }
+
+static void map_watch(void *opaque, gpa_t page) { mmu_forbid_write(((struct mmu *)opaque)->c, page); }
 
 static void watch_code(struct cpu *c, gpa_t pa)
 {
@@ -231,11 +238,10 @@ static void check_alignment(struct cpu *c, gla_t la, unsigned size, bool user)
 
 static uint64_t read_page(struct cpu *c, gpa_t pa, struct phys_page p, unsigned size)
 {
-    (void)c;
     if (p.rd)
         return load_n(p.rd + (pa & ~PAGE_MASK), size);
     if (p.io)
-        return memmap_io_read(p.io, pa, size);
+        return memmap_io_read(mmu_of(c)->map, p.io, pa, size);
     return size == 8 ? ~0ull : (1ull << size * 8) - 1;
 }
 
@@ -243,10 +249,9 @@ static void write_page(struct cpu *c, gpa_t pa, struct phys_page p, uint64_t v, 
 {
     if (p.wr) {
         store_n(p.wr + (pa & ~PAGE_MASK), v, size);
-        if (memmap_watched(mmu_of(c)->map, pa))
-            mmu_watched_written(mmu_of(c), pa, size);
+        memmap_watched_written(mmu_of(c)->map, pa, size);
     } else if (p.io) {
-        memmap_io_write(p.io, pa, v, size);
+        memmap_io_write(mmu_of(c)->map, p.io, pa, v, size);
     }
 }
 
@@ -349,13 +354,16 @@ static uint8_t mmu_fetch_byte(struct cpu *c, gpa_t pa)
 
 static bool mmu_load_pdptes(struct cpu *c)
 {
+    uint8_t table[32];
     uint64_t e[4];
     unsigned n;
 
-    memmap_read(mmu_of(c)->map, c->cr3 & 0xffffffe0 & mmu_of(c)->map->a20_mask, e, sizeof e);
-    for (n = 0; n < 4; n++)
+    memmap_read(mmu_of(c)->map, c->cr3 & 0xffffffe0 & mmu_of(c)->map->a20_mask, table, sizeof table);
+    for (n = 0; n < 4; n++) {
+        e[n] = load64(table + 8 * n);
         if ((e[n] & 1) && (e[n] & 0xfffffff0000001e6ull)) /* reserved bits; MAXPHYADDR is 36 */
             return false;
+    }
     memcpy(c->pdpte, e, sizeof e);
     return true;
 }
@@ -403,7 +411,9 @@ struct mmu *mmu_create(struct cpu *c, struct memmap *m)
         return NULL;
     u->c = c;
     u->map = m;
-    m->mmu = u;
+    u->listener =
+        (struct memmap_listener){ .changed = map_changed, .written = map_written, .watch = map_watch, .opaque = u };
+    memmap_listen(m, &u->listener);
     c->mem = &ops;
     c->mem_opaque = u;
     for (n = 0; n < TLB_COUNT; n++)
@@ -418,7 +428,7 @@ void mmu_destroy(struct mmu *u)
     if (!u)
         return;
     windows_destroy(u);
-    u->map->mmu = NULL;
+    memmap_unlisten(u->map, &u->listener);
     free(u);
 }
 

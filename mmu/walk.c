@@ -23,14 +23,14 @@
 static uint64_t entry_read(struct memmap *m, gpa_t pa, unsigned size)
 {
     struct phys_page p;
-    uint64_t v = 0;
+    uint8_t entry[8];
 
     pa &= m->a20_mask;
     p = memmap_page(m, pa);
     if (p.rd)
         return load_n(p.rd + (pa & ~PAGE_MASK), size);
-    memmap_read(m, pa, &v, size);
-    return v;
+    memmap_read(m, pa, entry, size);
+    return load_n(entry, size);
 }
 
 /* Set A or D bits of an entry in memory. What shadows the entry need not know: it gives no more than
@@ -39,15 +39,18 @@ static void entry_set(struct memmap *m, gpa_t pa, uint64_t entry, uint32_t bits)
 {
     uint32_t v = (uint32_t)entry | bits;
     struct phys_page p;
+    uint8_t low[4];
 
     if ((entry & bits) == bits)
         return;
     pa &= m->a20_mask;
     p = memmap_page(m, pa);
-    if (p.wr && !m->hooks && !(memmap_watched(m, pa) & WATCH_CODE))
+    if (p.wr && !m->hooks && !(memmap_watched(m, pa) & (WATCH_CODE | WATCH_DIRTY)))
         store32(p.wr + (pa & ~PAGE_MASK), v);
-    else
-        memmap_write(m, pa, &v, 4);
+    else {
+        store32(low, v);
+        memmap_write(m, pa, low, sizeof low);
+    }
 }
 
 struct rights {
@@ -77,136 +80,97 @@ static uint32_t error_code(struct cpu *c, unsigned access, bool user, uint32_t b
 /* Write rights as the TLB may cache them for this privilege. */
 static bool may_write(struct cpu *c, struct rights r, bool user) { return r.write || (!user && !(c->cr0 & CR0_WP)); }
 
-static bool walk32(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool user, bool debug, struct walk *w,
-                   uint32_t *error)
+/* The levels of a paging mode below what CR3 points to: the shift of a linear address and the mask of its index. */
+struct level {
+    unsigned shift;
+    unsigned mask;
+};
+static const struct level levels32[2] = { { 22, 0x3ff }, { 12, 0x3ff } };
+static const struct level levels_pae[2] = { { 21, 0x1ff }, { 12, 0x1ff } };
+
+/* Bits that must be 0 in a present entry; `large`: it maps a page by itself (SDM 3A 4.3, tables 4-4 and 4-8 ff.). */
+static inline uint64_t reserved(const struct cpu *c, bool pae, bool large)
 {
-    gpa_t pde_at = (c->cr3 & 0xfffff000) + (la >> 22) * 4;
-    uint64_t pde = entry_read(m, pde_at, 4);
-    struct rights r;
-    gpa_t pte_at;
-    uint64_t pte;
+    if (pae)
+        return PAE_RSVD | (c->efer & EFER_NXE ? 0 : PTE_XD) | (large ? 0x1fe000 : 0);
+    return !large ? 0 : cpu_has(c, FEAT_PSE36) ? 0x200000 : 0x3fe000;
+}
 
-    if (!(pde & PTE_P)) {
-        *error = error_code(c, access, user, 0);
-        return false;
-    }
-    if ((pde & PTE_PS) && (c->cr4 & CR4_PSE)) {
-        bool pse36 = cpu_has(c, FEAT_PSE36);
+/* Where the page of an entry begins. */
+static inline gpa_t page_base(const struct cpu *c, bool pae, bool large, uint64_t e)
+{
+    if (pae)
+        return large ? e & PAE_ADDR & ~0x1fffffull : e & PAE_ADDR;
+    if (large)
+        return (e & 0xffc00000) | (cpu_has(c, FEAT_PSE36) ? (e & 0x1e000) << 19 : 0);
+    return e & 0xfffff000;
+}
 
-        if (pde & (pse36 ? 0x200000 : 0x3fe000)) {
+/* Inline, for each mode on its own: misses of the TLB come here. */
+static inline __attribute__((always_inline)) bool walk_levels(struct cpu *c, struct memmap *m, gpa_t table, gla_t la,
+                                                              unsigned access, bool user, bool debug, bool pae,
+                                                              struct walk *w, uint32_t *error)
+{
+    const struct level *level = pae ? levels_pae : levels32;
+    unsigned size = pae ? 8 : 4;
+    struct rights r = { true, true, false };
+    gpa_t at[2] = { 0, 0 };
+    uint64_t e[2];
+    bool large;
+    unsigned n = 0;
+
+    for (;; n++) {
+        at[n] = table + (la >> level[n].shift & level[n].mask) * size;
+        e[n] = entry_read(m, at[n], size);
+        if (!(e[n] & PTE_P)) {
+            *error = error_code(c, access, user, 0);
+            return false;
+        }
+        large = n == 0 && (e[n] & PTE_PS) && (pae || (c->cr4 & CR4_PSE));
+        if (e[n] & reserved(c, pae, large)) {
             *error = error_code(c, access, user, PFERR_P | PFERR_RSVD);
             return false;
         }
-        r = (struct rights){ pde & PTE_U, pde & PTE_W, false };
-        if (!allowed(c, r, access, user)) {
-            *error = error_code(c, access, user, PFERR_P);
-            return false;
-        }
-        if (!debug)
-            entry_set(m, pde_at, pde, PTE_A | (access == WALK_WRITE ? PTE_D : 0));
-        w->pa = (pde & 0xffc00000) | (pse36 ? (pde & 0x1e000) << 19 : 0) | (la & 0x3fffff);
-        w->writable = may_write(c, r, user) && (access == WALK_WRITE || (pde & PTE_D));
-        w->global = (pde & PTE_G) && (c->cr4 & CR4_PGE);
-        w->large = true;
-        w->accessed = !debug || (pde & PTE_A);
-        w->pde_at = pde_at;
-        w->pte_at = 0;
-        return true;
+        r = (struct rights){ r.user && (e[n] & PTE_U), r.write && (e[n] & PTE_W), r.xd || (pae && e[n] >> 63) };
+        table = page_base(c, pae, large, e[n]);
+        if (large || n == 1)
+            break;
     }
-    pte_at = (pde & 0xfffff000) + (la >> 12 & 0x3ff) * 4;
-    pte = entry_read(m, pte_at, 4);
-    if (!(pte & PTE_P)) {
-        *error = error_code(c, access, user, 0);
-        return false;
-    }
-    r = (struct rights){ pde & pte & PTE_U, pde & pte & PTE_W, false };
     if (!allowed(c, r, access, user)) {
         *error = error_code(c, access, user, PFERR_P);
         return false;
     }
     if (!debug) {
-        entry_set(m, pde_at, pde, PTE_A);
-        entry_set(m, pte_at, pte, PTE_A | (access == WALK_WRITE ? PTE_D : 0));
+        if (n)
+            entry_set(m, at[0], e[0], PTE_A);
+        entry_set(m, at[n], e[n], PTE_A | (access == WALK_WRITE ? PTE_D : 0));
     }
-    w->pa = (pte & 0xfffff000) | (la & 0xfff);
-    w->writable = may_write(c, r, user) && (access == WALK_WRITE || (pte & PTE_D));
-    w->global = (pte & PTE_G) && (c->cr4 & CR4_PGE);
-    w->large = false;
-    w->accessed = !debug || (pte & PTE_A);
-    w->pde_at = pde_at;
-    w->pte_at = pte_at;
+    w->pa = table | (la & ((1u << level[n].shift) - 1));
+    w->writable = may_write(c, r, user) && (access == WALK_WRITE || (e[n] & PTE_D));
+    w->global = (e[n] & PTE_G) && (c->cr4 & CR4_PGE);
+    w->large = large;
+    w->accessed = !debug || (e[n] & PTE_A);
+    w->pde_at = at[0];
+    w->pte_at = at[1];
     return true;
+}
+
+static bool walk32(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool user, bool debug, struct walk *w,
+                   uint32_t *error)
+{
+    return walk_levels(c, m, c->cr3 & 0xfffff000, la, access, user, debug, false, w, error);
 }
 
 static bool walk_pae(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool user, bool debug, struct walk *w,
                      uint32_t *error)
 {
-    uint64_t rsvd = PAE_RSVD | (c->efer & EFER_NXE ? 0 : PTE_XD);
     uint64_t pdpte = c->pdpte[la >> 30];
-    gpa_t pde_at;
-    uint64_t pde;
-    gpa_t pte_at;
-    uint64_t pte;
-    struct rights r;
 
     if (!(pdpte & PTE_P)) {
         *error = error_code(c, access, user, 0);
         return false;
     }
-    pde_at = (pdpte & PAE_ADDR) + (la >> 21 & 0x1ff) * 8;
-    pde = entry_read(m, pde_at, 8);
-    if (!(pde & PTE_P)) {
-        *error = error_code(c, access, user, 0);
-        return false;
-    }
-    if (pde & (rsvd | (pde & PTE_PS ? 0x1fe000 : 0))) {
-        *error = error_code(c, access, user, PFERR_P | PFERR_RSVD);
-        return false;
-    }
-    if (pde & PTE_PS) {
-        r = (struct rights){ pde & PTE_U, pde & PTE_W, pde >> 63 };
-        if (!allowed(c, r, access, user)) {
-            *error = error_code(c, access, user, PFERR_P);
-            return false;
-        }
-        if (!debug)
-            entry_set(m, pde_at, pde, PTE_A | (access == WALK_WRITE ? PTE_D : 0));
-        w->pa = (pde & PAE_ADDR & ~0x1fffffull) | (la & 0x1fffff);
-        w->writable = may_write(c, r, user) && (access == WALK_WRITE || (pde & PTE_D));
-        w->global = (pde & PTE_G) && (c->cr4 & CR4_PGE);
-        w->large = true;
-        w->accessed = !debug || (pde & PTE_A);
-        w->pde_at = pde_at;
-        w->pte_at = 0;
-        return true;
-    }
-    pte_at = (pde & PAE_ADDR) + (la >> 12 & 0x1ff) * 8;
-    pte = entry_read(m, pte_at, 8);
-    if (!(pte & PTE_P)) {
-        *error = error_code(c, access, user, 0);
-        return false;
-    }
-    if (pte & rsvd) {
-        *error = error_code(c, access, user, PFERR_P | PFERR_RSVD);
-        return false;
-    }
-    r = (struct rights){ pde & pte & PTE_U, pde & pte & PTE_W, (pde | pte) >> 63 };
-    if (!allowed(c, r, access, user)) {
-        *error = error_code(c, access, user, PFERR_P);
-        return false;
-    }
-    if (!debug) {
-        entry_set(m, pde_at, pde, PTE_A);
-        entry_set(m, pte_at, pte, PTE_A | (access == WALK_WRITE ? PTE_D : 0));
-    }
-    w->pa = (pte & PAE_ADDR) | (la & 0xfff);
-    w->writable = may_write(c, r, user) && (access == WALK_WRITE || (pte & PTE_D));
-    w->global = (pte & PTE_G) && (c->cr4 & CR4_PGE);
-    w->large = false;
-    w->accessed = !debug || (pte & PTE_A);
-    w->pde_at = pde_at;
-    w->pte_at = pte_at;
-    return true;
+    return walk_levels(c, m, pdpte & PAE_ADDR, la, access, user, debug, true, w, error);
 }
 
 bool mmu_walk(struct cpu *c, struct memmap *m, gla_t la, unsigned access, bool user, bool debug, struct walk *w,

@@ -1,4 +1,4 @@
-# roms.mk - guest-side code. Assembled with the host's binutils; option ROMs are padded and summed.
+# roms.mk - guest-side code. Assembled with binutils for x86; option ROMs are padded and summed.
 
 ROM_OUT = $(O)/roms
 OPTROMS     = $(ROM_OUT)/linuxboot.bin $(ROM_OUT)/multiboot.bin
@@ -7,7 +7,9 @@ ROM_INSTALL = $(ROM_OUT)/demo.img
 roms: $(OPTROMS) $(ROM_INSTALL) demo.img $(ROM_OUT)/testrom.elf $(ROM_OUT)/nanobench.elf $(ROM_OUT)/hostile.elf
 
 # Code for guests: 32-bit, nothing of the host's. It is the same whatever compiles the emulator: gcc.
-ROM_CC = gcc
+ROM_CC      = $(ROM_TOOLS)gcc
+ROM_LD      = $(ROM_TOOLS)ld
+ROM_OBJCOPY = $(ROM_TOOLS)objcopy
 GUEST_CFLAGS = -m32 -march=i386 -Os -std=gnu11 -ffreestanding -fno-pic -fno-pie -nostdlib \
                -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
                -mno-sse -mno-mmx -mno-80387 -fno-builtin -fno-tree-loop-distribute-patterns \
@@ -15,21 +17,21 @@ GUEST_CFLAGS = -m32 -march=i386 -Os -std=gnu11 -ffreestanding -fno-pic -fno-pie 
 
 $(ROM_OUT)/fixrom: roms/fixrom.c
 	@mkdir -p $(ROM_OUT)
-	@$(CC) -O1 $(WARN) -o $@ $<
+	@$(BUILD_CC) -O1 $(WARN) -o $@ $<
 
 # Flat binary of one assembly file, linked at 0.
 $(ROM_OUT)/%.raw: roms/%.S roms/optrom.h
 	@mkdir -p $(ROM_OUT)
 	@echo "  ROM   $<"
 	@$(ROM_CC) -m32 -I$(srcdir)/roms -c -o $(ROM_OUT)/$*.o $<
-	@ld -m elf_i386 -Ttext 0 -e 0 --oformat binary -o $@ $(ROM_OUT)/$*.o
+	@$(ROM_LD) -m elf_i386 -Ttext 0 -e 0 --oformat binary -o $@ $(ROM_OUT)/$*.o
 
 $(ROM_OUT)/linuxboot.bin $(ROM_OUT)/multiboot.bin: %.bin: %.raw $(ROM_OUT)/fixrom
 	@$(ROM_OUT)/fixrom $< $@
 
 # Option ROMs are part of the program.
-$(O)/ui/roms.o: $(OPTROMS)
-$(O)/ui/roms.o: CPPFLAGS_ALL += -DROM_DIR='"$(ROM_OUT)"'
+$(O)/vm/roms.o: $(OPTROMS)
+$(O)/vm/roms.o: CPPFLAGS_ALL += -DROM_DIR='"$(ROM_OUT)"'
 
 # --- the demo: a 1.44 MB floppy image ---
 
@@ -45,8 +47,8 @@ $(ROM_OUT)/demo/%.o: roms/demo/%.c roms/demo/demo.h
 
 $(ROM_OUT)/demo.img: $(DEMO_OBJ) roms/demo/demo.ld
 	@echo "  ROM   $@"
-	@ld -m elf_i386 -T $(srcdir)/roms/demo/demo.ld -o $(ROM_OUT)/demo/demo.elf $(DEMO_OBJ)
-	@objcopy -O binary $(ROM_OUT)/demo/demo.elf $@
+	@$(ROM_LD) -m elf_i386 -T $(srcdir)/roms/demo/demo.ld -o $(ROM_OUT)/demo/demo.elf $(DEMO_OBJ)
+	@$(ROM_OBJCOPY) -O binary $(ROM_OUT)/demo/demo.elf $@
 	@truncate -s 1440K $@
 
 demo.img: $(ROM_OUT)/demo.img
@@ -68,7 +70,7 @@ $(ROM_OUT)/testrom/%.o: roms/testrom/%.c roms/testrom/testrom.h
 
 $(ROM_OUT)/testrom.elf: $(TESTROM_OBJ) roms/testrom/testrom.ld
 	@echo "  ROM   $@"
-	@ld -m elf_i386 --no-warn-rwx-segments -T $(srcdir)/roms/testrom/testrom.ld -o $@ $(TESTROM_OBJ)
+	@$(ROM_LD) -m elf_i386 --no-warn-rwx-segments -T $(srcdir)/roms/testrom/testrom.ld -o $@ $(TESTROM_OBJ)
 
 # --- the nanobenchmark guest: a Multiboot kernel too ---
 
@@ -84,7 +86,7 @@ $(ROM_OUT)/nanobench/%.o: roms/nanobench/%.c roms/nanobench/nanobench.h
 
 $(ROM_OUT)/nanobench.elf: $(NANO_OBJ) roms/nanobench/nanobench.ld
 	@echo "  ROM   $@"
-	@ld -m elf_i386 --no-warn-rwx-segments -T $(srcdir)/roms/nanobench/nanobench.ld -o $@ $(NANO_OBJ)
+	@$(ROM_LD) -m elf_i386 --no-warn-rwx-segments -T $(srcdir)/roms/nanobench/nanobench.ld -o $@ $(NANO_OBJ)
 
 # --- the hostile guest, which the emulator must survive ---
 
@@ -100,4 +102,4 @@ $(ROM_OUT)/hostile/%.o: roms/hostile/%.c roms/hostile/hostile.h roms/hostile/dev
 
 $(ROM_OUT)/hostile.elf: $(HOSTILE_OBJ) roms/hostile/hostile.ld
 	@echo "  ROM   $@"
-	@ld -m elf_i386 --no-warn-rwx-segments -T $(srcdir)/roms/hostile/hostile.ld -o $@ $(HOSTILE_OBJ)
+	@$(ROM_LD) -m elf_i386 --no-warn-rwx-segments -T $(srcdir)/roms/hostile/hostile.ld -o $@ $(HOSTILE_OBJ)

@@ -7,14 +7,16 @@ include $(srcdir)/tests/golden/golden.mk
 
 # --- unit tests (libcheck); the wraps let them refuse what is asked of the host ---
 
-UNIT_SRC = $(call sources,tests/unit)
+UNIT_SRC = $(filter-out $(if $(filter no,$(HAVE_BT)),tests/unit/bt/% tests/unit/mmu/window.c),$(call sources,tests/unit))
+UNIT_WRAPS = -Wl,--wrap=fdatasync$(if $(filter yes,$(HAVE_BT)),$(comma)--wrap=mmap$(comma)--wrap=munmap$(comma)--wrap=mprotect)
+comma := ,
 UNIT_OBJ = $(UNIT_SRC:%.c=$(O)/%.o)
 
 $(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
 	@test "$(CHECK_LIBS)" != missing || { echo "make check needs libcheck: apt install check" >&2; exit 1; }
 	@mkdir -p $(TEST_DIR)
 	@echo "  LD    $@"
-	@$(CC) $(LDFLAGS_ALL) -Wl,--wrap=mmap,--wrap=munmap,--wrap=mprotect,--wrap=fdatasync -o $@ $^ $(CHECK_LIBS) $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) $(UNIT_WRAPS) -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
 # --- suites ---
 
@@ -30,10 +32,6 @@ INPUTS ?= 100000
 SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               $(TEST_DIR)/unit-tests \
               $(TEST_DIR)/decode \
-              "$(TEST_DIR)/host -n $(CASES)" \
-              "$(TEST_DIR)/fpu_host -n $(CASES)" \
-              "$(TEST_DIR)/bt_random -n $(SEQUENCES)" \
-              "$(GOLDEN) $(srcdir)/tests/golden" \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
               "$(srcdir)/tests/cli/consoles.py $(O)/callgate" \
               "$(srcdir)/tests/cli/limits.py $(O)/callgate" \
@@ -41,26 +39,41 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(srcdir)/tests/plugin/plugin.py $(O)/callgate" \
               "$(srcdir)/tests/plugin/escape.py $(O)/callgate" \
               "env ACCEL=interp $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
-              "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
-              "env ACCEL=bt,verify=on,heat=0 $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
-              "env ACCEL=bt,verify=on,heat=0,direct=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
-              "env ACCEL=bt,verify=on,heat=0,chain=off,inline=off,fpu=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
               "env ACCEL=interp $(BOOT) demo" \
               "$(srcdir)/tests/boot/nanobench.py $(O)/callgate" \
               "$(srcdir)/tests/robust/signals.py $(O)/callgate -n $(ENDS)" \
               "$(srcdir)/tests/boot/multiboot.py $(O)/callgate" \
               "$(srcdir)/tests/robust/hostile.py $(O)/callgate -x $(HOSTILE)" \
               "$(LOCKSTEP) fast" \
-              "$(BOOT) demo"
+              "$(BOOT) demo" \
+              "$(TEST_DIR)/two $(ROM_OUT)/demo.img"
+ifeq ($(HAVE_BT),yes)
+SUITES_FAST += "$(TEST_DIR)/host -n $(CASES)" \
+               "$(TEST_DIR)/fpu_host -n $(CASES)" \
+               "$(TEST_DIR)/fpu_host_portable -n $(CASES) -t 8" \
+               "$(TEST_DIR)/bt_random -n $(SEQUENCES)" \
+               "$(GOLDEN) $(srcdir)/tests/golden" \
+               "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+               "env ACCEL=bt,verify=on,heat=0 $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+               "env ACCEL=bt,verify=on,heat=0,direct=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+               "env ACCEL=bt,verify=on,heat=0,chain=off,inline=off,fpu=off $(srcdir)/tests/boot/testrom.py $(O)/callgate"
+else # what the tests run guests under unless they say
+export ACCEL ?= interp
+endif
 # The fuzzers bring clang's sanitizers; objects of other sanitizers cannot be linked with them.
-ifneq ($(filter rel dbg,$(MODE)),)
+ifneq ($(and $(filter rel dbg,$(MODE)),$(filter yes,$(HAVE_BT))),)
 SUITES_FAST += "$(srcdir)/tests/fuzz/fuzz.py $(TEST_DIR)/fuzz -n $(INPUTS)"
 check-programs: $(FUZZERS)
 endif
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \
               "$(BOOT) floppies" "env MINUTES=0.5 $(srcdir)/tests/robust/soak.py $(O)/callgate"
 
-check-programs: all $(TEST_DIR)/unit-tests $(INSN_TESTS) $(GOLDEN)
+# machines as a library: linked with nothing of ui/
+$(TEST_DIR)/two: $(O)/tests/vm/two.o $(O)/libcallgate.a
+	@echo "  LD    $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+check-programs: all $(TEST_DIR)/unit-tests $(TEST_DIR)/two $(INSN_TESTS) $(if $(filter yes,$(HAVE_BT)),$(GOLDEN))
 
 check-fast: check-programs
 	$(RUN) $(SUITES_FAST)
@@ -69,6 +82,10 @@ check: SEQUENCES = 1200000
 check: check-programs
 	sh $(srcdir)/tests/guests/get >/dev/null || true
 	$(RUN) $(SUITES_BOOT) $(SUITES_FAST)
+
+# for hosts of other kinds, with cross compilers and qemu-user
+check-hosts:
+	$(RUN) "sh $(srcdir)/tests/hosts/run.sh aarch64" "sh $(srcdir)/tests/hosts/run.sh s390x"
 
 # What a process can do of the nanobenchmarks, for the native column; nothing on hosts of another kind.
 $(TEST_DIR)/nano_native: tests/bench/nano_native.c
@@ -88,4 +105,4 @@ soak: all
 bench: all $(TEST_DIR)/nano_native $(TEST_DIR)/latency
 	python3 $(srcdir)/tests/bench/bench.py $(O)/callgate -w
 
-.PHONY: check-programs fuzz soak
+.PHONY: check-programs check-hosts fuzz soak

@@ -20,10 +20,10 @@ arrow cpu 'cpu/'
 arrow mmu 'mmu/|cpu/'
 arrow bt 'bt/|mmu/|cpu/'
 arrow lockstep 'lockstep/|mmu/|cpu/'
-arrow hw 'hw/|cpu/(base|log|state)\.(h|def)"'
+arrow hw 'hw/|mmu/memmap\.h"|cpu/(base|log|state)\.(h|def)"'
 arrow debug 'debug/|hw/|lockstep/|bt/|mmu/|cpu/'
 arrow vm 'vm/|debug/|hw/|lockstep/|bt/|mmu/|cpu/'
-arrow ui 'ui/|vm/|debug/|bt/|lockstep/|hw/|mmu/|cpu/'
+arrow ui 'ui/|vm/|debug/|bt/|hw/|mmu/|cpu/'
 
 for h in $(find cpu mmu bt lockstep hw debug vm ui -name '*.h'); do
     if out=$(${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -I. -Wall -Wextra -Werror -x c -fsyntax-only "$h" 2>&1); then
@@ -38,7 +38,7 @@ done
 # the other compiler: no warning, and no error
 if command -v clang >/dev/null; then
     sdl=$(pkg-config --cflags sdl2 capstone libseccomp libffi check)
-    out=$(find cpu mmu bt lockstep hw debug vm ui tests/unit -name '*.c' | xargs -P 2 -n 8 clang -std=gnu11 -D_GNU_SOURCE -I. $sdl \
+    out=$(find cpu mmu bt lockstep hw debug vm ui tests/unit -name '*.c' | xargs -P 2 -n 8 clang -std=gnu11 -D_GNU_SOURCE -I. $sdl -DHAVE_BT \
         -DCALLGATE_VERSION='"x"' -DDATADIR='"x"' -DROM_DIR='"x"' -Wall -Wextra -Werror -fsyntax-only 2>&1 |
         grep -E 'error|warning' | head -n 3)
     if [ -z "$out" ]; then

@@ -27,10 +27,10 @@ static void all_specs(const struct options *o, const char *spec[SPECS])
     unsigned n;
 
     for (n = 0; n < 4; n++)
-        spec[n] = o->serial[n];
-    spec[4] = o->monitor;
-    spec[5] = o->debugcon;
-    spec[6] = o->bios_log;
+        spec[n] = o->vm.serial[n];
+    spec[4] = o->vm.monitor;
+    spec[5] = o->vm.debugcon;
+    spec[6] = o->vm.bios_log;
 }
 
 static bool serves(const char *spec)
@@ -42,12 +42,12 @@ static bool has_monitor(const struct options *o)
 {
     unsigned n;
 
-    if (o->monitor)
-        return strcmp(o->monitor, "none");
+    if (o->vm.monitor)
+        return strcmp(o->vm.monitor, "none");
     for (n = 0; n < 4; n++)
-        if (o->serial[n] && !strcmp(o->serial[n], "mon:stdio"))
+        if (o->vm.serial[n] && !strcmp(o->vm.serial[n], "mon:stdio"))
             return true;
-    return o->nographic && !o->serial[0];
+    return o->vm.nographic && !o->vm.serial[0];
 }
 
 static int bad_dir(const char *dir, int rc)
@@ -96,11 +96,11 @@ static void add_images(struct opener_rules *r, const struct options *o)
 {
     unsigned n;
 
-    for (n = 0; n < MAX_DRIVES; n++) {
-        const struct drive_option *d = &o->drive[n];
+    for (n = 0; n < VM_DRIVES; n++) {
+        const struct vm_drive *d = &o->vm.drive[n];
 
         if (d->present && d->file && *d->file)
-            opener_rules_add_image(r, d->file, !d->readonly && !d->cdrom && !d->snapshot && !o->snapshot);
+            opener_rules_add_image(r, d->file, !d->readonly && !d->cdrom && !d->snapshot && !o->vm.snapshot);
     }
 }
 
@@ -141,58 +141,58 @@ static void say_no_opener(void)
                 strerror(-opener_error));
 }
 
-static int cannot(const struct machine *m, int rc)
+static int cannot(const struct ui *ui, int rc)
 {
     fprintf(stderr, "callgate: cannot enter the sandbox: %s; %s\n", strerror(-rc),
-            m->opt->sandbox_asked ? "-sandbox off runs without" : "running without");
-    return m->opt->sandbox_asked ? rc : 0;
+            ui->opt.sandbox_asked ? "-sandbox off runs without" : "running without");
+    return ui->opt.sandbox_asked ? rc : 0;
 }
 
-int confine_paths(struct machine *m)
+int confine_paths(struct ui *ui)
 {
     int rc;
 
-    if (!m->opt->sandbox)
+    if (!ui->opt.sandbox)
         return 0;
     /* a time zone that is named is not looked for again in /etc */
     setenv("TZ", ":/etc/localtime", 0);
     tzset();
     rc = sandbox_close_paths();
     if (rc < 0)
-        return cannot(m, rc);
+        return cannot(ui, rc);
     landlock = rc;
-    if (!landlock && m->opt->sandbox_asked)
+    if (!landlock && ui->opt.sandbox_asked)
         fprintf(stderr, "callgate: this kernel has no Landlock (since Linux 5.13, if it is switched on); "
                         "system calls alone are filtered\n");
     hostfile_via = opener_ask;
     return 0;
 }
 
-int confine_enter(struct machine *m)
+int confine_enter(struct ui *ui)
 {
     struct sandbox_needs needs = { .opener = opener_fd >= 0, .opener_fd = opener_fd };
     const char *spec[SPECS];
     unsigned n;
     int rc;
 
-    if (!m->opt->sandbox)
+    if (!ui->opt.sandbox)
         return 0;
-    all_specs(m->opt, spec);
+    all_specs(&ui->opt, spec);
     for (n = 0; n < SPECS; n++)
         needs.accept |= serves(spec[n]);
-    sdl_needs(m, &needs);
+    sdl_needs(ui, &needs);
     rc = sandbox_enter(&needs);
     if (rc)
-        return cannot(m, rc);
+        return cannot(ui, rc);
     filtered = true;
     say_no_opener();
     hostfile_via = opener_ask;
     return 0;
 }
 
-void confine_info(const struct machine *m, FILE *out)
+void confine_info(const struct ui *ui, FILE *out)
 {
-    if (!m->opt->sandbox) {
+    if (!ui->opt.sandbox) {
         fprintf(out, "sandbox: off\n");
         return;
     }

@@ -12,7 +12,7 @@
 #define GAP_MS  20
 
 struct keys {
-    struct machine *m;
+    struct vm *m;
     struct timer timer;
     struct {
         char name[NAME];
@@ -23,7 +23,7 @@ struct keys {
 };
 
 /* Press or release every key of a combination (releases in reverse). Returns 0 or -EINVAL. */
-static int combination(struct machine *m, const char *name, bool down)
+static int combination(struct vm *m, const char *name, bool down)
 {
     char copy[NAME];
     char *part[8];
@@ -68,7 +68,7 @@ static void tick(void *opaque, tick_t now)
     timer_set(&k->timer, now + GAP_MS * (TICKS_PER_SEC / 1000));
 }
 
-struct keys *keys_create(struct machine *m)
+struct keys *keys_create(struct vm *m)
 {
     struct keys *k = calloc(1, sizeof *k);
 

@@ -5,11 +5,11 @@
 #ifndef UI_KEYS_H
 #define UI_KEYS_H
 
-#include "ui/machine.h"
+#include "vm/vm.h"
 
 struct keys;
 
-struct keys *keys_create(struct machine *m);
+struct keys *keys_create(struct vm *m);
 void keys_destroy(struct keys *k);
 
 /* Queue a combination, its keys joined by '-' ("ctrl-alt-delete"); it is held for hold_ms (0: the

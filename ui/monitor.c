@@ -2,7 +2,7 @@
  * the vCPU thread between instructions, so it may look at everything.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "ui/machine.h"
+#include "ui/ui.h"
 
 #include "cpu/isa/insn.h"
 #include "hw/hostfile.h"
@@ -20,7 +20,8 @@
 #define PROMPT       "(callgate) "
 
 struct monitor {
-    struct machine *m;
+    struct ui *ui;
+    struct vm *m;
     struct chardev *chr;
     struct keys *keys;
     char line[LINE_MAX_LEN];
@@ -70,7 +71,7 @@ static bool parse_number(struct monitor *mon, const char *text, uint64_t *v)
 /* --- memory --- */
 
 /* Read guest memory for printing: linear or physical. Returns false where nothing is mapped. */
-static bool peek(struct machine *m, uint64_t addr, bool physical, void *buf, unsigned len)
+static bool peek(struct vm *m, uint64_t addr, bool physical, void *buf, unsigned len)
 {
     uint8_t *b = buf;
     unsigned n;
@@ -188,12 +189,12 @@ static void do_xp(struct monitor *mon, FILE *out, int argc, char **argv) { exami
 
 /* --- info --- */
 
-static void info_block(struct machine *m, FILE *out)
+static void info_block(struct vm *m, FILE *out)
 {
-    static const char *const names[MAX_DRIVES] = { "hda", "hdb", "hdc", "hdd", "fda", "fdb" };
+    static const char *const names[VM_DRIVES] = { "hda", "hdb", "hdc", "hdd", "fda", "fdb" };
     unsigned n;
 
-    for (n = 0; n < MAX_DRIVES; n++) {
+    for (n = 0; n < VM_DRIVES; n++) {
         const struct block *b = m->drive[n];
 
         if (!b)
@@ -211,7 +212,7 @@ static void info_block(struct machine *m, FILE *out)
 
 static void do_info(struct monitor *mon, FILE *out, int argc, char **argv)
 {
-    struct machine *m = mon->m;
+    struct vm *m = mon->m;
     const char *what = argc > 1 ? argv[1] : "";
 
     if (!strcmp(what, "registers")) {
@@ -229,7 +230,7 @@ static void do_info(struct monitor *mon, FILE *out, int argc, char **argv)
     } else if (!strcmp(what, "qtree")) {
         bus_dump(pc_bus(m->pc), out);
     } else if (!strcmp(what, "sandbox")) {
-        confine_info(m, out);
+        confine_info(mon->ui, out);
     } else if (!strcmp(what, "block")) {
         info_block(m, out);
     } else if (!strcmp(what, "chardev")) {
@@ -299,17 +300,15 @@ static void do_screendump(struct monitor *mon, FILE *out, int argc, char **argv)
 /* The drive a user means: ide0-cd0 style names are QEMU's, ours are the options' letters. */
 static int find_drive(struct monitor *mon, const char *name)
 {
-    static const char *const names[MAX_DRIVES] = { "hda", "hdb", "hdc", "hdd", "fda", "fdb" };
-    static const char *const qemu[MAX_DRIVES] = {
-        "ide0-hd0", "ide0-hd1", "ide1-cd0", "ide1-cd1", "floppy0", "floppy1"
-    };
+    static const char *const names[VM_DRIVES] = { "hda", "hdb", "hdc", "hdd", "fda", "fdb" };
+    static const char *const qemu[VM_DRIVES] = { "ide0-hd0", "ide0-hd1", "ide1-cd0", "ide1-cd1", "floppy0", "floppy1" };
     int n;
 
     if (!strcmp(name, "cdrom"))
         name = "hdc";
-    for (n = 0; n < MAX_DRIVES; n++)
+    for (n = 0; n < VM_DRIVES; n++)
         if (mon->m->drive[n] && (!strcmp(name, names[n]) || !strcmp(name, qemu[n])) &&
-            (n >= DRIVE_FLOPPY0 || mon->m->opt->drive[n].cdrom))
+            (n >= VM_FLOPPY0 || mon->m->cfg.drive[n].cdrom))
             return n;
     return -1;
 }
@@ -330,8 +329,8 @@ static void do_change(struct monitor *mon, FILE *out, int argc, char **argv)
     if (eject)
         block_eject(mon->m->drive[n]);
     else if (block_change(mon->m->drive[n], argv[2],
-                          (n >= DRIVE_FLOPPY0 ? BLOCK_MAY_PROTECT | BLOCK_ODD_SIZE : BLOCK_READONLY) |
-                              (mon->m->opt->snapshot || mon->m->opt->drive[n].snapshot ? BLOCK_SNAPSHOT : 0),
+                          (n >= VM_FLOPPY0 ? BLOCK_MAY_PROTECT | BLOCK_ODD_SIZE : BLOCK_READONLY) |
+                              (mon->m->cfg.snapshot || mon->m->cfg.drive[n].snapshot ? BLOCK_SNAPSHOT : 0),
                           err, sizeof err))
         fprintf(out, "%s\n", err);
     else if (mon->m->drive[n]->looks_like)
@@ -370,7 +369,7 @@ static void do_reset(struct monitor *mon, FILE *out, int argc, char **argv)
     (void)out;
     (void)argc;
     (void)argv;
-    machine_request(mon->m, RESET_SYSTEM, 0);
+    vm_request(mon->m, RESET_SYSTEM, 0);
 }
 
 static void do_powerdown(struct monitor *mon, FILE *out, int argc, char **argv)
@@ -394,7 +393,7 @@ static void do_quit(struct monitor *mon, FILE *out, int argc, char **argv)
     (void)out;
     (void)argc;
     (void)argv;
-    machine_request(mon->m, RESET_QUIT, 0);
+    vm_request(mon->m, RESET_QUIT, 0);
 }
 
 static void do_stop(struct monitor *mon, FILE *out, int argc, char **argv)
@@ -402,7 +401,7 @@ static void do_stop(struct monitor *mon, FILE *out, int argc, char **argv)
     (void)out;
     (void)argc;
     (void)argv;
-    machine_pause(mon->m, true);
+    vm_pause(mon->m, true);
 }
 
 static void do_cont(struct monitor *mon, FILE *out, int argc, char **argv)
@@ -410,7 +409,7 @@ static void do_cont(struct monitor *mon, FILE *out, int argc, char **argv)
     (void)out;
     (void)argc;
     (void)argv;
-    machine_pause(mon->m, false);
+    vm_pause(mon->m, false);
 }
 
 static void do_log(struct monitor *mon, FILE *out, int argc, char **argv)
@@ -569,33 +568,38 @@ static void mon_event(void *opaque, enum chardev_event event)
 
 static const struct chardev_handlers handlers = { NULL, mon_read, mon_event };
 
-int monitor_start(struct machine *m, struct chardev *chr, bool shared)
+int monitor_start(struct ui *ui)
 {
-    struct monitor *mon = calloc(1, sizeof *mon);
+    struct vm *m = ui->vm;
+    struct monitor *mon;
 
+    if (!m->monitor_chr)
+        return 0;
+    mon = calloc(1, sizeof *mon);
     if (!mon)
         return -ENOMEM;
+    mon->ui = ui;
     mon->m = m;
-    mon->chr = chr;
-    mon->shared = shared;
+    mon->chr = m->monitor_chr;
+    mon->shared = m->monitor_shared;
     mon->keys = keys_create(m);
     if (!mon->keys) {
         free(mon);
         return -ENOMEM;
     }
-    m->monitor = mon;
-    chardev_set_handlers(chr, &handlers, mon);
+    ui->monitor = mon;
+    chardev_set_handlers(mon->chr, &handlers, mon);
     return 0;
 }
 
-void monitor_stop(struct machine *m)
+void monitor_stop(struct ui *ui)
 {
-    struct monitor *mon = m->monitor;
+    struct monitor *mon = ui->monitor;
 
     if (!mon)
         return;
     chardev_set_handlers(mon->chr, NULL, NULL);
     keys_destroy(mon->keys);
     free(mon);
-    m->monitor = NULL;
+    ui->monitor = NULL;
 }

@@ -207,7 +207,7 @@ static int only(const char *option, const char *arg, const char *const *known, c
 
 static int set_drive(struct options *o, unsigned unit, const char *file, bool cdrom)
 {
-    struct drive_option *d = &o->drive[unit];
+    struct vm_drive *d = &o->vm.drive[unit];
 
     if (d->present)
         return fail("two images for the same drive: '%s' and '%s'; give one another place, "
@@ -251,7 +251,7 @@ static int drive_place(const char *arg, unsigned count, bool *fixed, unsigned *p
 static int parse_drive(struct options *o, const char *arg)
 {
     char v[SUBOPTION_MAX];
-    unsigned base = DRIVE_IDE0;
+    unsigned base = VM_IDE0;
     unsigned count = 4;
     unsigned unit = 0;
     bool cdrom = false;
@@ -270,7 +270,7 @@ static int parse_drive(struct options *o, const char *arg)
         return -ENOMEM;
     if (suboption(arg, drive_known, "if", v)) {
         if (!strcmp(v, "floppy")) {
-            base = DRIVE_FLOPPY0;
+            base = VM_FLOPPY0;
             count = 2;
         } else if (strcmp(v, "ide") && strcmp(v, "none")) {
             return fail("-drive if=%s: only ide and floppy are emulated", v);
@@ -280,7 +280,7 @@ static int parse_drive(struct options *o, const char *arg)
         cdrom = !strcmp(v, "cdrom");
         if (!cdrom && strcmp(v, "disk"))
             return fail("-drive media=%s: use disk or cdrom", v);
-        if (cdrom && base == DRIVE_FLOPPY0)
+        if (cdrom && base == VM_FLOPPY0)
             return fail("-drive %s: a floppy drive takes no CD-ROM; leave out if= or media=", arg);
     }
     rc = only("drive", arg, drive_known, "format", "raw", "other images must be converted: qemu-img convert -O raw");
@@ -298,7 +298,7 @@ static int parse_drive(struct options *o, const char *arg)
     if (!fixed) {
         if (cdrom)
             unit = 2;
-        while (unit < count && o->drive[base + unit].present)
+        while (unit < count && o->vm.drive[base + unit].present)
             unit++;
         if (unit == count)
             return fail("-drive %s: all units of its kind are taken; there are %u", arg, count);
@@ -306,9 +306,9 @@ static int parse_drive(struct options *o, const char *arg)
     rc = set_drive(o, base + unit, file, cdrom);
     if (rc)
         return rc;
-    o->drive[base + unit].raw = suboption(arg, drive_known, "format", v) != NULL;
-    o->drive[base + unit].readonly |= readonly;
-    o->drive[base + unit].snapshot = snapshot;
+    o->vm.drive[base + unit].raw = suboption(arg, drive_known, "format", v) != NULL;
+    o->vm.drive[base + unit].readonly |= readonly;
+    o->vm.drive[base + unit].snapshot = snapshot;
     return 0;
 }
 
@@ -339,16 +339,16 @@ static int parse_boot(struct options *o, const char *arg)
 
     if (!rc && suboption(arg, known, "order", v)) {
         rc = check_order("order", v);
-        if (!rc && !(o->boot_order = keep(o, v)))
+        if (!rc && !(o->vm.boot_order = keep(o, v)))
             rc = -ENOMEM;
     }
     if (!rc && suboption(arg, known, "once", v)) {
         rc = check_order("once", v);
-        if (!rc && !(o->boot_once = keep(o, v)))
+        if (!rc && !(o->vm.boot_once = keep(o, v)))
             rc = -ENOMEM;
     }
     if (!rc)
-        rc = get_switch("boot", arg, known, "menu", &o->boot_menu);
+        rc = get_switch("boot", arg, known, "menu", &o->vm.boot_menu);
     return rc ? rc : get_switch("boot", arg, known, "strict", &strict);
 }
 
@@ -372,10 +372,10 @@ static int parse_device(struct options *o, const char *arg)
         rc = get_number("device isa-debug-exit", arg, known, "iosize", 1, 4, &given, &size);
     if (rc)
         return rc;
-    if (o->debug_exit)
+    if (o->vm.debug_exit)
         return fail("-device isa-debug-exit is given twice; there is one");
-    o->debug_exit = true;
-    o->debug_exit_base = (uint16_t)base;
+    o->vm.debug_exit = true;
+    o->vm.debug_exit_base = (uint16_t)base;
     return 0;
 }
 
@@ -391,8 +391,8 @@ static int parse_accel(struct options *o, const char *arg)
     }
     for (e = engines; *e; e++) {
         if (strlen((*e)->name) == len && !memcmp((*e)->name, arg, len)) {
-            o->engine = *e;
-            o->engine_options = arg[len] ? arg + len + 1 : NULL;
+            o->vm.engine = *e;
+            o->vm.engine_options = arg[len] ? arg + len + 1 : NULL;
             return 0;
         }
     }
@@ -408,8 +408,8 @@ static int parse_cpu(struct options *o, const char *arg)
             printf("%-10s %s\n", cpu_model_list(n)->name, cpu_model_list(n)->text);
         return 1;
     }
-    o->cpu = cpu_model_find(arg);
-    if (!o->cpu)
+    o->vm.cpu = cpu_model_find(arg);
+    if (!o->vm.cpu)
         return fail("-cpu %s: no such model; 'callgate -cpu help' lists them", arg);
     return 0;
 }
@@ -429,7 +429,7 @@ static int parse_icount(struct options *o, const char *arg)
         return rc;
     if (suboption(arg, known, "shift", v) && strcmp(v, "auto") && !parse_number(v, 0, 10, &shift))
         return fail("-icount shift=%s: a number from 0 to 10 (an instruction takes 2^N ns)", v);
-    o->icount_shift = (int)shift;
+    o->vm.icount_shift = (int)shift;
     return 0;
 }
 
@@ -447,7 +447,7 @@ static int parse_machine(struct options *o, const char *option, const char *arg)
         return fail("-%s %s: the only machine is pc", option, v);
     if (suboption(arg, known, "hpet", v) && !parse_switch(v, &hpet))
         return fail("-%s hpet=%s: use on or off", option, v);
-    o->no_hpet = !hpet;
+    o->vm.no_hpet = !hpet;
     for (k = known + 2; *k && !rc; k++)
         rc = only(option, arg, known, *k, "off", "it is not emulated");
     return rc;
@@ -476,9 +476,9 @@ static int parse_rtc(struct options *o, const char *arg)
         rc = only("rtc", arg, known, "driftfix", "none", "lost ticks are not made up for");
     if (rc || !suboption(arg, known, "base", v))
         return rc;
-    if (!parse_date(v, &o->rtc_base))
+    if (!parse_date(v, &o->vm.rtc_base))
         return fail("-rtc base=%s: use base=utc, base=localtime or base=2006-06-17T16:01:21", v);
-    o->rtc_set = true;
+    o->vm.rtc_set = true;
     return 0;
 }
 
@@ -488,9 +488,9 @@ static int add_plugin(struct options *o, const char *arg)
         callout_list(stdout);
         return 1;
     }
-    if (o->plugin_count == ARRAY_SIZE(o->plugin))
-        return fail("-plugin: at most %d", (int)ARRAY_SIZE(o->plugin));
-    o->plugin[o->plugin_count++] = arg;
+    if (o->vm.plugin_count == ARRAY_SIZE(o->vm.plugin))
+        return fail("-plugin: at most %d", (int)ARRAY_SIZE(o->vm.plugin));
+    o->vm.plugin[o->vm.plugin_count++] = arg;
     return 0;
 }
 
@@ -533,11 +533,11 @@ static int parse_mem(struct options *o, const char *arg)
 
     if (rc)
         return rc;
-    if (!suboption(arg, known, "size", v) || !parse_size(v, &o->ram_size))
+    if (!suboption(arg, known, "size", v) || !parse_size(v, &o->vm.ram_size))
         return fail("-m %s: not a size; give MiB, or a number with K, M or G", arg);
-    if (o->ram_size < 1 << 20 || o->ram_size & (PAGE_SIZE - 1))
+    if (o->vm.ram_size < 1 << 20 || o->vm.ram_size & (PAGE_SIZE - 1))
         return fail("-m %s: at least 1M, in whole pages of 4K", arg);
-    if (o->ram_size > 32ull << 30)
+    if (o->vm.ram_size > 32ull << 30)
         return fail("-m %s: at most 32G", arg);
     return 0;
 }
@@ -553,50 +553,50 @@ static int apply(struct options *o, enum option_id id, const char *name, const c
     case OPT_MEM: return parse_mem(o, arg);
     case OPT_RTC: return parse_rtc(o, arg);
     case OPT_ICOUNT: return parse_icount(o, arg);
-    case OPT_BIOS: o->bios = arg; break;
+    case OPT_BIOS: o->vm.bios = arg; break;
     case OPT_PLUGIN: return add_plugin(o, arg);
-    case OPT_LIBDIR: o->lib_dir = arg; break;
+    case OPT_LIBDIR: o->vm.lib_dir = arg; break;
     case OPT_VGA:
         if (strcmp(arg, "std") && strcmp(arg, "none"))
             return fail("-vga %s: use std or none", arg);
-        o->vga = !strcmp(arg, "std");
+        o->vm.vga = !strcmp(arg, "std");
         break;
     case OPT_DEVICE: return parse_device(o, arg);
-    case OPT_KERNEL: o->kernel = arg; break;
-    case OPT_INITRD: o->initrd = arg; break;
-    case OPT_APPEND: o->append = arg; break;
+    case OPT_KERNEL: o->vm.kernel = arg; break;
+    case OPT_INITRD: o->vm.initrd = arg; break;
+    case OPT_APPEND: o->vm.append = arg; break;
     case OPT_BOOT: return parse_boot(o, arg);
-    case OPT_FDA: return set_drive(o, DRIVE_FLOPPY0, arg, false);
-    case OPT_FDB: return set_drive(o, DRIVE_FLOPPY0 + 1, arg, false);
-    case OPT_HDA: return set_drive(o, DRIVE_IDE0, arg, false);
-    case OPT_HDB: return set_drive(o, DRIVE_IDE0 + 1, arg, false);
-    case OPT_HDC: return set_drive(o, DRIVE_IDE0 + 2, arg, false);
-    case OPT_HDD: return set_drive(o, DRIVE_IDE0 + 3, arg, false);
-    case OPT_CDROM: return set_drive(o, DRIVE_IDE0 + 2, arg, true);
+    case OPT_FDA: return set_drive(o, VM_FLOPPY0, arg, false);
+    case OPT_FDB: return set_drive(o, VM_FLOPPY0 + 1, arg, false);
+    case OPT_HDA: return set_drive(o, VM_IDE0, arg, false);
+    case OPT_HDB: return set_drive(o, VM_IDE0 + 1, arg, false);
+    case OPT_HDC: return set_drive(o, VM_IDE0 + 2, arg, false);
+    case OPT_HDD: return set_drive(o, VM_IDE0 + 3, arg, false);
+    case OPT_CDROM: return set_drive(o, VM_IDE0 + 2, arg, true);
     case OPT_DRIVE: return parse_drive(o, arg);
-    case OPT_SNAPSHOT: o->snapshot = true; break;
-    case OPT_NOGRAPHIC: o->nographic = true; break;
+    case OPT_SNAPSHOT: o->vm.snapshot = true; break;
+    case OPT_NOGRAPHIC: o->vm.nographic = true; break;
     case OPT_DISPLAY:
         if (strcmp(arg, "none") && strcmp(arg, "sdl"))
             return fail("-display %s: use none or sdl", arg);
         o->display = arg;
         break;
     case OPT_SERIAL:
-        if (o->serial_count == ARRAY_SIZE(o->serial))
+        if (o->vm.serial_count == ARRAY_SIZE(o->vm.serial))
             return fail("-serial %s: there are four serial ports", arg);
-        o->serial[o->serial_count++] = arg;
+        o->vm.serial[o->vm.serial_count++] = arg;
         break;
-    case OPT_MONITOR: o->monitor = arg; break;
-    case OPT_DEBUGCON: o->debugcon = arg; break;
-    case OPT_BIOSLOG: o->bios_log = arg; break;
+    case OPT_MONITOR: o->vm.monitor = arg; break;
+    case OPT_DEBUGCON: o->vm.debugcon = arg; break;
+    case OPT_BIOSLOG: o->vm.bios_log = arg; break;
     case OPT_NAME: o->name = arg; break;
     case OPT_NIC:
         if (strcmp(arg, "none"))
             return fail("-%s %s: no network card is emulated; use none", name, arg);
         break;
-    case OPT_STOPPED: o->stopped = true; break;
-    case OPT_NOREBOOT: o->no_reboot = true; break;
-    case OPT_NOSHUTDOWN: o->no_shutdown = true; break;
+    case OPT_STOPPED: o->vm.stopped = true; break;
+    case OPT_NOREBOOT: o->vm.no_reboot = true; break;
+    case OPT_NOSHUTDOWN: o->vm.no_shutdown = true; break;
     case OPT_SANDBOX: return parse_sandbox(o, arg);
     case OPT_LOGITEMS: {
         const char *bad;
@@ -620,17 +620,10 @@ static int apply(struct options *o, enum option_id id, const char *name, const c
 
 int options_parse(struct options *o, int argc, char **argv)
 {
-    unsigned n;
     int k;
 
     memset(o, 0, sizeof *o);
-    o->ram_size = 128 << 20;
-    o->cpu = cpu_model_find("max");
-    for (n = 0; engines[n + 1] && engines[n]->available && !engines[n]->available(); n++)
-        ;
-    o->engine = engines[n];
-    o->vga = true;
-    o->icount_shift = -1;
+    vm_config_init(&o->vm);
 #ifndef SANDBOX_OFF
     o->sandbox = true;
 #endif
@@ -641,7 +634,7 @@ int options_parse(struct options *o, int argc, char **argv)
         int rc;
 
         if (name[0] != '-') {
-            rc = set_drive(o, DRIVE_IDE0, name, false);
+            rc = set_drive(o, VM_IDE0, name, false);
             if (rc)
                 return rc;
             continue;
@@ -661,9 +654,9 @@ int options_parse(struct options *o, int argc, char **argv)
         if (rc)
             return rc;
     }
-    if (!strcmp(o->engine->name, "lockstep") && o->icount_shift < 0)
-        o->icount_shift = ICOUNT_SHIFT;
-    if (!o->kernel && (o->initrd || o->append))
+    if (!strcmp(o->vm.engine->name, "lockstep") && o->vm.icount_shift < 0)
+        o->vm.icount_shift = ICOUNT_SHIFT;
+    if (!o->vm.kernel && (o->vm.initrd || o->vm.append))
         return fail("-initrd and -append need -kernel");
     return 0;
 }

@@ -29,13 +29,24 @@
 #include <unistd.h>
 
 #define SET_GS 0x1001 /* of arch_prctl */
+#ifdef __s390x__
+#define CLONE_FLAGS 1 /* which argument of clone */
+#else
+#define CLONE_FLAGS 0
+#endif
 
 #define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
 #define CALL(name) SCMP_SYS(name)
 #define LOW        UINT32_MAX /* the kernel looks at 32 bits */
 #define EXACT      UINT64_MAX
 
-/* Allowed with any arguments. */
+#ifdef __NR_unlink
+#define UNLINK CALL(unlink)
+#else /* newer kinds of hosts */
+#define UNLINK CALL(unlinkat)
+#endif
+
+/* Allowed with any arguments. A call that this host's kernel does not have makes no rule. */
 static const int allowed[] = {
     /* descriptors that are open */
     CALL(read),
@@ -59,6 +70,7 @@ static const int allowed[] = {
     CALL(rt_sigaction),
     CALL(rt_sigprocmask),
     CALL(rt_sigreturn),
+    CALL(sigreturn),
     CALL(sigaltstack),
     CALL(restart_syscall),
     CALL(exit),
@@ -98,16 +110,36 @@ static const int for_gpu[] = {
 
 /* The process that opens files looks at paths, and opens, makes and removes. */
 static const int for_opener[] = {
-    CALL(open),         CALL(openat),          CALL(openat2),
-    CALL(stat),         CALL(lstat),           CALL(newfstatat),
-    CALL(fstat),        CALL(fstatfs),         CALL(readlink),
-    CALL(readlinkat),   CALL(access),          CALL(faccessat),
-    CALL(faccessat2),   CALL(getcwd),          CALL(pread64),
-    CALL(ftruncate),    CALL(unlink),          CALL(memfd_create),
-    CALL(close),        CALL(munmap),          CALL(mremap),
-    CALL(brk),          CALL(getrandom),       CALL(clock_gettime),
-    CALL(getpid),       CALL(gettid),          CALL(rt_sigprocmask),
-    CALL(rt_sigreturn), CALL(restart_syscall), CALL(exit_group),
+    CALL(open),
+    CALL(openat),
+    CALL(openat2),
+    CALL(stat),
+    CALL(lstat),
+    CALL(newfstatat),
+    CALL(fstat),
+    CALL(fstatfs),
+    CALL(readlink),
+    CALL(readlinkat),
+    CALL(access),
+    CALL(faccessat),
+    CALL(faccessat2),
+    CALL(getcwd),
+    CALL(pread64),
+    CALL(ftruncate),
+    UNLINK,
+    CALL(memfd_create),
+    CALL(close),
+    CALL(munmap),
+    CALL(mremap),
+    CALL(brk),
+    CALL(getrandom),
+    CALL(clock_gettime),
+    CALL(getpid),
+    CALL(gettid),
+    CALL(rt_sigprocmask),
+    CALL(rt_sigreturn),
+    CALL(restart_syscall),
+    CALL(exit_group),
 };
 
 static int allow_all(scmp_filter_ctx f, const int *calls, size_t count)
@@ -156,8 +188,13 @@ static int allow_memory(scmp_filter_ctx f, bool code)
                                        MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP };
     int rc = allow_each(f, CALL(madvise), 2, advice, COUNT(advice));
 
+#ifdef __s390x__ /* mmap's arguments are in memory, where no filter sees them */
+    if (!rc)
+        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(mmap), 0);
+#else
     if (!rc)
         rc = allow_if(f, CALL(mmap), 2, code ? 0 : PROT_EXEC, 0);
+#endif
     if (!rc)
         rc = allow_if(f, CALL(mprotect), 2, code ? 0 : PROT_EXEC, 0);
     return rc;
@@ -223,7 +260,7 @@ static int allow_display(scmp_filter_ctx f, const struct sandbox_needs *needs)
         return rc;
     rc = allow_all(f, for_gpu, COUNT(for_gpu));
     if (!rc)
-        rc = allow_if(f, CALL(clone), 0, EXACT, thread);
+        rc = allow_if(f, CALL(clone), CLONE_FLAGS, EXACT, thread);
     if (!rc) /* of a new thread */
         rc = allow_if(f, CALL(prctl), 0, LOW, PR_SET_NAME);
     if (!rc)

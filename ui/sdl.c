@@ -24,7 +24,8 @@
 #define REFRESH_HZ 50
 
 struct sdl_console {
-    struct machine *m;
+    struct ui *ui;
+    struct vm *m;
     SDL_Window *window;
     SDL_Renderer *renderer;
     SDL_Texture *texture;
@@ -118,7 +119,7 @@ static const struct {
 static void set_title(struct sdl_console *s)
 {
     char title[160];
-    const char *name = s->m->opt->name;
+    const char *name = s->ui->opt.name;
 
     snprintf(title, sizeof title, "Callgate%s%s%s%s", name ? " - " : "", name ? name : "",
              s->m->paused ? " (stopped)" : "", s->captured ? " - Ctrl-Alt-G lets the mouse go" : "");
@@ -183,7 +184,7 @@ static void handle_events(struct sdl_console *s)
 
     while (SDL_PollEvent(&e)) {
         switch (e.type) {
-        case SDL_QUIT: machine_request(s->m, RESET_QUIT, 0); break;
+        case SDL_QUIT: vm_request(s->m, RESET_QUIT, 0); break;
         case SDL_KEYDOWN:
         case SDL_KEYUP: key(s, &e.key); break;
         case SDL_MOUSEMOTION:
@@ -349,7 +350,7 @@ static SDL_Renderer *create_renderer(struct sdl_console *s)
     const char *driver = SDL_GetCurrentVideoDriver();
 
     s->gpu = !driver || (strcmp(driver, "x11") && strcmp(driver, "dummy"));
-    if (!s->m->opt->sandbox || s->gpu)
+    if (!s->ui->opt.sandbox || s->gpu)
         return SDL_CreateRenderer(s->window, -1, 0);
     SDL_SetHint(SDL_HINT_FRAMEBUFFER_ACCELERATION, "0");
     return SDL_CreateRenderer(s->window, -1, SDL_RENDERER_SOFTWARE);
@@ -359,7 +360,7 @@ static SDL_Renderer *create_renderer(struct sdl_console *s)
 static const char *open_window(struct sdl_console *s)
 {
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
-    if (s->m->opt->sandbox)
+    if (s->ui->opt.sandbox)
         prepare_environment();
     if (SDL_Init(SDL_INIT_VIDEO) < 0)
         return "SDL";
@@ -371,7 +372,7 @@ static const char *open_window(struct sdl_console *s)
     return s->renderer ? NULL : "renderer";
 }
 
-int sdl_start(struct machine *m)
+int sdl_start(struct ui *ui)
 {
     uint64_t before = sockets();
     struct itimerspec period = { 0 };
@@ -382,7 +383,8 @@ int sdl_start(struct machine *m)
 
     if (!s)
         return -ENOMEM;
-    s->m = m;
+    s->ui = ui;
+    s->m = ui->vm;
     hush = hush_begin();
     missing = open_window(s);
     hush_end(hush, said, sizeof said);
@@ -395,28 +397,28 @@ int sdl_start(struct machine *m)
     period.it_value = period.it_interval;
     timerfd_settime(s->timer_fd, 0, &period, NULL);
     note_display(s, before);
-    m->display = s;
+    ui->display = s;
     set_title(s);
-    return evloop_add_fd(m->ev, s->timer_fd, true, false, refresh, s);
+    return evloop_add_fd(s->m->ev, s->timer_fd, true, false, refresh, s);
 }
 
-void sdl_stop(struct machine *m)
+void sdl_stop(struct ui *ui)
 {
-    struct sdl_console *s = m->display;
+    struct sdl_console *s = ui->display;
 
     if (!s)
         return;
-    evloop_remove_fd(m->ev, s->timer_fd);
+    evloop_remove_fd(s->m->ev, s->timer_fd);
     close(s->timer_fd);
     free(s->pixels);
     SDL_Quit();
     free(s);
-    m->display = NULL;
+    ui->display = NULL;
 }
 
-void sdl_needs(const struct machine *m, struct sandbox_needs *needs)
+void sdl_needs(const struct ui *ui, struct sandbox_needs *needs)
 {
-    const struct sdl_console *s = m->display;
+    const struct sdl_console *s = ui->display;
 
     if (!s)
         return;

@@ -3,11 +3,13 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "vm/engines.h"
 
+#ifdef HAVE_BT
 #include "bt/engine.h"
+#endif
 #include "lockstep/lockstep.h"
 
 const struct engine_class *const engines[] = {
-#if defined(__x86_64__)
+#ifdef HAVE_BT
     &bt_engine,
 #endif
     &interp_engine,

@@ -321,7 +321,7 @@ struct sfn sf_mul(struct sf *s, struct sfn a, struct sfn b, const struct sf_fmt 
 /* Quotient of n (below d * 2^64) by d, and the remainder. */
 static uint64_t div128(u128 n, uint64_t d, uint64_t *rem)
 {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(PORTABLE_FPU)
     uint64_t q, r;
 
     __asm__("divq %4" : "=a"(q), "=d"(r) : "a"((uint64_t)n), "d"((uint64_t)(n >> 64)), "r"(d) : "cc");

@@ -60,11 +60,11 @@ void x87_transcendental(struct cpu *c, unsigned modrm)
 
 typedef unsigned __int128 u128;
 
-#define TOP 0x8000000000000000u
+#define TOP   0x8000000000000000u
 
 /* Intermediate results: 64 bits, and exponents that do not end. */
 static const struct sf_fmt wide = { 64, -1000000, 1000000, 0 };
-#define FMT (&wide)
+#define FMT   (&wide)
 
 static const struct sfn one = { TOP, 0, SFC_NORM, false, false };
 static const struct sfn ln2 = { 0xb17217f7d1cf79abu, -1, SFC_NORM, false, false };
@@ -73,12 +73,12 @@ static const struct sfn pi = { 0xc90fdaa22168c234u, 1, SFC_NORM, false, false };
 static const struct sfn pi_low = { 0xc4c6628b80dc1cd1u, -63, SFC_NORM, false, false };
 
 /* Quiet arithmetic for intermediate results: to nearest, 64 bits, nothing reported. */
-static struct sf quiet = { .masks = 0x3f, .prec = 64, .x87 = true };
-static struct sfn add(struct sfn a, struct sfn b) { return sf_add(&quiet, a, b, FMT); }
-static struct sfn sub(struct sfn a, struct sfn b) { return sf_sub(&quiet, a, b, FMT); }
-static struct sfn mul(struct sfn a, struct sfn b) { return sf_mul(&quiet, a, b, FMT); }
-static struct sfn quo(struct sfn a, struct sfn b) { return sf_div(&quiet, a, b, FMT); }
-static struct sfn root(struct sfn a) { return sf_sqrt(&quiet, a, FMT); }
+#define QUIET (&(struct sf){ .masks = 0x3f, .prec = 64, .x87 = true })
+static struct sfn add(struct sfn a, struct sfn b) { return sf_add(QUIET, a, b, FMT); }
+static struct sfn sub(struct sfn a, struct sfn b) { return sf_sub(QUIET, a, b, FMT); }
+static struct sfn mul(struct sfn a, struct sfn b) { return sf_mul(QUIET, a, b, FMT); }
+static struct sfn quo(struct sfn a, struct sfn b) { return sf_div(QUIET, a, b, FMT); }
+static struct sfn root(struct sfn a) { return sf_sqrt(QUIET, a, FMT); }
 
 static struct sfn scaled(struct sfn a, int n)
 {
@@ -217,7 +217,7 @@ static struct sfn atan2_of(struct sfn y, struct sfn x)
     struct sfn t, r;
 
     x.sign = y.sign = false;
-    swap = sf_compare(&quiet, y, x, false) == SF_GREATER;
+    swap = sf_compare(QUIET, y, x, false) == SF_GREATER;
     t = swap ? quo(x, y) : quo(y, x);
     for (int n = 0; n < 2; n++)
         t = quo(t, add(one, root(add(one, mul(t, t)))));
@@ -254,8 +254,10 @@ static struct f80 f2xm1(struct sf *s, struct sfn x)
         return sf_pack80(x);
     if (x.cls == SFC_INF)
         return sf_pack80(x.sign ? minus_one : x);
-    if (x.exp >= 0) /* beyond -1..1 the result is undefined (SDM 2) */
+    if (x.exp >= 0) { /* beyond -1..1 the result is undefined (SDM 2): Intel's FPUs leave the operand */
+        s->flags |= SF_PE;
         return sf_pack80(x.sign && !x.exp && x.sig == TOP ? scaled(minus_one, -1) : x);
+    }
     return inexact(s, mul(mul(x, ln2), exp_series(mul(x, ln2))));
 }
 
@@ -269,8 +271,7 @@ static struct f80 fyl2x(struct sf *s, struct sfn x, struct sfn y)
         if (y.cls == SFC_ZERO)
             return special_result(s, false, r);
         r.sign = !y.sign;
-        if (y.cls != SFC_INF)
-            s->flags |= SF_ZE;
+        s->flags = y.cls == SFC_INF ? s->flags : SF_ZE; /* of a denormal too: no DE */
         return sf_pack80(r);
     }
     if (x.sign)
@@ -291,8 +292,10 @@ static struct f80 fyl2x(struct sf *s, struct sfn x, struct sfn y)
         r.sig = 0;
         return sf_pack80(r);
     }
-    if (x.sig == TOP)
+    if (x.sig == TOP) { /* exact, but FPUs do not notice */
+        s->flags |= SF_PE;
         return sf_pack80(sf_mul(s, y, sf_from_int(x.exp), &sf_fmt80));
+    }
     return inexact(s, mul(y, log2_of(x)));
 }
 
@@ -308,8 +311,10 @@ static struct f80 fyl2xp1(struct sf *s, struct sfn x, struct sfn y)
         return special_result(s, y.cls != SFC_INF || x.cls != SFC_ZERO, r);
     }
     r = add(x, one);
-    if (r.sign || r.cls == SFC_ZERO)
-        return special_result(s, false, r);
+    if (r.sign || r.cls == SFC_ZERO) { /* undefined: Intel's FPUs leave the operand */
+        s->flags |= SF_PE;
+        return sf_pack80(x);
+    }
     if (x.exp < -1)
         r = log2p1(quo(x, add(scaled(one, 1), x)));
     else

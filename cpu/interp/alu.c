@@ -76,70 +76,70 @@ DEF_OPS(16)
 DEF_OPS(32)
 
 /* Two operands, result written. */
-#define DEF_RW(op, bits)                                                           \
-    OP(op##_rr##bits)                                                              \
-    {                                                                              \
-        REG##bits(i->rm) = do_##op##bits(c, REG##bits(i->rm), REG##bits(i->reg));  \
-        NEXT;                                                                      \
-    }                                                                              \
-    OP(op##_mr##bits)                                                              \
-    {                                                                              \
-        MEMT##bits *p = mem_rmw##bits(c, i);                                       \
-        *p = do_##op##bits(c, *p, REG##bits(i->reg));                              \
-        RMW_END(p, bits / 8);                                                      \
-        NEXT;                                                                      \
-    }                                                                              \
-    OP(op##_rr_rev##bits)                                                          \
-    {                                                                              \
-        REG##bits(i->reg) = do_##op##bits(c, REG##bits(i->reg), REG##bits(i->rm)); \
-        NEXT;                                                                      \
-    }                                                                              \
-    OP(op##_rm##bits)                                                              \
-    {                                                                              \
-        uint##bits##_t v = mem_read##bits(c, i);                                   \
-        REG##bits(i->reg) = do_##op##bits(c, REG##bits(i->reg), v);                \
-        NEXT;                                                                      \
-    }                                                                              \
-    OP(op##_ri##bits)                                                              \
-    {                                                                              \
-        REG##bits(i->rm) = do_##op##bits(c, REG##bits(i->rm), i->imm);             \
-        NEXT;                                                                      \
-    }                                                                              \
-    OP(op##_mi##bits)                                                              \
-    {                                                                              \
-        MEMT##bits *p = mem_rmw##bits(c, i);                                       \
-        *p = do_##op##bits(c, *p, i->imm);                                         \
-        RMW_END(p, bits / 8);                                                      \
-        NEXT;                                                                      \
-    }                                                                              \
-    DEF_FLAT(op##_mr##bits, bits, W, *p = do_##op##bits(c, *p, REG##bits(i->reg))) \
-    DEF_FLAT(op##_mi##bits, bits, W, *p = do_##op##bits(c, *p, i->imm))            \
-    DEF_FLAT(op##_rm##bits, bits, R, REG##bits(i->reg) = do_##op##bits(c, REG##bits(i->reg), *p))
+#define DEF_RW(op, bits)                                                               \
+    OP(op##_rr##bits)                                                                  \
+    {                                                                                  \
+        REG##bits(i->rm) = do_##op##bits(c, REG##bits(i->rm), REG##bits(i->reg));      \
+        NEXT;                                                                          \
+    }                                                                                  \
+    OP(op##_mr##bits)                                                                  \
+    {                                                                                  \
+        struct mem##bits *p = mem_rmw##bits(c, i);                                     \
+        p->v = do_##op##bits(c, p->v, REG##bits(i->reg));                              \
+        RMW_END(p, bits / 8);                                                          \
+        NEXT;                                                                          \
+    }                                                                                  \
+    OP(op##_rr_rev##bits)                                                              \
+    {                                                                                  \
+        REG##bits(i->reg) = do_##op##bits(c, REG##bits(i->reg), REG##bits(i->rm));     \
+        NEXT;                                                                          \
+    }                                                                                  \
+    OP(op##_rm##bits)                                                                  \
+    {                                                                                  \
+        uint##bits##_t v = mem_read##bits(c, i);                                       \
+        REG##bits(i->reg) = do_##op##bits(c, REG##bits(i->reg), v);                    \
+        NEXT;                                                                          \
+    }                                                                                  \
+    OP(op##_ri##bits)                                                                  \
+    {                                                                                  \
+        REG##bits(i->rm) = do_##op##bits(c, REG##bits(i->rm), i->imm);                 \
+        NEXT;                                                                          \
+    }                                                                                  \
+    OP(op##_mi##bits)                                                                  \
+    {                                                                                  \
+        struct mem##bits *p = mem_rmw##bits(c, i);                                     \
+        p->v = do_##op##bits(c, p->v, i->imm);                                         \
+        RMW_END(p, bits / 8);                                                          \
+        NEXT;                                                                          \
+    }                                                                                  \
+    DEF_FLAT(op##_mr##bits, bits, W, p->v = do_##op##bits(c, p->v, REG##bits(i->reg))) \
+    DEF_FLAT(op##_mi##bits, bits, W, p->v = do_##op##bits(c, p->v, i->imm))            \
+    DEF_FLAT(op##_rm##bits, bits, R, REG##bits(i->reg) = do_##op##bits(c, REG##bits(i->reg), p->v))
 
 /* Two operands, flags only. */
-#define DEF_RO(name, op, bits)                                                  \
-    OP(name##_rr##bits)                                                         \
-    {                                                                           \
-        do_##op##bits(c, REG##bits(i->rm), REG##bits(i->reg));                  \
-        NEXT;                                                                   \
-    }                                                                           \
-    OP(name##_mr##bits)                                                         \
-    {                                                                           \
-        do_##op##bits(c, mem_read##bits(c, i), REG##bits(i->reg));              \
-        NEXT;                                                                   \
-    }                                                                           \
-    OP(name##_ri##bits)                                                         \
-    {                                                                           \
-        do_##op##bits(c, REG##bits(i->rm), i->imm);                             \
-        NEXT;                                                                   \
-    }                                                                           \
-    OP(name##_mi##bits)                                                         \
-    {                                                                           \
-        do_##op##bits(c, mem_read##bits(c, i), i->imm);                         \
-        NEXT;                                                                   \
-    }                                                                           \
-    DEF_FLAT(name##_mr##bits, bits, R, do_##op##bits(c, *p, REG##bits(i->reg))) \
-    DEF_FLAT(name##_mi##bits, bits, R, do_##op##bits(c, *p, i->imm))
+#define DEF_RO(name, op, bits)                                                    \
+    OP(name##_rr##bits)                                                           \
+    {                                                                             \
+        do_##op##bits(c, REG##bits(i->rm), REG##bits(i->reg));                    \
+        NEXT;                                                                     \
+    }                                                                             \
+    OP(name##_mr##bits)                                                           \
+    {                                                                             \
+        do_##op##bits(c, mem_read##bits(c, i), REG##bits(i->reg));                \
+        NEXT;                                                                     \
+    }                                                                             \
+    OP(name##_ri##bits)                                                           \
+    {                                                                             \
+        do_##op##bits(c, REG##bits(i->rm), i->imm);                               \
+        NEXT;                                                                     \
+    }                                                                             \
+    OP(name##_mi##bits)                                                           \
+    {                                                                             \
+        do_##op##bits(c, mem_read##bits(c, i), i->imm);                           \
+        NEXT;                                                                     \
+    }                                                                             \
+    DEF_FLAT(name##_mr##bits, bits, R, do_##op##bits(c, p->v, REG##bits(i->reg))) \
+    DEF_FLAT(name##_mi##bits, bits, R, do_##op##bits(c, p->v, i->imm))
 
 #define SET(name, suffix, r, m)                                                                                      \
     HSET(name##suffix) = {                                                                                           \
@@ -172,7 +172,7 @@ DEF_RO_ALL(test, and)
         do_sub##bits(c, REG##bits(i->reg), mem_read##bits(c, i)); \
         NEXT;                                                     \
     }                                                             \
-    DEF_FLAT(cmp_rm##bits, bits, R, do_sub##bits(c, REG##bits(i->reg), *p))
+    DEF_FLAT(cmp_rm##bits, bits, R, do_sub##bits(c, REG##bits(i->reg), p->v))
 DEF_CMP_GE(8)
 DEF_CMP_GE(16)
 DEF_CMP_GE(32)
@@ -187,12 +187,12 @@ SET(cmp, _GE, _rr_rev, _rm)
     }                                                          \
     OP(op##_m##bits)                                           \
     {                                                          \
-        MEMT##bits *p = mem_rmw##bits(c, i);                   \
-        *p = do_##op##bits(c, *p);                             \
+        struct mem##bits *p = mem_rmw##bits(c, i);             \
+        p->v = do_##op##bits(c, p->v);                         \
         RMW_END(p, bits / 8);                                  \
         NEXT;                                                  \
     }                                                          \
-    DEF_FLAT(op##_m##bits, bits, W, *p = do_##op##bits(c, *p))
+    DEF_FLAT(op##_m##bits, bits, W, p->v = do_##op##bits(c, p->v))
 #define DEF_UNARY_ALL(op) DEF_UNARY(op, 8) DEF_UNARY(op, 16) DEF_UNARY(op, 32) SET(op, _E, _r, _m)
 DEF_UNARY_ALL(inc)
 DEF_UNARY_ALL(dec)

@@ -114,7 +114,7 @@ OP(call_J32_f)
         call_J32(c, i);
         return;
     }
-    *(mem32_t *)(e->addend + la) = EIP_NEXT;
+    ((struct mem32 *)(e->addend + la))->v = EIP_NEXT;
     c->r[ESP] = la;
     LEAVE(t);
 }
@@ -131,7 +131,7 @@ OP(ret32_f)
         ret32(c, i);
         return;
     }
-    t = *(const mem32_t *)(e->addend + la);
+    t = ((const struct mem32 *)(e->addend + la))->v;
     CHECK_TARGET(t);
     c->r[ESP] = la + 4;
     LEAVE(t);

@@ -39,13 +39,21 @@ extern const struct insn insn_none;
         cpu_raise_err(c, v, e); \
     } while (0)
 
-typedef uint16_t mem16_t __attribute__((aligned(1), may_alias));
-typedef uint32_t mem32_t __attribute__((aligned(1), may_alias));
-typedef uint64_t mem64_t __attribute__((aligned(1), may_alias));
+/* Guest memory as the host has it, at any address. */
+#define DEF_MEM_TYPE(bits) \
+    struct mem##bits {     \
+        uint##bits##_t v;  \
+    } __attribute__((packed, aligned(1), may_alias, GUEST_ORDER))
+DEF_MEM_TYPE(8);
+DEF_MEM_TYPE(16);
+DEF_MEM_TYPE(32);
+DEF_MEM_TYPE(64);
+#undef DEF_MEM_TYPE
 
-/* Registers. Byte operands are addressed by byte offset (see struct insn). */
-#define REG8(n)  (((uint8_t *)c->r)[n])
-#define REG16(n) (*(mem16_t *)&c->r[n])
+/* Registers. Byte operands are addressed by byte offset (see struct insn), which is from the register's low end. */
+typedef uint16_t reg16_t __attribute__((may_alias));
+#define REG8(n)  (((uint8_t *)c->r)[(n) ^ (HOST_BIG_ENDIAN ? 3 : 0)])
+#define REG16(n) (((reg16_t *)&c->r[n])[HOST_BIG_ENDIAN])
 #define REG32(n) (c->r[n])
 
 /* EIP of this instruction and of the next. */
@@ -103,14 +111,14 @@ void mem_rmw_commit(struct cpu *c, const struct insn *i, unsigned size);
     {                                                                                                            \
         const struct tlb_entry *e = TLB_R(la);                                                                   \
         if (TLB_HIT(e->tag, la, bits / 8))                                                                       \
-            return *(const type *)(e->addend + la);                                                              \
+            return ((const type *)(e->addend + la))->v;                                                          \
         return (uint##bits##_t)mem_read_slow(c, i, la, bits / 8);                                                \
     }                                                                                                            \
     static inline void la_write##bits(struct cpu *c, const struct insn *i, gla_t la, uint##bits##_t v)           \
     {                                                                                                            \
         const struct tlb_entry *e = TLB_W(la);                                                                   \
         if (TLB_HIT(e->tag, la, bits / 8))                                                                       \
-            *(type *)(e->addend + la) = v;                                                                       \
+            ((type *)(e->addend + la))->v = v;                                                                   \
         else                                                                                                     \
             mem_write_slow(c, i, la, v, bits / 8);                                                               \
     }                                                                                                            \
@@ -133,7 +141,7 @@ void mem_rmw_commit(struct cpu *c, const struct insn *i, unsigned size);
     {                                                                                                            \
         seg_write##bits(c, i, i->seg, ea(c, i), v);                                                              \
     }                                                                                                            \
-    /* the memory operand for read-modify-write: modify through the pointer, then RMW_END */                     \
+    /* the memory operand for read-modify-write: modify p->v, then RMW_END */                                    \
     static inline type *mem_rmw##bits(struct cpu *c, const struct insn *i)                                       \
     {                                                                                                            \
         gla_t la = seg_linear(c, i, i->seg, ea(c, i), bits / 8, true);                                           \
@@ -142,30 +150,26 @@ void mem_rmw_commit(struct cpu *c, const struct insn *i, unsigned size);
             return (type *)(e->addend + la);                                                                     \
         return (type *)mem_rmw_slow(c, i, la, bits / 8);                                                         \
     }
-DEF_MEM(8, uint8_t)
-DEF_MEM(16, mem16_t)
-DEF_MEM(32, mem32_t)
-DEF_MEM(64, mem64_t)
+DEF_MEM(8, struct mem8)
+DEF_MEM(16, struct mem16)
+DEF_MEM(32, struct mem32)
+DEF_MEM(64, struct mem64)
 #undef DEF_MEM
 
-#define MEMT8  uint8_t
-#define MEMT16 mem16_t
-#define MEMT32 mem32_t
-
 /* The forms of a memory handler for flat segments, name_f0 without and name_f1 with an index: the
- * whole of it when the TLB allows the access (`set`: R or W), with *p the operand; anything
+ * whole of it when the TLB allows the access (`set`: R or W), with p->v the operand; anything
  * else is left to the general handler. */
 #define DEF_FLAT_FORM(name, form, bits, set, address, ...) \
     OP(name##form)                                         \
     {                                                      \
         gla_t la_ = (address);                             \
         const struct tlb_entry *e_ = TLB_##set(la_);       \
-        MEMT##bits *p;                                     \
+        struct mem##bits *p;                               \
         if (unlikely(!TLB_HIT(e_->tag, la_, bits / 8))) {  \
             name(c, i);                                    \
             return;                                        \
         }                                                  \
-        p = (MEMT##bits *)(e_->addend + la_);              \
+        p = (struct mem##bits *)(e_->addend + la_);        \
         __VA_ARGS__;                                       \
         NEXT;                                              \
     }

@@ -40,9 +40,9 @@
         mem_write##bits(c, i, i->imm);                          \
         NEXT;                                                   \
     }                                                           \
-    DEF_FLAT(mov_mr##bits, bits, W, *p = REG##bits(i->reg))     \
-    DEF_FLAT(mov_mi##bits, bits, W, *p = i->imm)                \
-    DEF_FLAT(mov_rm##bits, bits, R, REG##bits(i->reg) = *p)     \
+    DEF_FLAT(mov_mr##bits, bits, W, p->v = REG##bits(i->reg))   \
+    DEF_FLAT(mov_mi##bits, bits, W, p->v = i->imm)              \
+    DEF_FLAT(mov_rm##bits, bits, R, REG##bits(i->reg) = p->v)   \
     OP(xchg_rr##bits)                                           \
     {                                                           \
         uint##bits##_t t = REG##bits(i->rm);                    \
@@ -52,9 +52,9 @@
     }                                                           \
     OP(xchg_mr##bits)                                           \
     {                                                           \
-        MEMT##bits *p = mem_rmw##bits(c, i);                    \
-        uint##bits##_t t = *p;                                  \
-        *p = REG##bits(i->reg);                                 \
+        struct mem##bits *p = mem_rmw##bits(c, i);              \
+        uint##bits##_t t = p->v;                                \
+        p->v = REG##bits(i->reg);                               \
         RMW_END(p, bits / 8);                                   \
         REG##bits(i->reg) = t;                                  \
         NEXT;                                                   \
@@ -73,11 +73,11 @@
     }                                                           \
     OP(cmpxchg_mr##bits)                                        \
     {                                                           \
-        MEMT##bits *p = mem_rmw##bits(c, i);                    \
-        uint##bits##_t d = *p;                                  \
+        struct mem##bits *p = mem_rmw##bits(c, i);              \
+        uint##bits##_t d = p->v;                                \
         uint##bits##_t a = REG##bits(EAX);                      \
         lf_sub##bits(c, a, d, (uint##bits##_t)(a - d));         \
-        *p = a == d ? REG##bits(i->reg) : d;                    \
+        p->v = a == d ? REG##bits(i->reg) : d;                  \
         RMW_END(p, bits / 8);                                   \
         if (a != d)                                             \
             REG##bits(EAX) = d;                                 \
@@ -95,12 +95,12 @@
     }                                                           \
     OP(xadd_mr##bits)                                           \
     {                                                           \
-        MEMT##bits *p = mem_rmw##bits(c, i);                    \
-        uint##bits##_t d = *p;                                  \
+        struct mem##bits *p = mem_rmw##bits(c, i);              \
+        uint##bits##_t d = p->v;                                \
         uint##bits##_t s = REG##bits(i->reg);                   \
         uint##bits##_t r = d + s;                               \
         lf_add##bits(c, d, s, r);                               \
-        *p = r;                                                 \
+        p->v = r;                                               \
         RMW_END(p, bits / 8);                                   \
         REG##bits(i->reg) = d;                                  \
         NEXT;                                                   \
@@ -126,7 +126,7 @@ SET3(xadd_EG, xadd_rr, xadd_mr)
         REG##to(i->reg) = (stype)mem_read##from(c, i); \
         NEXT;                                          \
     }                                                  \
-    DEF_FLAT(name##_m##to, from, R, REG##to(i->reg) = (stype)*p)
+    DEF_FLAT(name##_m##to, from, R, REG##to(i->reg) = (stype)p->v)
 DEF_EXTEND(movzx_b, 16, 8, uint8_t)
 DEF_EXTEND(movzx_b, 32, 8, uint8_t)
 DEF_EXTEND(movzx_w, 16, 16, uint16_t)
@@ -141,46 +141,46 @@ SET2_FLAT(movsx_b, movsx_b_r, movsx_b_m)
 SET2_FLAT(movsx_w, movsx_w_r, movsx_w_m)
 
 /* A memory source is read, and may fault, even if the condition is false. */
-#define DEF_COND(name, cc)                                                     \
-    OP(cmov_##name##_r16)                                                      \
-    {                                                                          \
-        if (lf_cond(c, cc))                                                    \
-            REG16(i->reg) = REG16(i->rm);                                      \
-        NEXT;                                                                  \
-    }                                                                          \
-    OP(cmov_##name##_r32)                                                      \
-    {                                                                          \
-        if (lf_cond(c, cc))                                                    \
-            REG32(i->reg) = REG32(i->rm);                                      \
-        NEXT;                                                                  \
-    }                                                                          \
-    OP(cmov_##name##_m16)                                                      \
-    {                                                                          \
-        uint16_t v = mem_read16(c, i);                                         \
-        if (lf_cond(c, cc))                                                    \
-            REG16(i->reg) = v;                                                 \
-        NEXT;                                                                  \
-    }                                                                          \
-    OP(cmov_##name##_m32)                                                      \
-    {                                                                          \
-        uint32_t v = mem_read32(c, i);                                         \
-        if (lf_cond(c, cc))                                                    \
-            REG32(i->reg) = v;                                                 \
-        NEXT;                                                                  \
-    }                                                                          \
-    OP(set_##name##_r)                                                         \
-    {                                                                          \
-        REG8(i->rm) = lf_cond(c, cc);                                          \
-        NEXT;                                                                  \
-    }                                                                          \
-    OP(set_##name##_m)                                                         \
-    {                                                                          \
-        mem_write8(c, i, lf_cond(c, cc));                                      \
-        NEXT;                                                                  \
-    }                                                                          \
-    DEF_FLAT(cmov_##name##_m16, 16, R, if (lf_cond(c, cc)) REG16(i->reg) = *p) \
-    DEF_FLAT(cmov_##name##_m32, 32, R, if (lf_cond(c, cc)) REG32(i->reg) = *p) \
-    SET2_FLAT(cmov_##name, cmov_##name##_r, cmov_##name##_m)                   \
+#define DEF_COND(name, cc)                                                       \
+    OP(cmov_##name##_r16)                                                        \
+    {                                                                            \
+        if (lf_cond(c, cc))                                                      \
+            REG16(i->reg) = REG16(i->rm);                                        \
+        NEXT;                                                                    \
+    }                                                                            \
+    OP(cmov_##name##_r32)                                                        \
+    {                                                                            \
+        if (lf_cond(c, cc))                                                      \
+            REG32(i->reg) = REG32(i->rm);                                        \
+        NEXT;                                                                    \
+    }                                                                            \
+    OP(cmov_##name##_m16)                                                        \
+    {                                                                            \
+        uint16_t v = mem_read16(c, i);                                           \
+        if (lf_cond(c, cc))                                                      \
+            REG16(i->reg) = v;                                                   \
+        NEXT;                                                                    \
+    }                                                                            \
+    OP(cmov_##name##_m32)                                                        \
+    {                                                                            \
+        uint32_t v = mem_read32(c, i);                                           \
+        if (lf_cond(c, cc))                                                      \
+            REG32(i->reg) = v;                                                   \
+        NEXT;                                                                    \
+    }                                                                            \
+    OP(set_##name##_r)                                                           \
+    {                                                                            \
+        REG8(i->rm) = lf_cond(c, cc);                                            \
+        NEXT;                                                                    \
+    }                                                                            \
+    OP(set_##name##_m)                                                           \
+    {                                                                            \
+        mem_write8(c, i, lf_cond(c, cc));                                        \
+        NEXT;                                                                    \
+    }                                                                            \
+    DEF_FLAT(cmov_##name##_m16, 16, R, if (lf_cond(c, cc)) REG16(i->reg) = p->v) \
+    DEF_FLAT(cmov_##name##_m32, 32, R, if (lf_cond(c, cc)) REG32(i->reg) = p->v) \
+    SET2_FLAT(cmov_##name, cmov_##name##_r, cmov_##name##_m)                     \
     HSET(set_##name) = HSET_RM(set_##name##_r, set_##name##_m);
 DEF_COND(o, 0)
 DEF_COND(no, 1)
@@ -256,12 +256,12 @@ HSET(bswap) = { .fn = { { NULL, bswap16, bswap32 }, { NULL, NULL, NULL } } };
 
 OP(cmpxchg8b)
 {
-    mem64_t *p = mem_rmw64(c, i);
-    uint64_t d = *p;
+    struct mem64 *p = mem_rmw64(c, i);
+    uint64_t d = p->v;
     bool equal = d == ((uint64_t)REG32(EDX) << 32 | REG32(EAX));
 
     if (equal)
-        *p = (uint64_t)REG32(ECX) << 32 | REG32(EBX);
+        p->v = (uint64_t)REG32(ECX) << 32 | REG32(EBX);
     RMW_END(p, 8);
     if (!equal) {
         REG32(EAX) = d;

@@ -83,10 +83,10 @@ DEF_SHIFT_OPS(32)
     }                                                                 \
     OP(op##_m##form##bits)                                            \
     {                                                                 \
-        MEMT##bits *p = mem_rmw##bits(c, i);                          \
+        struct mem##bits *p = mem_rmw##bits(c, i);                    \
         unsigned n = (COUNT)&31;                                      \
         if (n) {                                                      \
-            *p = do_##op##bits(c, *p, n);                             \
+            p->v = do_##op##bits(c, p->v, n);                         \
             RMW_END(p, bits / 8);                                     \
         }                                                             \
         NEXT;                                                         \
@@ -163,10 +163,10 @@ static inline uint16_t do_shrd16(struct cpu *c, uint16_t a, uint16_t b, unsigned
     }                                                                                    \
     OP(op##_m##form##bits)                                                               \
     {                                                                                    \
-        MEMT##bits *p = mem_rmw##bits(c, i);                                             \
+        struct mem##bits *p = mem_rmw##bits(c, i);                                       \
         unsigned n = (COUNT)&31;                                                         \
         if (n) {                                                                         \
-            *p = do_##op##bits(c, *p, REG##bits(i->reg), n);                             \
+            p->v = do_##op##bits(c, p->v, REG##bits(i->reg), n);                         \
             RMW_END(p, bits / 8);                                                        \
         }                                                                                \
         NEXT;                                                                            \
@@ -189,53 +189,53 @@ DEF_DOUBLE_SET(shrd, C, REG8(4))
 #define BIT_btr(v, m) ((v) & ~(m))
 #define BIT_btc(v, m) ((v) ^ (m))
 
-#define DEF_BIT(op, bits, stype, log, ISBT)                                       \
-    OP(op##_rr##bits)                                                             \
-    {                                                                             \
-        unsigned n = REG##bits(i->reg) & (bits - 1);                              \
-        uint##bits##_t v = REG##bits(i->rm);                                      \
-        lf_set_cf(c, v >> n & 1);                                                 \
-        if (!ISBT)                                                                \
-            REG##bits(i->rm) = BIT_##op(v, (uint##bits##_t)(1u << n));            \
-        NEXT;                                                                     \
-    }                                                                             \
-    OP(op##_mr##bits)                                                             \
-    {                                                                             \
-        stype o = (stype)REG##bits(i->reg);                                       \
-        unsigned n = o & (bits - 1);                                              \
-        uint32_t off = (ea(c, i) + (uint32_t)(o >> log) * (bits / 8)) & i->amask; \
-        if (ISBT) {                                                               \
-            lf_set_cf(c, seg_read##bits(c, i, i->seg, off) >> n & 1);             \
-        } else {                                                                  \
-            gla_t la = seg_linear(c, i, i->seg, off, bits / 8, true);             \
-            MEMT##bits *p = mem_rmw_slow(c, i, la, bits / 8);                     \
-            lf_set_cf(c, *p >> n & 1);                                            \
-            *p = BIT_##op(*p, (uint##bits##_t)(1u << n));                         \
-            RMW_END(p, bits / 8);                                                 \
-        }                                                                         \
-        NEXT;                                                                     \
-    }                                                                             \
-    OP(op##_ri##bits)                                                             \
-    {                                                                             \
-        unsigned n = i->imm & (bits - 1);                                         \
-        uint##bits##_t v = REG##bits(i->rm);                                      \
-        lf_set_cf(c, v >> n & 1);                                                 \
-        if (!ISBT)                                                                \
-            REG##bits(i->rm) = BIT_##op(v, (uint##bits##_t)(1u << n));            \
-        NEXT;                                                                     \
-    }                                                                             \
-    OP(op##_mi##bits)                                                             \
-    {                                                                             \
-        unsigned n = i->imm & (bits - 1);                                         \
-        if (ISBT) {                                                               \
-            lf_set_cf(c, mem_read##bits(c, i) >> n & 1);                          \
-        } else {                                                                  \
-            MEMT##bits *p = mem_rmw##bits(c, i);                                  \
-            lf_set_cf(c, *p >> n & 1);                                            \
-            *p = BIT_##op(*p, (uint##bits##_t)(1u << n));                         \
-            RMW_END(p, bits / 8);                                                 \
-        }                                                                         \
-        NEXT;                                                                     \
+#define DEF_BIT(op, bits, stype, log, ISBT)                                             \
+    OP(op##_rr##bits)                                                                   \
+    {                                                                                   \
+        unsigned n = REG##bits(i->reg) & (bits - 1);                                    \
+        uint##bits##_t v = REG##bits(i->rm);                                            \
+        lf_set_cf(c, v >> n & 1);                                                       \
+        if (!ISBT)                                                                      \
+            REG##bits(i->rm) = BIT_##op(v, (uint##bits##_t)(1u << n));                  \
+        NEXT;                                                                           \
+    }                                                                                   \
+    OP(op##_mr##bits)                                                                   \
+    {                                                                                   \
+        stype o = (stype)REG##bits(i->reg);                                             \
+        unsigned n = o & (bits - 1);                                                    \
+        uint32_t off = (ea(c, i) + (uint32_t)(o >> log) * (bits / 8)) & i->amask;       \
+        if (ISBT) {                                                                     \
+            lf_set_cf(c, seg_read##bits(c, i, i->seg, off) >> n & 1);                   \
+        } else {                                                                        \
+            gla_t la = seg_linear(c, i, i->seg, off, bits / 8, true);                   \
+            struct mem##bits *p = (struct mem##bits *)mem_rmw_slow(c, i, la, bits / 8); \
+            lf_set_cf(c, p->v >> n & 1);                                                \
+            p->v = BIT_##op(p->v, (uint##bits##_t)(1u << n));                           \
+            RMW_END(p, bits / 8);                                                       \
+        }                                                                               \
+        NEXT;                                                                           \
+    }                                                                                   \
+    OP(op##_ri##bits)                                                                   \
+    {                                                                                   \
+        unsigned n = i->imm & (bits - 1);                                               \
+        uint##bits##_t v = REG##bits(i->rm);                                            \
+        lf_set_cf(c, v >> n & 1);                                                       \
+        if (!ISBT)                                                                      \
+            REG##bits(i->rm) = BIT_##op(v, (uint##bits##_t)(1u << n));                  \
+        NEXT;                                                                           \
+    }                                                                                   \
+    OP(op##_mi##bits)                                                                   \
+    {                                                                                   \
+        unsigned n = i->imm & (bits - 1);                                               \
+        if (ISBT) {                                                                     \
+            lf_set_cf(c, mem_read##bits(c, i) >> n & 1);                                \
+        } else {                                                                        \
+            struct mem##bits *p = mem_rmw##bits(c, i);                                  \
+            lf_set_cf(c, p->v >> n & 1);                                                \
+            p->v = BIT_##op(p->v, (uint##bits##_t)(1u << n));                           \
+            RMW_END(p, bits / 8);                                                       \
+        }                                                                               \
+        NEXT;                                                                           \
     }
 
 #define DEF_BIT_ALL(op, ISBT)                                                                     \

@@ -13,13 +13,13 @@ static void check_alignment(struct cpu *c, const struct insn *i, bool aligned)
 cold_fn void xmm_read_slow(struct cpu *c, const struct insn *i, union xmm *v, bool aligned)
 {
     check_alignment(c, i, aligned);
-    mem_read_bytes(c, i, v, 16, 1);
+    mem_read_bytes(c, i, (void *)v, 16, 1);
 }
 
 cold_fn void xmm_write_slow(struct cpu *c, const struct insn *i, const union xmm *v, bool aligned)
 {
     check_alignment(c, i, aligned);
-    mem_write_bytes(c, i, v, 16, 1);
+    mem_write_bytes(c, i, (const void *)v, 16, 1);
 }
 
 #define DEF_SSE(name, statement) \

@@ -231,6 +231,9 @@ static uint32_t approx_rcp(uint32_t a)
 {
     struct sf sf = approx_env();
 
+    /* tiny results are zero (SDM 2B, RCPPS): from 2^126 on, on Intel's CPUs */
+    if ((a & 0x7fffffff) >= 0x7e800000 && (a & 0x7fffffff) <= 0x7f800000)
+        return a & 0x80000000;
     return cut(f32_div(&sf, 0x3f800000, a));
 }
 

@@ -4,18 +4,18 @@
 #include "cpu/interp/interp_int.h"
 
 /* PUSH and POP of registers with a flat 32-bit stack; anything else is the general handler's. */
-#define FLAT_PUSH(name, value)                   \
-    OP(name##_f)                                 \
-    {                                            \
-        gla_t la = c->r[ESP] - 4;                \
-        const struct tlb_entry *e = TLB_W(la);   \
-        if (unlikely(!TLB_HIT(e->tag, la, 4))) { \
-            name(c, i);                          \
-            return;                              \
-        }                                        \
-        *(mem32_t *)(e->addend + la) = (value);  \
-        c->r[ESP] = la;                          \
-        NEXT;                                    \
+#define FLAT_PUSH(name, value)                           \
+    OP(name##_f)                                         \
+    {                                                    \
+        gla_t la = c->r[ESP] - 4;                        \
+        const struct tlb_entry *e = TLB_W(la);           \
+        if (unlikely(!TLB_HIT(e->tag, la, 4))) {         \
+            name(c, i);                                  \
+            return;                                      \
+        }                                                \
+        ((struct mem32 *)(e->addend + la))->v = (value); \
+        c->r[ESP] = la;                                  \
+        NEXT;                                            \
     }
 
 OP(push_r16)
@@ -82,7 +82,7 @@ OP(pop_r32_f)
         return;
     }
     c->r[ESP] = la + 4;
-    REG32(i->rm) = *(const mem32_t *)(e->addend + la);
+    REG32(i->rm) = ((const struct mem32 *)(e->addend + la))->v;
     NEXT;
 }
 HSET(pop_R) = { .fn = { { NULL, pop_r16, pop_r32 }, { NULL, NULL, NULL } },

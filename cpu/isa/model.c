@@ -77,6 +77,7 @@ void cpu_cpuid(struct cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
     uint32_t max = cpu_has(c, FEAT_P6) ? 2 : 1;
     uint32_t max_ext = m->brand ? 0x80000004 : 0;
     char brand[48] = "";
+    unsigned n;
 
     (void)subleaf;
     memset(out, 0, 4 * sizeof *out);
@@ -84,7 +85,8 @@ void cpu_cpuid(struct cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
         /* the hypervisor's leaves: only its name */
         out[R_EAX] = 0x40000000;
         if (leaf == 0x40000000)
-            memcpy(&out[R_EBX], "CallgateVMM\0", 12);
+            for (n = 0; n < 3; n++)
+                out[R_EBX + n] = load32(&"CallgateVMM\0"[4 * n]);
         return;
     }
     if (leaf >= 0x80000000 ? leaf > max_ext : leaf > max)
@@ -92,9 +94,9 @@ void cpu_cpuid(struct cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
     switch (leaf) {
     case 0:
         out[R_EAX] = max;
-        memcpy(&out[R_EBX], m->vendor, 4);
-        memcpy(&out[R_EDX], m->vendor + 4, 4);
-        memcpy(&out[R_ECX], m->vendor + 8, 4);
+        out[R_EBX] = load32(m->vendor);
+        out[R_EDX] = load32(m->vendor + 4);
+        out[R_ECX] = load32(m->vendor + 8);
         break;
     case 1:
         out[R_EAX] = m->signature;
@@ -114,7 +116,8 @@ void cpu_cpuid(struct cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
     case 0x80000003:
     case 0x80000004:
         strncpy(brand, m->brand, sizeof brand - 1);
-        memcpy(out, brand + (leaf - 0x80000002) * 16, 16);
+        for (n = 0; n < 4; n++)
+            out[n] = load32(brand + (leaf - 0x80000002) * 16 + 4 * n);
         break;
     }
 }

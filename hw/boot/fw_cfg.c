@@ -100,11 +100,18 @@ void fw_cfg_add_copy(struct fw_cfg *fw, unsigned key, const void *data, size_t l
         set_entry(e, p, len, true);
 }
 
-void fw_cfg_add_u16(struct fw_cfg *fw, unsigned key, uint16_t val) { fw_cfg_add_copy(fw, key, &val, sizeof val); }
+static void add_number(struct fw_cfg *fw, unsigned key, uint64_t val, unsigned size)
+{
+    uint8_t bytes[8];
+    store_n(bytes, val, size);
+    fw_cfg_add_copy(fw, key, bytes, size);
+}
 
-void fw_cfg_add_u32(struct fw_cfg *fw, unsigned key, uint32_t val) { fw_cfg_add_copy(fw, key, &val, sizeof val); }
+void fw_cfg_add_u16(struct fw_cfg *fw, unsigned key, uint16_t val) { add_number(fw, key, val, sizeof val); }
 
-void fw_cfg_add_u64(struct fw_cfg *fw, unsigned key, uint64_t val) { fw_cfg_add_copy(fw, key, &val, sizeof val); }
+void fw_cfg_add_u32(struct fw_cfg *fw, unsigned key, uint32_t val) { add_number(fw, key, val, sizeof val); }
+
+void fw_cfg_add_u64(struct fw_cfg *fw, unsigned key, uint64_t val) { add_number(fw, key, val, sizeof val); }
 
 void fw_cfg_add_string(struct fw_cfg *fw, unsigned key, const char *s) { fw_cfg_add_copy(fw, key, s, strlen(s) + 1); }
 

@@ -37,6 +37,18 @@
 #define MODULES_MAX  ((MBI_MAX - MBI_SIZE) / 16)
 #define PIECES_MAX   ((MBI_VIDEO - MBI_PIECES - 4) / 8)
 
+/* The headers of an ELF32 file of the guest's kind; <elf.h> has them in the host's order. */
+struct elf_header {
+    uint8_t e_ident[EI_NIDENT];
+    uint16_t e_type, e_machine;
+    uint32_t e_version, e_entry, e_phoff, e_shoff, e_flags;
+    uint16_t e_ehsize, e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx;
+} __attribute__((packed, GUEST_ORDER));
+
+struct elf_segment {
+    uint32_t p_type, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_flags, p_align;
+} __attribute__((packed, GUEST_ORDER));
+
 /* What the kernel occupies: in order, apart from each other. */
 struct piece {
     uint64_t start;
@@ -177,8 +189,8 @@ static int load_addresses(struct image *im, const struct multiboot_boot *b, long
 static int load_elf(struct image *im, const struct multiboot_boot *b, char *err, size_t err_len)
 {
     const uint8_t *k = b->kernel;
-    Elf32_Ehdr eh;
-    Elf32_Phdr ph;
+    struct elf_header eh;
+    struct elf_segment ph;
     uint64_t low = UINT64_MAX;
     uint64_t high = 0;
 

@@ -65,8 +65,11 @@ enum irq_state ioapic_line_state(const struct ioapic *io, int pin)
     return lapic_vector_state(io->lapic, (uint8_t)io->entry[pin]);
 }
 
-void ioapic_eoi(struct ioapic *io, uint8_t vector)
+/* The end of a level-triggered interrupt: the local APIC says so, or the guest writes the EOI register. */
+static void end_of_interrupt(void *opaque, uint8_t vector)
 {
+    struct ioapic *io = opaque;
+
     for (int i = 0; i < IOAPIC_PINS; i++) {
         uint64_t *e = &io->entry[i];
         if ((*e & RTE_LEVEL) && (*e & RTE_REMOTE) && (uint8_t)*e == vector) {
@@ -132,7 +135,7 @@ static void ioapic_write(void *opaque, gpa_t offset, uint64_t val, unsigned size
         LOG(pic, "IOAPIC write %02x: %08x", io->select, (uint32_t)val);
         write_reg(io, (uint32_t)val);
         break;
-    case IOEOI: ioapic_eoi(io, (uint8_t)val); break;
+    case IOEOI: end_of_interrupt(io, (uint8_t)val); break;
     default: break;
     }
 }
@@ -168,6 +171,7 @@ static int ioapic_init(struct device *dev, const void *props)
     static const struct mmio_ops ops = { ioapic_read, ioapic_write, 4, 4 };
     struct ioapic *io = (struct ioapic *)dev;
     io->lapic = *(struct lapic *const *)props;
+    lapic_on_eoi(io->lapic, end_of_interrupt, io);
     bus_mmio_add(dev->bus, IOAPIC_BASE, PAGE_SIZE, &ops, io, "ioapic");
     return 0;
 }

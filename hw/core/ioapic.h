@@ -15,7 +15,5 @@ struct ioapic *ioapic_create(struct bus *bus, struct lapic *lapic);
 void ioapic_set_pin(struct ioapic *io, int pin, int level);
 /* What an edge on a pin would do. */
 enum irq_state ioapic_line_state(const struct ioapic *io, int pin);
-/* A local APIC ended a level-triggered interrupt. */
-void ioapic_eoi(struct ioapic *io, uint8_t vector);
 
 #endif

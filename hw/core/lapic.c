@@ -47,7 +47,9 @@ enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_CO
 struct lapic {
     struct device dev;
     struct lapic_config wire;
-    struct mmio_range *range;
+    struct range *range;
+    void (*eoi)(void *opaque, uint8_t vector);
+    void *eoi_opaque;
     uint64_t base; /* the MSR */
     uint32_t id;
     uint32_t tpr;
@@ -252,7 +254,8 @@ static void write_eoi(struct lapic *a)
             if (a->lint[0])
                 local_deliver(a, LVT_LINT0);
         }
-        irq_set(&a->wire.eoi, v);
+        if (a->eoi)
+            a->eoi(a->eoi_opaque, (uint8_t)v);
     }
     lapic_update_irq(a);
 }
@@ -452,7 +455,7 @@ static void reset_registers(struct lapic *a)
 
 static void map(struct lapic *a)
 {
-    bus_mmio_move(a->dev.bus, a->range, globally_enabled(a) ? a->base & 0xffffff000ull : GPA_NONE);
+    bus_range_move(a->range, globally_enabled(a) ? a->base & 0xffffff000ull : GPA_NONE);
 }
 
 bool lapic_base_write(struct lapic *a, uint64_t val)
@@ -523,7 +526,7 @@ static int lapic_init(struct device *dev, const void *props)
     struct lapic *a = (struct lapic *)dev;
     a->wire = *(const struct lapic_config *)props;
     timer_init(&a->timer, dev->bus->clock, "lapic", lapic_timer, a);
-    a->range = bus_mmio_add_movable(dev->bus, PAGE_SIZE, &ops, a, "lapic");
+    a->range = bus_mmio_add(dev->bus, GPA_NONE, PAGE_SIZE, &ops, a, "lapic");
     return 0;
 }
 
@@ -538,6 +541,12 @@ static const struct device_class lapic_class = {
     .state = &lapic_state,
     .check = lapic_check,
 };
+
+void lapic_on_eoi(struct lapic *apic, void (*eoi)(void *opaque, uint8_t vector), void *opaque)
+{
+    apic->eoi = eoi;
+    apic->eoi_opaque = opaque;
+}
 
 struct lapic *lapic_create(struct bus *bus, const struct lapic_config *config)
 {

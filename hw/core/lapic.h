@@ -28,10 +28,11 @@ struct lapic_config {
     struct irq nmi;  /* pulses */
     struct irq smi;
     struct irq init;
-    struct irq eoi; /* EOI of a level-triggered vector: level is the vector */
 };
 
 struct lapic *lapic_create(struct bus *bus, const struct lapic_config *config);
+/* Who is told of the end of level-triggered interrupts: the I/O APIC. */
+void lapic_on_eoi(struct lapic *apic, void (*eoi)(void *opaque, uint8_t vector), void *opaque);
 /* Local inputs: LINT0 is the 8259's INT, LINT1 the NMI line. */
 void lapic_set_lint(struct lapic *apic, int n, int level);
 /* A message on the APIC bus (from the I/O APIC). */

@@ -10,9 +10,8 @@
 
 struct port92 {
     struct device dev;
-    struct irq a20;
     struct irq reset;
-    uint8_t value;
+    uint8_t value; /* without A20, which is the memory's */
 };
 
 static uint32_t port92_read(void *opaque, uint16_t port, unsigned size)
@@ -20,7 +19,7 @@ static uint32_t port92_read(void *opaque, uint16_t port, unsigned size)
     const struct port92 *p = opaque;
     (void)port;
     (void)size;
-    return p->value;
+    return p->value | (memmap_a20(p->dev.bus->map) ? P92_A20 : 0);
 }
 
 static void port92_write(void *opaque, uint16_t port, uint32_t val, unsigned size)
@@ -29,21 +28,18 @@ static void port92_write(void *opaque, uint16_t port, uint32_t val, unsigned siz
     uint8_t old = p->value;
     (void)port;
     (void)size;
-    p->value = (uint8_t)val;
-    irq_set(&p->a20, val & P92_A20 ? 1 : 0);
+    p->value = (uint8_t)(val & ~P92_A20);
+    memmap_set_a20(p->dev.bus->map, val & P92_A20);
     if ((val & P92_RESET) && !(old & P92_RESET))
         irq_set(&p->reset, 1);
 }
 
-void port92_note_a20(struct port92 *p, bool on) { p->value = (uint8_t)(on ? p->value | P92_A20 : p->value & ~P92_A20); }
-
 static void port92_device_reset(struct device *dev) { ((struct port92 *)dev)->value = 0; }
 
 static const struct state_field port92_fields[] = { FIELD_U8(struct port92, value), FIELD_END };
-static const struct state_desc port92_state = { "port92", 1, port92_fields, NULL };
+static const struct state_desc port92_state = { "port92", 2, port92_fields, NULL };
 
 struct props {
-    struct irq a20;
     struct irq reset;
 };
 
@@ -51,7 +47,6 @@ static int port92_init(struct device *dev, const void *props)
 {
     static const struct port_ops ops = { port92_read, port92_write, 1, 1 };
     struct port92 *p = (struct port92 *)dev;
-    p->a20 = ((const struct props *)props)->a20;
     p->reset = ((const struct props *)props)->reset;
     bus_port_add(dev->bus, 0x92, 1, &ops, p, "port 92h");
     return 0;
@@ -65,8 +60,8 @@ static const struct device_class port92_class = {
     .state = &port92_state,
 };
 
-struct port92 *port92_create(struct bus *bus, struct irq a20, struct irq reset)
+struct port92 *port92_create(struct bus *bus, struct irq reset)
 {
-    const struct props props = { a20, reset };
+    const struct props props = { reset };
     return bus_add_device(bus, &port92_class, NULL, &props);
 }

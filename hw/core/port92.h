@@ -8,9 +8,7 @@
 
 struct port92;
 
-/* `a20` is told on each write, `reset` pulsed to 1 when bit 0 rises. */
-struct port92 *port92_create(struct bus *bus, struct irq a20, struct irq reset);
-/* Someone else (the 8042) moved A20: the port shows it. */
-void port92_note_a20(struct port92 *p, bool on);
+/* `reset` is pulsed to 1 when bit 0 rises. */
+struct port92 *port92_create(struct bus *bus, struct irq reset);
 
 #endif

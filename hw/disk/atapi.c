@@ -23,6 +23,8 @@
 #define ASC_SAVING_UNSUPPORTED 0x39
 #define ASC_NO_MEDIUM          0x3a
 #define ASC_REMOVAL_PREVENTED  0x53
+#define EVENT_NEW_MEDIA        2
+#define EVENT_REMOVAL          3
 
 static uint16_t be16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
 
@@ -479,7 +481,8 @@ static void event_status(struct ide_drive *d)
     if (d->packet[4] & 0x10) {
         b[1] = 6;
         b[2] = 4;
-        b[4] = d->changed ? 2 : 0;
+        b[4] = d->event;
+        d->event = 0;
         b[5] = (uint8_t)((d->ejected ? 1 : 0) | (disc_in(d) ? 2 : 0));
         reply(d, 8, be16(d->packet + 7));
     } else {
@@ -544,6 +547,8 @@ static void start_stop(struct ide_drive *d)
         }
         if (load && d->ejected)
             d->changed = true;
+        if (load == d->ejected && block_present(d->blk))
+            d->event = load ? EVENT_NEW_MEDIA : EVENT_REMOVAL;
         d->ejected = !load;
     }
     good(d);
@@ -628,6 +633,7 @@ void atapi_execute(struct ide_drive *d)
         d->seen_changes = d->blk->changes;
         d->changed = true;
         d->ejected = false;
+        d->event = disc_in(d) ? EVENT_NEW_MEDIA : EVENT_REMOVAL;
     }
     if (d->changed && disc_in(d) && p[0] != 0x03 && p[0] != 0x12 && p[0] != 0x46 && p[0] != 0x4a) {
         d->changed = false;
@@ -710,7 +716,7 @@ void atapi_out_received(struct ide_drive *d) { good(d); }
 
 void atapi_reset(struct ide_drive *d)
 {
-    d->sense = d->asc = d->ascq = 0;
+    d->sense = d->asc = d->ascq = d->event = 0;
     d->locked = false;
     d->from_disc = false;
     d->total = d->done = 0;

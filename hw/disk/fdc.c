@@ -8,84 +8,10 @@
  * NOT modelled: rotation and step times, the tape drive register (stores), formats other than
  * 512-byte MFM sectors (not found), deleted marks on the disk (all data is normal), the FIFO
  * threshold, implied CRC errors. FORMAT TRACK fills the sectors; it cannot change the geometry.
+ * fdc_cmd.c has the commands, fdc_xfer.c their data.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "hw/disk/fdc.h"
-
-#define DOR_NRESET    0x04
-#define DOR_DMAGATE   0x08
-#define DSR_RESET     0x80
-#define MSR_BUSY      0x10
-#define MSR_NDMA      0x20
-#define MSR_DIO       0x40
-#define MSR_RQM       0x80
-#define ST0_ABNORMAL  0x40
-#define ST0_INVALID   0x80
-#define ST0_POLLED    0xc0
-#define ST0_SEEK_END  0x20
-#define ST0_EQUIPMENT 0x10
-#define ST1_MA        0x01
-#define ST1_NW        0x02
-#define ST1_ND        0x04
-#define ST1_OR        0x10
-#define ST1_EN        0x80
-#define ST2_SCAN_HIT  0x08
-#define ST2_WRONG_CYL 0x10
-#define ST2_DATA_ERR  0x20
-#define CONF_EIS      0x40  /* implied seek */
-#define COMMAND_TIME  50000 /* ns from the last byte to the deed */
-#define SEEK_TIME     200000
-#define DMA_PATIENCE  1000 /* tries while DMA is masked */
-
-enum { PHASE_COMMAND, PHASE_EXECUTE, PHASE_RESULT };
-enum { OP_NONE, OP_READ, OP_WRITE, OP_VERIFY, OP_SCAN, OP_FORMAT, OP_READ_TRACK };
-
-struct drive {
-    struct block *blk;
-    uint8_t type;  /* as in the CMOS; 0: no drive */
-    uint8_t track; /* where the heads are */
-    uint8_t pcn;   /* where the controller thinks they are */
-    uint8_t head;
-    bool change; /* disk change line */
-    bool perpendicular;
-    uint32_t seen_changes;
-    /* derived: the medium */
-    uint8_t cyls, heads, sects, rate;
-};
-
-struct fdc {
-    struct device dev;
-    struct irq irq;
-    struct i8237 *dma;
-    struct drive drive[2];
-    uint8_t dor, dsr, tdr, ccr;
-    uint8_t phase;
-    uint8_t busy; /* drives that seek, until SENSE INTERRUPT */
-    uint8_t cmd[16];
-    uint8_t cmd_len, cmd_need;
-    uint8_t result[16];
-    uint8_t result_len, result_pos;
-    uint8_t st0;      /* for SENSE INTERRUPT */
-    bool int_pending; /* there is something to sense */
-    uint8_t resets;   /* drives still to be sensed after a reset */
-    bool irq_level;
-    uint8_t srt_hut, hlt_nd, config, pretrk;
-    bool locked;
-    uint8_t perp;
-    /* The transfer */
-    uint8_t op;
-    uint8_t unit, cyl, side, sect, eot;
-    bool multi_track;
-    uint16_t bytes; /* asked for in each sector */
-    uint16_t pos;   /* in buf (non-DMA) */
-    uint16_t len;
-    uint8_t filled; /* FORMAT: sectors done */
-    bool pio;       /* the FIFO asks for data */
-    bool scan_equal, scan_failed;
-    uint16_t tries;
-    uint8_t buf[512];
-    struct timer timer;
-};
+#include "hw/disk/fdc_int.h"
 
 struct format {
     uint8_t type, sects, cyls, heads, rate; /* rate as in the CCR */
@@ -112,7 +38,7 @@ static const struct format *format_of(const struct block *b)
 
 unsigned fdc_drive_type(const struct block *b) { return b ? format_of(b)->type : 0; }
 
-static void load_medium(struct drive *d)
+static void load_medium(struct fdc_drive *d)
 {
     const struct format *f = format_of(d->blk);
     d->cyls = f->cyls;
@@ -122,7 +48,7 @@ static void load_medium(struct drive *d)
     /* A 360K disk is read at 300 kbit/s in a 1.2 MB drive. */
 }
 
-static bool medium(struct drive *d)
+bool fdc_medium(struct fdc_drive *d)
 {
     if (d->blk && d->seen_changes != d->blk->changes) {
         d->seen_changes = d->blk->changes;
@@ -135,9 +61,9 @@ static bool medium(struct drive *d)
 static unsigned selected(const struct fdc *f) { return f->dor & 3; }
 
 /* Drive n, or NULL. Units 2 and 3 never exist. */
-static struct drive *drive_at(struct fdc *f, unsigned n) { return n < 2 && f->drive[n].blk ? &f->drive[n] : NULL; }
+struct fdc_drive *fdc_drive_at(struct fdc *f, unsigned n) { return n < 2 && f->drive[n].blk ? &f->drive[n] : NULL; }
 
-static bool rate_fits(const struct fdc *f, const struct drive *d)
+bool fdc_rate_fits(const struct fdc *f, const struct fdc_drive *d)
 {
     /* 250 and 300 kbit/s differ by the drive's speed only. */
     unsigned rate = f->ccr & 3;
@@ -146,17 +72,17 @@ static bool rate_fits(const struct fdc *f, const struct drive *d)
 
 static void fdc_update_irq(struct fdc *f) { irq_set(&f->irq, f->irq_level && (f->dor & DOR_DMAGATE)); }
 
-static void set_irq(struct fdc *f, bool level)
+void fdc_set_irq(struct fdc *f, bool level)
 {
     f->irq_level = level;
     fdc_update_irq(f);
 }
 
-static void later(struct fdc *f, tick_t delay) { timer_set(&f->timer, bus_now(f->dev.bus) + delay); }
+void fdc_later(struct fdc *f, tick_t delay) { timer_set(&f->timer, bus_now(f->dev.bus) + delay); }
 
 /* ---- phases ---- */
 
-static void to_command(struct fdc *f)
+void fdc_to_command(struct fdc *f)
 {
     f->phase = PHASE_COMMAND;
     f->cmd_len = f->cmd_need = 0;
@@ -164,7 +90,7 @@ static void to_command(struct fdc *f)
     f->pio = false;
 }
 
-static void to_result(struct fdc *f, unsigned n)
+void fdc_to_result(struct fdc *f, unsigned n)
 {
     f->pio = false;
     f->op = OP_NONE;
@@ -172,563 +98,7 @@ static void to_result(struct fdc *f, unsigned n)
     f->result_pos = 0;
     f->result_len = (uint8_t)n;
     if (!n)
-        to_command(f);
-}
-
-/* The seven result bytes of a data command, with the interrupt. */
-static void data_result(struct fdc *f, uint8_t st0, uint8_t st1, uint8_t st2)
-{
-    LOG(fdc, "result %02x %02x %02x, C%u H%u S%u", st0, st1, st2, f->cyl, f->side, f->sect);
-    f->result[0] = (uint8_t)(st0 | f->unit | f->side << 2);
-    f->result[1] = st1;
-    f->result[2] = st2;
-    f->result[3] = f->cyl;
-    f->result[4] = f->side;
-    f->result[5] = f->sect;
-    f->result[6] = 2;
-    i8237_set_dreq(f->dma, 2, 0);
-    to_result(f, 7);
-    f->resets = 0; /* a newer interrupt: nobody will sense the reset any more */
-    set_irq(f, true);
-}
-
-/* After a sector: on to the next one. False: that was the last (EOT). */
-static bool next_sector(struct fdc *f)
-{
-    const struct drive *d = drive_at(f, f->unit);
-    if (f->sect != f->eot && f->sect < 255) {
-        f->sect++;
-        return true;
-    }
-    f->sect = 1;
-    if (f->multi_track && !f->side && d && d->heads > 1) {
-        f->side = 1;
-        return true;
-    }
-    if (f->multi_track)
-        f->side = 0;
-    f->cyl++;
-    return false;
-}
-
-/* Find the sector. True if it is there; else the command has ended. */
-static bool find_sector(struct fdc *f, uint64_t *lba)
-{
-    struct drive *d = drive_at(f, f->unit);
-    if (!d || !medium(d) || !rate_fits(f, d) || d->track >= d->cyls || f->side >= d->heads) {
-        data_result(f, ST0_ABNORMAL, ST1_MA, 0);
-        return false;
-    }
-    if (f->cyl != d->track) {
-        data_result(f, ST0_ABNORMAL, ST1_ND, ST2_WRONG_CYL);
-        return false;
-    }
-    if (!f->sect || f->sect > d->sects || f->bytes != 512) {
-        data_result(f, ST0_ABNORMAL, ST1_ND, 0);
-        return false;
-    }
-    *lba = ((uint64_t)d->track * d->heads + f->side) * d->sects + f->sect - 1u;
-    return true;
-}
-
-/* A sector of a cut image reads as zeroes. */
-static int read_sector(struct fdc *f, uint64_t lba)
-{
-    struct block *b = f->drive[f->unit & 1].blk;
-    if (lba < block_sectors(b))
-        return block_read(b, lba, f->buf, 1);
-    memset(f->buf, 0, sizeof f->buf);
-    return 0;
-}
-
-/* buf to the sector. Nonzero: the command has ended. */
-static int store_sector(struct fdc *f, uint64_t lba)
-{
-    struct block *b = f->drive[f->unit & 1].blk;
-    if (f->bytes < 512)
-        memset(f->buf + f->bytes, 0, 512u - f->bytes);
-    int rc = block_write(b, lba, f->buf, 1);
-    if (rc)
-        data_result(f, ST0_ABNORMAL, 0, ST2_DATA_ERR);
-    return rc;
-}
-
-/* Compare a scanned sector: FFh of either side matches anything. */
-static void scan_compare(struct fdc *f, const uint8_t *want, unsigned len)
-{
-    unsigned cmd = f->cmd[0] & 0x1f;
-    for (unsigned i = 0; i < len; i++) {
-        if (want[i] == 0xff || f->buf[i] == 0xff || want[i] == f->buf[i])
-            continue;
-        f->scan_equal = false;
-        if (cmd == 0x11 || (cmd == 0x19 && f->buf[i] > want[i]) || (cmd == 0x1d && f->buf[i] < want[i]))
-            f->scan_failed = true;
-        return;
-    }
-}
-
-/* Terminal count or EOT: end without error, or as EOT without terminal count requires. */
-static void finish(struct fdc *f, bool tc)
-{
-    uint8_t st2 = 0;
-    if (f->op == OP_SCAN)
-        st2 = f->scan_failed ? 0x04 : f->scan_equal ? ST2_SCAN_HIT : 0;
-    data_result(f, tc ? 0 : ST0_ABNORMAL, tc ? 0 : ST1_EN, st2);
-}
-
-/* ---- execution through the 8237 ---- */
-
-static void run_dma(struct fdc *f)
-{
-    uint64_t lba;
-    bool tc = false;
-    uint8_t data[512];
-
-    while (f->op != OP_FORMAT) {
-        if (!find_sector(f, &lba))
-            return;
-        if (f->op != OP_WRITE && read_sector(f, lba)) {
-            data_result(f, ST0_ABNORMAL, ST2_DATA_ERR, ST2_DATA_ERR);
-            return;
-        }
-        if (f->op == OP_VERIFY) {
-            tc = false;
-        } else if (!i8237_ready(f->dma, 2)) {
-            if (++f->tries < DMA_PATIENCE)
-                later(f, 100000);
-            else
-                data_result(f, ST0_ABNORMAL, ST1_OR, 0);
-            return;
-        } else if (f->op == OP_READ || f->op == OP_READ_TRACK) {
-            i8237_transfer(f->dma, 2, f->buf, f->bytes, &tc);
-        } else {
-            memset(data, 0, sizeof data);
-            size_t n = i8237_transfer(f->dma, 2, data, f->bytes, &tc);
-            if (f->op == OP_SCAN) {
-                scan_compare(f, data, (unsigned)n);
-            } else {
-                /* What DMA does not fill of the sector becomes zeroes. */
-                memcpy(f->buf, data, sizeof data);
-                if (n && store_sector(f, lba))
-                    return;
-            }
-        }
-        if (f->op == OP_SCAN && !f->scan_failed) {
-            finish(f, true);
-            return;
-        }
-        bool more = next_sector(f);
-        if (tc || !more) {
-            finish(f, tc || f->op == OP_VERIFY);
-            return;
-        }
-        if (f->op == OP_SCAN) {
-            f->scan_failed = false;
-            f->scan_equal = true;
-        }
-    }
-}
-
-static bool format_sector(struct fdc *f, const uint8_t id[4])
-{
-    uint64_t lba;
-    f->cyl = id[0];
-    f->side = id[1] & 1;
-    f->sect = id[2];
-    f->bytes = id[3] == 2 ? 512 : 1024;
-    if (!find_sector(f, &lba))
-        return false;
-    f->bytes = 512;
-    memset(f->buf, f->cmd[5], 512);
-    return !store_sector(f, lba);
-}
-
-static void run_format(struct fdc *f)
-{
-    uint8_t id[4];
-    bool tc = false;
-    uint8_t side = f->side;
-    while (f->filled < f->eot && !tc) {
-        if (!i8237_ready(f->dma, 2)) {
-            if (++f->tries < DMA_PATIENCE)
-                later(f, 100000);
-            else
-                data_result(f, ST0_ABNORMAL, ST1_OR, 0);
-            return;
-        }
-        if (i8237_transfer(f->dma, 2, id, 4, &tc) < 4)
-            break;
-        if (!format_sector(f, id))
-            return;
-        f->filled++;
-    }
-    f->side = side;
-    data_result(f, 0, 0, 0);
-}
-
-/* ---- execution through the FIFO ---- */
-
-/* Ask for (or offer) the next sector's bytes. */
-static void pio_sector(struct fdc *f)
-{
-    uint64_t lba;
-    f->pos = 0;
-    if (f->op == OP_FORMAT) {
-        f->len = 4;
-    } else {
-        if (!find_sector(f, &lba))
-            return;
-        f->len = f->bytes;
-        if ((f->op == OP_READ || f->op == OP_READ_TRACK) && read_sector(f, lba)) {
-            data_result(f, ST0_ABNORMAL, ST2_DATA_ERR, ST2_DATA_ERR);
-            return;
-        }
-    }
-    f->pio = true;
-    set_irq(f, true);
-}
-
-/* The guest has moved them all. */
-static void pio_moved(struct fdc *f)
-{
-    uint64_t lba;
-    f->pio = false;
-    set_irq(f, false);
-    if (f->op == OP_FORMAT) {
-        uint8_t id[4];
-        memcpy(id, f->buf, 4);
-        if (!format_sector(f, id))
-            return;
-        if (++f->filled >= f->eot)
-            data_result(f, 0, 0, 0);
-        else
-            pio_sector(f);
-        return;
-    }
-    if (f->op == OP_SCAN) {
-        uint8_t want[512];
-        memcpy(want, f->buf, sizeof want);
-        if (!find_sector(f, &lba))
-            return;
-        f->scan_failed = false;
-        f->scan_equal = true;
-        if (!read_sector(f, lba))
-            scan_compare(f, want, f->bytes);
-        if (!f->scan_failed) {
-            finish(f, true);
-            return;
-        }
-    }
-    if (f->op == OP_WRITE && (!find_sector(f, &lba) || store_sector(f, lba)))
-        return;
-    if (next_sector(f))
-        pio_sector(f);
-    else
-        finish(f, false); /* no terminal count without DMA: the end of the cylinder */
-}
-
-/* ---- commands ---- */
-
-/* How many bytes a command has; 0: there is no such command. */
-static unsigned command_length(uint8_t cmd)
-{
-    switch (cmd) {
-    case 0x07:
-    case 0x4a:
-    case 0x0a: return 2;
-    case 0x03: return 3;
-    case 0x04: return 2;
-    case 0x08:
-    case 0x0e:
-    case 0x10:
-    case 0x18: return 1;
-    case 0x14:
-    case 0x94: return 1;
-    case 0x12: return 2;
-    case 0x13: return 4;
-    case 0x0f:
-    case 0x8f:
-    case 0xcf: return 3;
-    case 0x33: return 1; /* OPTION needs another byte on newer chips */
-    }
-    switch (cmd & 0x1f) {
-    case 0x02:
-    case 0x05:
-    case 0x06:
-    case 0x09:
-    case 0x0c:
-    case 0x11:
-    case 0x16:
-    case 0x19:
-    case 0x1d: return 9;
-    case 0x0a: return 2;
-    case 0x0d: return 6;
-    default: return 0;
-    }
-}
-
-/* Put the heads somewhere; the disk change line goes away if there is a disk. */
-static void step_to(struct drive *d, unsigned track)
-{
-    d->track = (uint8_t)(track > 83 ? 83 : track);
-    if (medium(d))
-        d->change = false;
-}
-
-static void seek_ends(struct fdc *f, uint8_t st0)
-{
-    f->st0 = st0;
-    f->int_pending = true;
-    f->resets = 0;
-    to_command(f);
-    set_irq(f, true);
-}
-
-static void start_data(struct fdc *f, uint8_t op)
-{
-    const uint8_t *c = f->cmd;
-    struct drive *d;
-    f->op = op;
-    f->unit = c[1] & 3;
-    f->cyl = c[2];
-    f->side = c[3] & 1;
-    f->sect = c[4];
-    f->eot = c[6];
-    f->multi_track = c[0] & 0x80;
-    f->bytes = c[5] ? (uint16_t)(128u << (c[5] > 7 ? 7 : c[5])) : c[8] < 128 ? c[8] : 128;
-    f->tries = 0;
-    f->scan_equal = true;
-    f->scan_failed = false;
-    if (op == OP_READ_TRACK) {
-        f->sect = 1;
-        f->multi_track = false;
-    }
-    d = drive_at(f, f->unit);
-    if (d) {
-        d->head = f->side;
-        if (f->config & CONF_EIS) {
-            step_to(d, f->cyl);
-            d->pcn = f->cyl;
-        }
-    }
-    if ((c[1] >> 2 & 1) != f->side) { /* the head to use and the head in the ID differ */
-        f->side = c[1] >> 2 & 1;
-        data_result(f, ST0_ABNORMAL, ST1_ND, 0);
-        return;
-    }
-    if (d && op == OP_WRITE && medium(d) && d->blk->read_only) {
-        data_result(f, ST0_ABNORMAL, ST1_NW, 0);
-        return;
-    }
-    if ((f->hlt_nd & 1) && op != OP_VERIFY) {
-        pio_sector(f);
-    } else {
-        i8237_set_dreq(f->dma, 2, 1);
-        run_dma(f);
-    }
-}
-
-static void start_format(struct fdc *f)
-{
-    struct drive *d;
-    f->op = OP_FORMAT;
-    f->unit = f->cmd[1] & 3;
-    f->side = f->cmd[1] >> 2 & 1;
-    f->eot = f->cmd[3];
-    f->filled = 0;
-    f->tries = 0;
-    d = drive_at(f, f->unit);
-    f->cyl = d ? d->track : 0;
-    f->sect = 1;
-    if (!d || !medium(d))
-        data_result(f, ST0_ABNORMAL, ST1_MA, 0);
-    else if (d->blk->read_only)
-        data_result(f, ST0_ABNORMAL, ST1_NW, 0);
-    else if (f->hlt_nd & 1)
-        pio_sector(f);
-    else
-        run_format(f);
-}
-
-static void read_id(struct fdc *f)
-{
-    struct drive *d = drive_at(f, f->cmd[1] & 3);
-    f->unit = f->cmd[1] & 3;
-    f->side = f->cmd[1] >> 2 & 1;
-    f->cyl = d ? d->track : 0;
-    if (!d || !medium(d) || !rate_fits(f, d) || f->side >= d->heads || d->track >= d->cyls) {
-        data_result(f, ST0_ABNORMAL, ST1_MA, 0);
-        return;
-    }
-    f->sect = (uint8_t)(f->sect % d->sects + 1); /* the disk turns */
-    data_result(f, 0, 0, 0);
-}
-
-static void sense_interrupt(struct fdc *f)
-{
-    if (f->resets) {
-        unsigned n = 4u - f->resets--;
-        f->result[0] = (uint8_t)(ST0_POLLED | n);
-        f->result[1] = n < 2 ? f->drive[n].pcn : 0;
-        to_result(f, 2);
-    } else if (f->int_pending) {
-        unsigned n = f->st0 & 3;
-        f->result[0] = f->st0;
-        f->result[1] = n < 2 ? f->drive[n].pcn : 0;
-        f->busy &= (uint8_t) ~(1u << n);
-        f->int_pending = false;
-        to_result(f, 2);
-    } else {
-        f->result[0] = ST0_INVALID;
-        to_result(f, 1);
-    }
-    set_irq(f, false);
-}
-
-static void sense_drive(struct fdc *f)
-{
-    unsigned n = f->cmd[1] & 3;
-    struct drive *d = drive_at(f, n);
-    uint8_t st3 = (uint8_t)(n | (f->cmd[1] & 4));
-    if (d) {
-        st3 |= 0x28; /* ready, two sides */
-        if (!d->track)
-            st3 |= 0x10;
-        if (medium(d) && d->blk->read_only)
-            st3 |= 0x40;
-    }
-    f->result[0] = st3;
-    to_result(f, 1);
-}
-
-static void dump_registers(struct fdc *f)
-{
-    uint8_t *r = f->result;
-    r[0] = f->drive[0].pcn;
-    r[1] = f->drive[1].pcn;
-    r[2] = r[3] = 0;
-    r[4] = f->srt_hut;
-    r[5] = f->hlt_nd;
-    r[6] = f->eot;
-    r[7] = (uint8_t)(f->locked << 7 | (f->perp & 0x3f));
-    r[8] = f->config;
-    r[9] = f->pretrk;
-    to_result(f, 10);
-}
-
-/* The last byte has come and, for what takes time, a moment has passed. */
-static void execute(struct fdc *f)
-{
-    const uint8_t *c = f->cmd;
-    unsigned unit = c[1] & 3;
-    struct drive *d = drive_at(f, unit);
-
-    switch (c[0]) {
-    case 0x0f: /* SEEK */
-        if (d) {
-            step_to(d, c[2]);
-            d->pcn = c[2];
-            d->head = c[1] >> 2 & 1;
-        }
-        seek_ends(f, (uint8_t)(ST0_SEEK_END | (c[1] & 7)));
-        return;
-    case 0x8f: /* relative: outwards, inwards */
-    case 0xcf:
-        if (d) {
-            unsigned from = d->track;
-            unsigned to = c[0] == 0xcf ? from + c[2] : from > c[2] ? from - c[2] : 0;
-            step_to(d, to);
-            d->pcn = (uint8_t)(c[0] == 0xcf ? d->pcn + c[2] : d->pcn - c[2]);
-        }
-        seek_ends(f, (uint8_t)(ST0_SEEK_END | (c[1] & 7)));
-        return;
-    case 0x07: /* RECALIBRATE: without a drive no track 0 appears */
-        if (d) {
-            step_to(d, 0);
-            d->pcn = 0;
-        }
-        seek_ends(f, (uint8_t)(ST0_SEEK_END | unit | (d ? 0 : ST0_ABNORMAL | ST0_EQUIPMENT)));
-        return;
-    }
-    switch (c[0] & 0x1f) {
-    case 0x06:
-    case 0x0c: start_data(f, OP_READ); break;
-    case 0x05:
-    case 0x09: start_data(f, OP_WRITE); break;
-    case 0x02: start_data(f, OP_READ_TRACK); break;
-    case 0x16: start_data(f, OP_VERIFY); break;
-    case 0x11:
-    case 0x19:
-    case 0x1d: start_data(f, OP_SCAN); break;
-    case 0x0d: start_format(f); break;
-    case 0x0a: read_id(f); break;
-    default: to_command(f); break;
-    }
-}
-
-/* All bytes of a command are there. */
-static void dispatch(struct fdc *f)
-{
-    const uint8_t *c = f->cmd;
-    LOG(fdc, "command %02x %02x %02x %02x %02x %02x %02x %02x %02x", c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7],
-        c[8]);
-    switch (c[0]) {
-    case 0x03: /* SPECIFY */
-        f->srt_hut = c[1];
-        f->hlt_nd = c[2];
-        to_command(f);
-        return;
-    case 0x04: sense_drive(f); return;
-    case 0x08: sense_interrupt(f); return;
-    case 0x0e: dump_registers(f); return;
-    case 0x10: /* VERSION */
-        f->result[0] = 0x90;
-        to_result(f, 1);
-        return;
-    case 0x18: /* PART ID */
-        f->result[0] = 0x41;
-        to_result(f, 1);
-        return;
-    case 0x14:
-    case 0x94: /* LOCK */
-        f->locked = c[0] & 0x80;
-        f->result[0] = f->locked ? 0x10 : 0;
-        to_result(f, 1);
-        return;
-    case 0x12: /* PERPENDICULAR MODE */
-        f->perp = (uint8_t)(c[1] & 0x80 ? c[1] & 0x3f : (f->perp & 0x3c) | (c[1] & 3));
-        to_command(f);
-        return;
-    case 0x13: /* CONFIGURE */
-        f->config = c[2];
-        f->pretrk = c[3];
-        to_command(f);
-        return;
-    }
-    f->phase = PHASE_EXECUTE;
-    if (c[0] == 0x07 || (c[0] & 0x3f) == 0x0f) {
-        f->busy |= (uint8_t)(1u << (c[1] & 3));
-        later(f, SEEK_TIME);
-    } else {
-        later(f, COMMAND_TIME);
-    }
-}
-
-static void command_byte(struct fdc *f, uint8_t v)
-{
-    if (!f->cmd_len) {
-        memset(f->cmd, 0, sizeof f->cmd);
-        f->cmd_need = (uint8_t)command_length(v);
-        if (!f->cmd_need) {
-            GUEST_WARN(fdc, "unknown command %02x", v);
-            f->result[0] = ST0_INVALID;
-            to_result(f, 1);
-            return;
-        }
-    }
-    f->cmd[f->cmd_len++] = v;
-    if (f->cmd_len >= f->cmd_need)
-        dispatch(f);
+        fdc_to_command(f);
 }
 
 /* ---- registers ---- */
@@ -737,11 +107,11 @@ static void enter_reset(struct fdc *f)
 {
     timer_cancel(&f->timer);
     i8237_set_dreq(f->dma, 2, 0);
-    to_command(f);
+    fdc_to_command(f);
     f->busy = 0;
     f->int_pending = false;
     f->resets = 0;
-    set_irq(f, false);
+    fdc_set_irq(f, false);
 }
 
 static void leave_reset(struct fdc *f)
@@ -753,7 +123,7 @@ static void leave_reset(struct fdc *f)
     }
     f->perp &= 0x3c;
     f->resets = 4;
-    set_irq(f, true);
+    fdc_set_irq(f, true);
 }
 
 static uint8_t main_status(const struct fdc *f)
@@ -784,7 +154,7 @@ static uint8_t data_in(struct fdc *f)
         if (f->pos < sizeof f->buf)
             v = f->buf[f->pos];
         if (++f->pos >= f->len)
-            pio_moved(f);
+            fdc_pio_moved(f);
         return v;
     }
     if (f->phase != PHASE_RESULT) {
@@ -792,10 +162,10 @@ static uint8_t data_in(struct fdc *f)
         return 0;
     }
     if (!f->result_pos)
-        set_irq(f, false);
+        fdc_set_irq(f, false);
     v = f->result[f->result_pos & 15];
     if (++f->result_pos >= f->result_len) {
-        to_command(f);
+        fdc_to_command(f);
         /* Seeks of several drives may end while results are read. */
     }
     return v;
@@ -806,12 +176,12 @@ static void data_out(struct fdc *f, uint8_t v)
     if (!(f->dor & DOR_NRESET))
         return;
     if (f->phase == PHASE_COMMAND) {
-        command_byte(f, v);
+        fdc_command_byte(f, v);
     } else if (f->phase == PHASE_EXECUTE && f->pio && f->op != OP_READ && f->op != OP_READ_TRACK) {
         if (f->pos < sizeof f->buf)
             f->buf[f->pos] = v;
         if (++f->pos >= f->len)
-            pio_moved(f);
+            fdc_pio_moved(f);
     } else {
         GUEST_WARN(fdc, "data write %02x in phase %u", v, f->phase);
     }
@@ -820,7 +190,7 @@ static void data_out(struct fdc *f, uint8_t v)
 static uint32_t fdc_read(void *opaque, uint16_t port, unsigned size)
 {
     struct fdc *f = opaque;
-    struct drive *d = drive_at(f, selected(f));
+    struct fdc_drive *d = fdc_drive_at(f, selected(f));
     (void)size;
     switch (port & 7) {
     case 0: /* status A: interrupt, no second drive..., as on the PS/2 */
@@ -834,7 +204,7 @@ static uint32_t fdc_read(void *opaque, uint16_t port, unsigned size)
     default: {
         uint8_t v = 0;
         if (d && (f->dor & (0x10 << selected(f)))) {
-            if (!medium(d) || d->change)
+            if (!fdc_medium(d) || d->change)
                 v = 0x80;
         }
         return v;
@@ -880,11 +250,11 @@ static void fdc_timer(void *opaque, tick_t now)
     if (f->phase != PHASE_EXECUTE)
         return;
     if (f->op == OP_NONE)
-        execute(f);
+        fdc_execute(f);
     else if (f->op == OP_FORMAT)
-        run_format(f);
+        fdc_run_format(f);
     else
-        run_dma(f); /* DMA was not ready */
+        fdc_run_dma(f); /* DMA was not ready */
 }
 
 static void fdc_reset(struct device *dev)
@@ -901,7 +271,7 @@ static void fdc_reset(struct device *dev)
     f->srt_hut = f->hlt_nd = 0;
     f->sect = f->eot = 0;
     for (unsigned i = 0; i < 2; i++) {
-        struct drive *d = &f->drive[i];
+        struct fdc_drive *d = &f->drive[i];
         d->track = d->pcn = d->head = 0;
         d->change = true;
         load_medium(d);
@@ -912,7 +282,7 @@ static void fdc_post_load(void *obj)
 {
     struct fdc *f = obj;
     if (f->cmd_len >= sizeof f->cmd || f->cmd_need > sizeof f->cmd || f->phase > PHASE_RESULT)
-        to_command(f);
+        fdc_to_command(f);
     if (f->len > sizeof f->buf)
         f->len = sizeof f->buf;
     for (unsigned i = 0; i < 2; i++)
@@ -920,7 +290,7 @@ static void fdc_post_load(void *obj)
     fdc_update_irq(f);
 }
 
-#define D struct drive
+#define D struct fdc_drive
 static const struct state_field drive_fields[] = { FIELD_U8(D, track), FIELD_U8(D, pcn), FIELD_U8(D, head),
                                                    FIELD_BOOL(D, change), FIELD_END };
 static const struct state_desc drive_state = { "fdc-drive", 1, drive_fields, NULL };
@@ -972,7 +342,7 @@ static void fdc_dump(struct device *dev, FILE *out)
 {
     const struct fdc *f = (const struct fdc *)dev;
     for (unsigned i = 0; i < 2; i++) {
-        const struct drive *d = &f->drive[i];
+        const struct fdc_drive *d = &f->drive[i];
         if (!d->blk)
             continue;
         fprintf(out, "drive %u: '%s' C%u H%u S%u rate %u%s, at track %u%s\n", i,

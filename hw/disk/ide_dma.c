@@ -12,7 +12,6 @@
 #define BM_READ     0x08 /* device to memory */
 #define BMS_ACTIVE  0x01
 #define BMS_ERROR   0x02
-#define BMS_IRQ     0x04
 #define BMS_CAPABLE 0x60
 #define PRD_MAX     8192u
 #define CHUNK       (IDE_BUF / SECTOR_SIZE)
@@ -38,6 +37,8 @@ size_t ide_dma_move(struct ide_channel *c, void *buf, size_t len, bool to_memory
 {
     uint8_t *p = buf;
     size_t done = 0;
+    if (!pci_bus_master(&c->ide->pci))
+        return 0;
     while (done < len) {
         if (!c->prd_len && !next_region(c))
             break;

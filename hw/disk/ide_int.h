@@ -1,5 +1,5 @@
-/* ide_int.h - what ide.c (registers, disks), atapi.c (CD-ROMs) and ide_dma.c (bus master, PCI)
- * share.
+/* ide_int.h - what ide.c (registers, phases), ide_cmd.c (commands), atapi.c (CD-ROMs) and ide_dma.c
+ * (bus master, PCI) share.
  *
  * A command runs in steps. A step that touches the image is announced with ide_later: the drive is
  * busy, and the channel's timer does it a moment later, as a driver expects of hardware. Between
@@ -11,17 +11,20 @@
 
 #include "hw/disk/ide.h"
 
-#define ST_ERR  0x01
-#define ST_DRQ  0x08
-#define ST_DSC  0x10
-#define ST_DF   0x20
-#define ST_DRDY 0x40
-#define ST_BSY  0x80
-#define ER_ABRT 0x04
-#define ER_IDNF 0x10
-#define ER_UNC  0x40
-#define IR_CD   0x01 /* ATAPI interrupt reason, in the sector count register */
-#define IR_IO   0x02
+#define ST_ERR    0x01
+#define ST_DRQ    0x08
+#define ST_DSC    0x10
+#define ST_DF     0x20
+#define ST_DRDY   0x40
+#define ST_BSY    0x80
+#define ER_ABRT   0x04
+#define ER_IDNF   0x10
+#define ER_UNC    0x40
+#define IR_CD     0x01 /* ATAPI interrupt reason, in the sector count register */
+#define IR_IO     0x02
+#define BMS_IRQ   0x04 /* bus master status: the interrupt line has risen */
+#define SEL_SLAVE 0x10
+#define SEL_LBA   0x40
 
 #define IDE_BUF      65536u
 #define IDE_MULTIPLE 16u
@@ -71,8 +74,9 @@ struct ide_drive {
     uint8_t sense, asc, ascq;
     bool packet_dma;
     bool locked;
-    bool changed; /* unit attention due */
-    bool ejected; /* the guest opened the tray; the image stays the user's */
+    bool changed;  /* unit attention due */
+    uint8_t event; /* of the medium, not told by GET EVENT STATUS yet: as there, 0: none */
+    bool ejected;  /* the guest opened the tray; the image stays the user's */
     uint32_t seen_changes;
     bool from_disc;        /* the data comes from sectors, not from buf */
     uint16_t sector_bytes; /* 2048 or 2352 */
@@ -108,6 +112,8 @@ struct ide {
 
 extern const struct state_desc ide_channel_state;
 
+static inline struct ide_drive *ide_selected(struct ide_channel *c) { return &c->drive[c->selected]; }
+
 /* ide.c */
 void ide_channel_init(struct ide *ide, unsigned n, struct irq irq);
 void ide_drive_init(struct ide_drive *d, struct ide_channel *c, unsigned unit, struct block *blk, bool cdrom);
@@ -126,6 +132,12 @@ void ide_set_signature(struct ide_drive *d);
 int ide_written(struct ide_drive *d);
 /* The sector address registers to d->lba. */
 void ide_store_lba(struct ide_drive *d);
+/* Ask the guest for the next sectors of a write. */
+void ide_offer_write(struct ide_drive *d);
+
+/* ide_cmd.c */
+/* The command register was written. */
+void ide_command(struct ide_channel *c, uint8_t cmd);
 void ide_put_string(uint8_t *words, unsigned first, unsigned count, const char *text);
 
 /* ide_dma.c */

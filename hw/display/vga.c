@@ -66,13 +66,13 @@ static void update_access(struct vga *v)
     if (!v->window_a || !v->direct)
         return;
     bool direct = v->access == ACCESS_LINEAR && v->window_first == 0 && v->bank == 0;
-    bool now = bus_mmio_where(v->direct) != GPA_NONE;
+    bool now = range_where(v->direct) != GPA_NONE;
     if (direct && !now) {
-        bus_mmio_move(v->dev.bus, v->window_a, GPA_NONE);
-        bus_mmio_move(v->dev.bus, v->direct, LEGACY);
+        bus_range_move(v->window_a, GPA_NONE);
+        bus_range_move(v->direct, LEGACY);
     } else if (!direct && now) {
-        bus_mmio_move(v->dev.bus, v->direct, GPA_NONE);
-        bus_mmio_move(v->dev.bus, v->window_a, LEGACY);
+        bus_range_move(v->direct, GPA_NONE);
+        bus_range_move(v->window_a, LEGACY);
     }
 }
 
@@ -638,9 +638,9 @@ static int vga_init(struct device *dev, const void *props)
     bus_port_add(bus, 0x1cf, 2, &dispi_ops, v, "vga dispi");
     v->window_a = bus_mmio_add(bus, LEGACY, 0x10000, &a_ops, v, "vga window");
     v->window_b = bus_mmio_add(bus, LEGACY + 0x10000, 0x10000, &b_ops, v, "vga text");
-    v->direct = bus_ram_add_movable(bus, 0x10000, v->vram, BUS_RAM_DIRTY, "vga window");
-    pci_bar_mem(&v->pci, 0, VRAM_SIZE, bus_ram_add_movable(bus, VRAM_SIZE, v->vram, BUS_RAM_DIRTY, "vga memory"), true);
-    pci_bar_mem(&v->pci, 2, 4096, bus_mmio_add_movable(bus, 4096, &regs_ops, v, "vga registers"), false);
+    v->direct = bus_ram_add(bus, GPA_NONE, 0x10000, v->vram, true, "vga window");
+    pci_bar_mem(&v->pci, 0, VRAM_SIZE, bus_ram_add(bus, GPA_NONE, VRAM_SIZE, v->vram, true, "vga memory"), true);
+    pci_bar_mem(&v->pci, 2, 4096, bus_mmio_add(bus, GPA_NONE, 4096, &regs_ops, v, "vga registers"), false);
     return 0;
 }
 

@@ -40,9 +40,9 @@ enum vga_access { ACCESS_PLANAR, ACCESS_ODD_EVEN, ACCESS_TEXT, ACCESS_CHAIN4, AC
 struct vga {
     struct device dev;
     struct pci_dev pci;
-    struct mmio_range *window_a; /* A0000h-AFFFFh through handlers */
-    struct mmio_range *window_b; /* B0000h-BFFFFh */
-    struct mmio_range *direct;   /* A0000h-AFFFFh as memory, in linear bank 0 */
+    struct range *window_a; /* A0000h-AFFFFh through handlers */
+    struct range *window_b; /* B0000h-BFFFFh */
+    struct range *direct;   /* A0000h-AFFFFh as memory, in linear bank 0 */
 
     uint8_t sr_index, gr_index, cr_index, ar_index;
     uint8_t sr[8], gr[16], cr[32], ar[32];

@@ -131,10 +131,16 @@ static void device_ready(void *opaque, int n, int level)
     }
 }
 
+/* A20 is the memory's, whoever moved it. */
+static uint8_t output_port(const struct i8042 *k)
+{
+    return k->output_port | (memmap_a20(k->dev.bus->map) ? OUT_A20 : 0);
+}
+
 static void set_output_port(struct i8042 *k, uint8_t val)
 {
-    k->output_port = val;
-    irq_set(&k->wire.a20, val & OUT_A20 ? 1 : 0);
+    k->output_port = (uint8_t)(val & ~OUT_A20);
+    memmap_set_a20(k->dev.bus->map, val & OUT_A20);
     if (!(val & OUT_RESET))
         irq_set(&k->wire.reset, 1);
 }
@@ -169,12 +175,12 @@ static void controller_command(struct i8042 *k, uint8_t val)
     case 0xae: write_command_byte(k, k->ram[0] & (uint8_t)~CTR_KBD_OFF); break;
     case 0xc0: put(k, 0x80, FROM_CONTROLLER); break; /* not locked */
     case 0xca: put(k, 0x01, FROM_CONTROLLER); break; /* PS/2 mode */
-    case 0xd0: put(k, k->output_port, FROM_CONTROLLER); break;
+    case 0xd0: put(k, output_port(k), FROM_CONTROLLER); break;
     case 0xd1:
     case 0xd2:
     case 0xd3:
     case 0xd4: k->command = val; break;
-    case 0xdd: set_output_port(k, k->output_port & (uint8_t)~OUT_A20); break;
+    case 0xdd: set_output_port(k, k->output_port); break;
     case 0xdf: set_output_port(k, k->output_port | OUT_A20); break;
     case 0xe0: put(k, 0x00, FROM_CONTROLLER); break;
     case 0xf0 ... 0xff: /* pulse the output bits that are 0 */
@@ -247,18 +253,13 @@ struct ps2kbd *i8042_keyboard(struct i8042 *k) { return k->kbd; }
 
 struct ps2mouse *i8042_mouse(struct i8042 *k) { return k->mouse; }
 
-void i8042_note_a20(struct i8042 *k, bool on)
-{
-    k->output_port = (uint8_t)(on ? k->output_port | OUT_A20 : k->output_port & ~OUT_A20);
-}
-
 static void i8042_reset(struct device *dev)
 {
     struct i8042 *k = (struct i8042 *)dev;
     memset(k->ram, 0, sizeof k->ram);
     k->ram[0] = CTR_KBD_INT | CTR_AUX_INT;
     k->status = ST_CMD | ST_UNLOCKED;
-    k->output_port = OUT_RESET | OUT_A20;
+    k->output_port = OUT_RESET;
     k->out = 0;
     k->command = 0;
     k->release = false;
@@ -274,7 +275,7 @@ static const struct state_field i8042_fields[] = {
     FIELD_U8(struct i8042, output_port), FIELD_U8(struct i8042, command),  FIELD_BOOL(struct i8042, release),
     FIELD_U64(struct i8042, next_byte),  FIELD_TIMER(struct i8042, timer), FIELD_END
 };
-static const struct state_desc i8042_state = { "i8042", 1, i8042_fields, i8042_post_load };
+static const struct state_desc i8042_state = { "i8042", 2, i8042_fields, i8042_post_load };
 
 static int i8042_init(struct device *dev, const void *props)
 {

@@ -11,7 +11,6 @@ struct i8042;
 struct i8042_config {
     struct irq irq1;
     struct irq irq12;
-    struct irq a20;   /* told on each write of the output port's A20 bit */
     struct irq reset; /* pulsed to 1 when the CPU's reset line is pulled */
 };
 
@@ -19,7 +18,5 @@ struct i8042_config {
 struct i8042 *i8042_create(struct bus *bus, const struct i8042_config *config);
 struct ps2kbd *i8042_keyboard(struct i8042 *kbc);
 struct ps2mouse *i8042_mouse(struct i8042 *kbc);
-/* Someone else (port 92h) moved A20: the output port shows it. */
-void i8042_note_a20(struct i8042 *kbc, bool on);
 
 #endif

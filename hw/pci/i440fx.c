@@ -25,8 +25,7 @@ struct i440fx {
 /* Region i: 1 is F0000-FFFFF, 2.. are 16 KiB each from C0000 up. */
 static void apply(struct i440fx *h, bool all)
 {
-    const struct bus_mem_ops *mem = h->dev.bus->mem;
-    void *opaque = h->dev.bus->mem_opaque;
+    struct memmap *map = h->dev.bus->map;
     for (unsigned i = 1; i < 14; i++) {
         uint8_t v = h->pci.config[PAM0 + i / 2] >> (i & 1 ? 4 : 0) & 3;
         gpa_t gpa = i == 1 ? 0xf0000 : 0xc0000 + (i - 2) * 0x4000ull;
@@ -35,11 +34,11 @@ static void apply(struct i440fx *h, bool all)
         h->applied[i] = v;
         LOG(pci, "PAM %05x: read %s, write %s", (unsigned)gpa, v & PAM_RE ? "RAM" : "ROM",
             v & PAM_WE ? "RAM" : "nothing");
-        mem->pam_set(opaque, gpa, i == 1 ? 0x10000 : 0x4000, v & PAM_RE, v & PAM_WE);
+        memmap_set_pam(map, gpa, i == 1 ? 0x10000 : 0x4000, v & PAM_RE, v & PAM_WE);
     }
     bool open = (h->pci.config[SMRAM] & (SMRAM_OPEN | SMRAM_G)) == (SMRAM_OPEN | SMRAM_G);
-    if ((all || open != h->smram_open) && mem->smram_set)
-        mem->smram_set(opaque, open);
+    if (all || open != h->smram_open)
+        memmap_set_smram(map, open);
     h->smram_open = open;
 }
 

@@ -43,8 +43,6 @@ void pci_set_irq(struct pci_dev *d, int level)
     drive(d->pci, d, level);
 }
 
-bool pci_bus_master(const struct pci_dev *d) { return d->config[PCI_COMMAND] & PCI_CMD_MASTER; }
-
 /* ---- base address registers ---- */
 
 static unsigned bar_reg(unsigned n) { return n == PCI_BAR_ROM ? PCI_ROM : PCI_BAR0 + 4 * n; }
@@ -78,7 +76,7 @@ static void update_bars(struct pci_dev *d)
         if (b->ports)
             bus_port_move(d->bus, b->ports, (int)base);
         if (b->mem)
-            bus_mmio_move(d->bus, b->mem, base < 0 ? GPA_NONE : (gpa_t)base);
+            bus_range_move(b->mem, base < 0 ? GPA_NONE : (gpa_t)base);
         if (d->bar_moved)
             d->bar_moved(d->opaque, n, base);
     }
@@ -105,7 +103,9 @@ void pci_bar_ports(struct pci_dev *d, unsigned n, unsigned size, struct port_ran
     declare_bar(d, n, size);
 }
 
-void pci_bar_mem(struct pci_dev *d, unsigned n, uint32_t size, struct mmio_range *mem, bool prefetch)
+bool pci_bus_master(const struct pci_dev *d) { return d->config[PCI_COMMAND] & PCI_CMD_MASTER; }
+
+void pci_bar_mem(struct pci_dev *d, unsigned n, uint32_t size, struct range *mem, bool prefetch)
 {
     d->bar[n] = (struct pci_bar){ .flags = prefetch ? 8 : 0, .mem = mem };
     declare_bar(d, n, size);

@@ -43,7 +43,7 @@ struct pci_bar {
     bool io;
     uint32_t flags; /* low bits as read: prefetchable (8) */
     struct port_range *ports;
-    struct mmio_range *mem;
+    struct range *mem;
 };
 
 struct pci_dev {
@@ -80,14 +80,16 @@ int pci_dev_init(struct pci_dev *d, struct pci_bus *pci, int devfn, uint16_t ven
 void pci_dev_reset(struct pci_dev *d);
 /* Declare a BAR over a movable range. Memory BARs are at least 4 KiB, port BARs at least 4. */
 void pci_bar_ports(struct pci_dev *d, unsigned n, unsigned size, struct port_range *ports);
-void pci_bar_mem(struct pci_dev *d, unsigned n, uint32_t size, struct mmio_range *mem, bool prefetch);
+void pci_bar_mem(struct pci_dev *d, unsigned n, uint32_t size, struct range *mem, bool prefetch);
 /* Where BAR n is mapped now, or -1. */
 int64_t pci_bar_base(const struct pci_dev *d, unsigned n);
 
 /* Drive the device's INTx# (its pin is config[PCI_INT_PIN]). */
 void pci_set_irq(struct pci_dev *d, int level);
-bool pci_bus_master(const struct pci_dev *d);
 
 void pci_dump(struct pci_bus *pci, FILE *f);
+
+/* Whether the guest lets it be master of the bus. */
+bool pci_bus_master(const struct pci_dev *d);
 
 #endif

@@ -5,6 +5,7 @@
  * Input: a byte of settings (bits 0 to 2: floppy, disk, CD-ROM; 3: save and load; 4: a graphics card, which is slow), then operations of one byte and their arguments; what is missing at the end is 0.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
+#include "mmu/memmap_int.h"
 #include "hw/block/block.h"
 #include "hw/char/chardev.h"
 #include "hw/pc.h"
@@ -14,18 +15,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { RAM = 2 << 20, BIOS = 128 << 10, MAPS = 32, STEPS = 600, IMAGES = 3, ARENA = 20 << 20 };
+enum { RAM = 2 << 20, BIOS = 128 << 10, STEPS = 600, IMAGES = 3, ARENA = 20 << 20 };
 
 #define NS_MAX   20000000ull /* of one step of time */
 #define IRQS_MAX 64          /* acknowledged after one step */
-
-struct map {
-    gpa_t gpa;
-    uint64_t size;
-    const struct mmio_ops *ops;
-    void *dev;
-    uint8_t *host;
-};
 
 struct board {
     struct clock clock;
@@ -35,9 +28,7 @@ struct board {
     tick_t now;
     int intr;
     uint64_t arena_used;
-    unsigned maps;
-    struct map map[MAPS];
-    uint8_t *ram;
+    struct memmap *map;
 };
 
 struct input {
@@ -45,7 +36,7 @@ struct input {
     size_t left;
 };
 
-static uint8_t *ram; /* one for all inputs, cleared for each */
+static uint8_t *ram; /* of the map of this input */
 static uint8_t *arena;
 static int image_fd[IMAGES];
 static const size_t image_size[IMAGES] = { 1440 << 10, 4 << 20, 1 << 20 };
@@ -60,84 +51,12 @@ static void broken(const char *what)
 
 /* --- memory --- */
 
-static int add_map(struct board *b, struct map m)
-{
-    if (b->maps == MAPS)
-        broken("more ranges are mapped than there are devices");
-    b->map[b->maps++] = m;
-    return 0;
-}
-
-static int mmio_map(void *o, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *dev, const char *name)
-{
-    (void)name;
-    return add_map(o, (struct map){ gpa, size, ops, dev, NULL });
-}
-
-static int ram_map(void *o, gpa_t gpa, uint64_t size, void *host, unsigned flags, const char *name)
-{
-    (void)flags, (void)name;
-    return add_map(o, (struct map){ gpa, size, NULL, NULL, host });
-}
-
-static void unmap(void *o, gpa_t gpa, uint64_t size)
-{
-    struct board *b = o;
-    unsigned n;
-
-    for (n = 0; n < b->maps; n++) {
-        if (b->map[n].gpa == gpa && b->map[n].size == size) {
-            b->map[n] = b->map[--b->maps];
-            return;
-        }
-    }
-    broken("a range is unmapped that was not mapped");
-}
-
-static void pam_set(void *o, gpa_t gpa, uint64_t size, bool r, bool w)
-{
-    (void)o, (void)r, (void)w;
-    if (gpa < 0xc0000 || gpa + size > 0x100000)
-        broken("PAM is told of what it does not control");
-}
-
-static void a20_set(void *o, bool on) { (void)o, (void)on; }
-
-static void dma_read(void *o, gpa_t gpa, void *buf, size_t len)
-{
-    size_t n = gpa >= RAM ? 0 : RAM - gpa < len ? RAM - gpa : len;
-
-    (void)o;
-    memcpy(buf, ram + (n ? gpa : 0), n);
-    memset((uint8_t *)buf + n, 0xff, len - n);
-}
-
-static void dma_write(void *o, gpa_t gpa, const void *buf, size_t len)
-{
-    (void)o;
-    if (gpa < RAM)
-        memcpy(ram + gpa, buf, RAM - gpa < len ? RAM - gpa : len);
-}
-
 static void access_memory(struct board *b, gpa_t gpa, uint64_t v, unsigned size, bool write)
 {
-    unsigned n;
-
-    for (n = 0; n < b->maps; n++) {
-        struct map m = b->map[n];
-
-        if (gpa < m.gpa || gpa - m.gpa >= m.size || m.size - (gpa - m.gpa) < size)
-            continue;
-        if (m.host)
-            memset(m.host + (gpa - m.gpa), (int)v, write ? size : 0);
-        else if (write)
-            mmio_write(m.ops, m.dev, gpa - m.gpa, v, size);
-        else
-            mmio_read(m.ops, m.dev, gpa - m.gpa, size);
-        return;
-    }
     if (write)
-        dma_write(b, gpa, &v, size);
+        memmap_write(b->map, gpa, &v, size);
+    else
+        memmap_read(b->map, gpa, &v, size);
 }
 
 /* The same memory for every input: fresh pages would take most of the time. The frame buffer clears itself at reset. */
@@ -156,18 +75,6 @@ static void *ram_alloc(void *o, uint64_t size, const char *name)
 }
 
 /* --- the board --- */
-
-static const struct bus_mem_ops mem = {
-    .mmio_map = mmio_map,
-    .mmio_unmap = unmap,
-    .ram_map = ram_map,
-    .ram_unmap = unmap,
-    .pam_set = pam_set,
-    .a20_set = a20_set,
-    .ram_alloc = ram_alloc,
-    .dma_read = dma_read,
-    .dma_write = dma_write,
-};
 
 static tick_t source(void *opaque) { return ((struct board *)opaque)->now; }
 
@@ -205,8 +112,9 @@ static void board_create(struct board *b, uint8_t settings, struct pc_config *cf
         .ram_size = RAM,
         .bios = bios,
         .bios_size = sizeof bios,
-        .mem = &mem,
-        .mem_opaque = b,
+        .map = b->map,
+        .ram_alloc = ram_alloc,
+        .ram_opaque = b,
         .cpu = { .intr = intr, .nmi = nothing, .init = nothing, .opaque = b },
         .clock = &b->clock,
         .ev = b->ev,
@@ -290,7 +198,9 @@ static gpa_t address_of(struct board *b, struct input *in)
     unsigned n = take(in, 1);
     uint32_t off = take(in, 2);
 
-    return b->maps && n < 0xf0 ? b->map[n % b->maps].gpa + off % b->map[n % b->maps].size : take(in, 4);
+    const struct mapped *m = b->map->count ? &b->map->mapped[n % b->map->count] : NULL;
+
+    return m && n < 0xf0 ? m->gpa + off % m->size : take(in, 4);
 }
 
 static void pass_time(struct board *b, tick_t ns)
@@ -451,7 +361,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     unsigned n;
 
     (void)argc, (void)argv;
-    ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (n = 0; n < IMAGES; n++) {
         image_fd[n] = memfd_create("image", MFD_CLOEXEC);
@@ -468,9 +377,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input in = { data, size };
     const char *wrong;
     uint8_t settings;
+    uint64_t ram_size;
     unsigned n;
 
-    madvise(ram, RAM, MADV_DONTNEED);
+    b.map = memmap_create(RAM, RAM);
+    if (!b.map)
+        broken("no memory for a map");
+    ram = memmap_ram(b.map, &ram_size);
     settings = (uint8_t)take(&in, 1);
     board_create(&b, settings, &cfg);
     for (n = 0; n < STEPS && in.left; n++) {
@@ -482,5 +395,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (settings & 8)
         save_and_load(&b);
     board_destroy(&b, &cfg);
+    memmap_destroy(b.map);
     return 0;
 }

@@ -38,9 +38,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint64_t sizes[] = { 1 << 20, 2 << 20, 4 << 20, 0x150000 };
     static const uint8_t initrd[5000];
-    static const struct bus_mem_ops mem;
     struct clock clock;
-    struct bus bus = { .clock = &clock, .mem = &mem };
+    struct bus bus = {
+        .clock = &clock,
+    };
     struct fw_cfg *fw;
     char cmdline[257] = "";
     char err[256] = "";

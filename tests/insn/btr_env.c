@@ -502,7 +502,7 @@ static void device_write(void *opaque, gpa_t offset, uint64_t value, unsigned si
     port_out(opaque, (uint16_t)(offset + 0x8000), (uint32_t)(value ^ value >> 32), size);
 }
 
-static const struct phys_io device = { .read = device_read, .write = device_write };
+static const struct mmio_ops device = { device_read, device_write, 1, 8 };
 
 static int no_interrupt(void *opaque)
 {
@@ -557,8 +557,8 @@ void small_create(struct machine *v, const struct engine_class *engine, const ch
     BUG_ON(!v->u || !v->rom || engine->create(&v->env, options, &v->engine));
     for (n = 0; n < PAGE_SIZE; n++) /* with some code: NOP, INC, HLT, RET */
         v->rom[n] = n % 64 == 63 ? 0xf4 : n % 16 == 15 ? 0xc3 : n & 1 ? 0x90 : (uint8_t)(0x40 + n / 2 % 16);
-    memmap_add(v->m, PG_IO * PAGE_SIZE, PAGE_SIZE, NULL, true, &device, v, "device");
-    memmap_add(v->m, PG_ROM * PAGE_SIZE, PAGE_SIZE, v->rom, false, NULL, NULL, "rom");
+    range_move(range_new(v->m, PAGE_SIZE, &device, v, "device"), PG_IO * PAGE_SIZE, NULL);
+    range_move(range_new_host(v->m, PAGE_SIZE, v->rom, false, "rom"), PG_ROM * PAGE_SIZE, NULL);
     cpu_reset(v->c);
 }
 
@@ -581,7 +581,7 @@ void small_enter(struct machine *v, const struct env *e)
     c->cr4 = e->cr4;
     c->efer = e->efer;
     c->cpl = e->cpl;
-    mmu_map_changed(v->u);
+    memmap_changed(v->m);
     if (e->pae)
         c->mem->load_pdptes(c);
 }

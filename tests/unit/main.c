@@ -12,8 +12,11 @@ int main(void)
 
     srunner_add_suite(r, mmu_suite());
     srunner_add_suite(r, codeblock_suite());
-    srunner_add_suite(r, window_suite());
+    srunner_add_suite(r, range_suite());
+#ifdef HAVE_BT
+    srunner_add_suite(r, window_suite()); /* the translator's */
     srunner_add_suite(r, bt_suite());
+#endif
     srunner_add_suite(r, lockstep_suite());
     srunner_add_suite(r, clock_suite());
     srunner_add_suite(r, time_suite());
@@ -22,6 +25,11 @@ int main(void)
     srunner_add_suite(r, board_suite());
     srunner_add_suite(r, options_suite());
     srunner_add_suite(r, block_suite());
+    srunner_add_suite(r, ata_suite());
+    srunner_add_suite(r, ide_dma_suite());
+    srunner_add_suite(r, atapi_suite());
+    srunner_add_suite(r, fdc_suite());
+    srunner_add_suite(r, dma_suite());
     srunner_add_suite(r, sandbox_suite());
     srunner_add_suite(r, opener_suite());
     srunner_run_all(r, CK_NORMAL);

@@ -18,100 +18,22 @@ static tick_t source(void *opaque)
     return b->now;
 }
 
-static int mmio_map(void *o, gpa_t gpa, uint64_t size, const struct mmio_ops *ops, void *dev, const char *name)
-{
-    struct test_board *b = o;
-    struct board_mmio *m;
-
-    (void)name;
-    for (m = b->mmio; m->size; m++)
-        ck_assert_ptr_ne(m, b->mmio + ARRAY_SIZE(b->mmio) - 1);
-    *m = (struct board_mmio){ gpa, size, ops, dev };
-    return 0;
-}
-
-static void mmio_unmap(void *o, gpa_t gpa, uint64_t size)
-{
-    struct test_board *b = o;
-    size_t n;
-
-    for (n = 0; n < ARRAY_SIZE(b->mmio); n++)
-        if (b->mmio[n].gpa == gpa && b->mmio[n].size == size)
-            b->mmio[n].size = 0;
-}
-
-static struct board_mmio *find_mmio(struct test_board *b, gpa_t gpa)
-{
-    size_t n;
-
-    for (n = 0; n < ARRAY_SIZE(b->mmio); n++)
-        if (gpa >= b->mmio[n].gpa && gpa - b->mmio[n].gpa < b->mmio[n].size)
-            return &b->mmio[n];
-    return NULL;
-}
-
-bool board_mapped(struct test_board *b, gpa_t gpa) { return find_mmio(b, gpa); }
+bool board_mapped(struct test_board *b, gpa_t gpa) { return memmap_range_at(b->map, gpa); }
 
 void board_write32(struct test_board *b, gpa_t gpa, uint32_t v)
 {
-    struct board_mmio *m = find_mmio(b, gpa);
-
-    ck_assert_ptr_nonnull(m);
-    mmio_write(m->ops, m->dev, gpa - m->gpa, v, 4);
+    ck_assert(board_mapped(b, gpa));
+    bus_dma_write(b->bus, gpa, &v, 4);
 }
 
 uint32_t board_read32(struct test_board *b, gpa_t gpa)
 {
-    struct board_mmio *m = find_mmio(b, gpa);
+    uint32_t v;
 
-    ck_assert_ptr_nonnull(m);
-    return (uint32_t)mmio_read(m->ops, m->dev, gpa - m->gpa, 4);
+    ck_assert(board_mapped(b, gpa));
+    bus_dma_read(b->bus, gpa, &v, 4);
+    return v;
 }
-
-static int ram_map(void *o, gpa_t gpa, uint64_t size, void *host, unsigned flags, const char *name)
-{
-    (void)o, (void)gpa, (void)size, (void)host, (void)flags, (void)name;
-    return 0;
-}
-
-static void unmap(void *o, gpa_t gpa, uint64_t size) { (void)o, (void)gpa, (void)size; }
-
-static void pam_set(void *o, gpa_t gpa, uint64_t size, bool r, bool w)
-{
-    (void)o, (void)gpa, (void)size, (void)r, (void)w;
-}
-
-static void a20_set(void *o, bool on) { (void)o, (void)on; }
-
-static void dma_read(void *opaque, gpa_t gpa, void *buf, size_t len)
-{
-    struct test_board *b = opaque;
-    size_t n;
-
-    for (n = 0; n < len; n++)
-        ((uint8_t *)buf)[n] = gpa + n < b->ram_size ? b->ram[gpa + n] : 0xff;
-}
-
-static void dma_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
-{
-    struct test_board *b = opaque;
-    size_t n;
-
-    for (n = 0; n < len; n++)
-        if (gpa + n < b->ram_size)
-            b->ram[gpa + n] = ((const uint8_t *)buf)[n];
-}
-
-static const struct bus_mem_ops mem = {
-    .mmio_map = mmio_map,
-    .mmio_unmap = mmio_unmap,
-    .ram_map = ram_map,
-    .ram_unmap = unmap,
-    .pam_set = pam_set,
-    .a20_set = a20_set,
-    .dma_read = dma_read,
-    .dma_write = dma_write,
-};
 
 static void intr(void *opaque, int level)
 {
@@ -131,23 +53,23 @@ static void reset_request(void *opaque, enum reset_kind kind, int code)
     b->last_code = code;
 }
 
-static struct test_board *build(const void *kernel, size_t size, struct block *disk)
+static struct test_board *build(const void *kernel, size_t size, const struct board_drives *drives)
 {
     static uint8_t bios[BIOS];
     struct test_board *b = calloc(1, sizeof *b);
     struct pc_config cfg = { 0 };
     char err[256];
 
-    b->ram_size = RAM;
-    b->ram = calloc(1, RAM);
+    b->map = memmap_create(RAM, 0xe0000000);
+    ck_assert_ptr_nonnull(b->map);
+    b->ram = memmap_ram(b->map, &b->ram_size);
     clock_init(&b->clock, source, b);
     b->clock.rtc_base = 1000000000; /* 2001-09-09 01:46:40 */
     b->ev = evloop_create(&b->clock);
     cfg.ram_size = RAM;
     cfg.bios = bios;
     cfg.bios_size = sizeof bios;
-    cfg.mem = &mem;
-    cfg.mem_opaque = b;
+    cfg.map = b->map;
     cfg.cpu = (struct cpu_pins){ .intr = intr, .nmi = nmi, .init = nmi, .opaque = b };
     cfg.clock = &b->clock;
     cfg.ev = b->ev;
@@ -159,8 +81,13 @@ static struct test_board *build(const void *kernel, size_t size, struct block *d
     cfg.kernel = kernel;
     cfg.kernel_size = size;
     cfg.kernel_name = "kernel";
-    cfg.ide[0] = disk;
-    cfg.ide_sectors[0] = block_sectors(disk);
+    for (unsigned n = 0; drives && n < 4; n++) {
+        cfg.ide[n] = drives->ide[n];
+        cfg.ide_cdrom[n] = drives->cdrom[n];
+        cfg.ide_sectors[n] = drives->cdrom[n] ? 0 : block_sectors(drives->ide[n]);
+        if (n < 2)
+            cfg.floppy[n] = drives->floppy[n];
+    }
     b->serial = cfg.serial[0];
     b->pc = pc_create(&cfg, err, sizeof err);
     if (!b->pc) {
@@ -173,12 +100,17 @@ static struct test_board *build(const void *kernel, size_t size, struct block *d
 
 struct test_board *board_try(const void *kernel, size_t size) { return build(kernel, size, NULL); }
 
-struct test_board *board_with_disk(struct block *disk)
+struct test_board *board_with_drives(const struct board_drives *drives)
 {
-    struct test_board *b = build(NULL, 0, disk);
+    struct test_board *b = build(NULL, 0, drives);
 
     ck_assert_msg(b != NULL, "the board cannot be built");
     return b;
+}
+
+struct test_board *board_with_disk(struct block *disk)
+{
+    return board_with_drives(&(struct board_drives){ .ide = { disk } });
 }
 
 struct test_board *board_new(void)
@@ -196,7 +128,7 @@ void board_free(struct test_board *b)
     chardev_close(b->serial);
     evloop_destroy(b->ev);
     clock_destroy(&b->clock);
-    free(b->ram);
+    memmap_destroy(b->map);
     free(b);
 }
 
@@ -214,6 +146,15 @@ void board_advance(struct test_board *b, tick_t ns)
 void board_out(struct test_board *b, uint16_t port, uint8_t v) { port_write(b->bus, port, v, 1); }
 
 uint8_t board_in(struct test_board *b, uint16_t port) { return (uint8_t)port_read(b->bus, port, 1); }
+
+bool board_line(struct test_board *b, unsigned irq)
+{
+    uint16_t pic = irq < 8 ? 0x20 : 0xa0;
+
+    board_out(b, irq < 8 ? 0x4d0 : 0x4d1, 0xff); /* level triggered: the request is the line */
+    board_out(b, pic, 0x0a);
+    return board_in(b, pic) >> (irq & 7) & 1;
+}
 
 void board_init_pic(struct test_board *b, uint8_t mask0, uint8_t mask1)
 {

@@ -193,7 +193,7 @@ static char report[20000];
 /* Run the guest with a mistake; the report of lockstep is in `report`. */
 static void run_guest(enum mistake kind, uint64_t at, const char *options)
 {
-    static const uint16_t ivt[2] = { 0x1100, 0 };
+    static const uint8_t ivt[4] = { 0x00, 0x11, 0, 0 };
     char name[] = "/tmp/callgate-lockstep-XXXXXX";
     int fd = mkstemp(name);
     struct engine_env env;

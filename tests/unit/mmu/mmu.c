@@ -22,22 +22,29 @@ static void io_write(void *o, gpa_t off, uint64_t v, unsigned size)
     io_value = off << 32 | v;
 }
 
-static const struct phys_io io = { io_read, io_write };
+static const struct mmio_ops io = { io_read, io_write, 1, 8 };
 
 static uint32_t read32(struct memmap *m, gpa_t at)
 {
-    uint32_t v;
+    uint8_t v[4];
 
-    memmap_read(m, at, &v, 4);
-    return v;
+    memmap_read(m, at, v, 4);
+    return load32(v);
 }
 
-static void write32(struct memmap *m, gpa_t at, uint32_t v) { memmap_write(m, at, &v, 4); }
+static void write32(struct memmap *m, gpa_t at, uint32_t v)
+{
+    uint8_t b[4];
+
+    store32(b, v);
+    memmap_write(m, at, b, 4);
+}
 
 START_TEST(map)
 {
     static uint8_t rom[PAGE_SIZE] __attribute__((aligned(4096))) = { 1, 2, 3, 4 };
     struct memmap *m = memmap_create(8 << 20, 0xe0000000);
+    struct range *r;
 
     ck_assert_ptr_nonnull(m);
     write32(m, 0x1000, 0x12345678);
@@ -47,14 +54,15 @@ START_TEST(map)
     /* a read across the end of RAM */
     ck_assert_uint_eq(read32(m, (8 << 20) - 2) >> 16, 0xffff);
     /* ROM over nothing, and MMIO */
-    ck_assert_int_eq(memmap_add(m, 0xfffff000, PAGE_SIZE, rom, false, NULL, NULL, "rom"), 0);
+    ck_assert_int_eq(range_move(range_new_host(m, PAGE_SIZE, rom, false, "rom"), 0xfffff000, NULL), 0);
     ck_assert_uint_eq(read32(m, 0xfffff000), 0x04030201);
     write32(m, 0xfffff000, 0);
     ck_assert_uint_eq(read32(m, 0xfffff000), 0x04030201);
-    ck_assert_int_eq(memmap_add(m, 0xfebf0000, PAGE_SIZE, NULL, true, &io, NULL, "io"), 0);
+    r = range_new(m, PAGE_SIZE, &io, NULL, "io");
+    ck_assert_int_eq(range_move(r, 0xfebf0000, NULL), 0);
     ck_assert_uint_eq(read32(m, 0xfebf0010) & 0xff, 0x10);
     write32(m, 0xfebf0020, 0xaa);
-    memmap_remove(m, 0xfebf0000);
+    range_destroy(r);
     ck_assert_uint_eq(read32(m, 0xfebf0010), 0xffffffff);
     memmap_destroy(m);
 }
@@ -66,7 +74,7 @@ START_TEST(pam)
     struct memmap *m = memmap_create(2 << 20, 0xe0000000);
     uint8_t v = 0x55;
 
-    memmap_add(m, 0xf0000, PAGE_SIZE, rom, false, NULL, NULL, "rom");
+    range_move(range_new_host(m, PAGE_SIZE, rom, false, "rom"), 0xf0000, NULL);
     memmap_write(m, 0xf0000, &v, 1);
     memmap_read(m, 0xf0000, &v, 1);
     ck_assert_uint_eq(v, 0xaa);

@@ -3,6 +3,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "tests/unit/unit.h"
 
+#include "cpu/engine.h"
 #include "cpu/log.h"
 #include "ui/options.h"
 
@@ -21,11 +22,11 @@ static int parse(int argc, const char **argv)
 START_TEST(sizes)
 {
     ck_assert_int_eq(PARSE("-m", "64"), 0);
-    ck_assert_uint_eq(o.ram_size, 64 << 20);
+    ck_assert_uint_eq(o.vm.ram_size, 64 << 20);
     ck_assert_int_eq(PARSE("-m", "2G"), 0);
-    ck_assert_uint_eq(o.ram_size, 2ull << 30);
+    ck_assert_uint_eq(o.vm.ram_size, 2ull << 30);
     ck_assert_int_eq(PARSE("-m", "size=4096K"), 0);
-    ck_assert_uint_eq(o.ram_size, 4 << 20);
+    ck_assert_uint_eq(o.vm.ram_size, 4 << 20);
     ck_assert_int_lt(PARSE("-m", "12x"), 0);
     ck_assert_int_lt(PARSE("-m", "-5"), 0);
     ck_assert_int_lt(PARSE("-m", "0"), 0);
@@ -38,14 +39,14 @@ END_TEST
 START_TEST(drives)
 {
     ck_assert_int_eq(PARSE("disk.img", "-cdrom", "cd.iso", "-fda", "f.img"), 0);
-    ck_assert(o.drive[0].present && !o.drive[0].cdrom);
-    ck_assert(o.drive[2].present && o.drive[2].cdrom && o.drive[2].readonly);
-    ck_assert(o.drive[4].present);
+    ck_assert(o.vm.drive[0].present && !o.vm.drive[0].cdrom);
+    ck_assert(o.vm.drive[2].present && o.vm.drive[2].cdrom && o.vm.drive[2].readonly);
+    ck_assert(o.vm.drive[4].present);
     ck_assert_int_eq(PARSE("-drive", "file=a,media=cdrom,index=3,readonly=on"), 0);
-    ck_assert(o.drive[3].cdrom);
+    ck_assert(o.vm.drive[3].cdrom);
     ck_assert_int_eq(PARSE("-drive", "file=a", "-drive", "file=b,snapshot=on"), 0);
-    ck_assert_str_eq(o.drive[1].file, "b");
-    ck_assert(o.drive[1].snapshot && !o.drive[0].snapshot);
+    ck_assert_str_eq(o.vm.drive[1].file, "b");
+    ck_assert(o.vm.drive[1].snapshot && !o.vm.drive[0].snapshot);
     ck_assert_int_lt(PARSE("-hda", "a", "-hda", "b"), 0);
     ck_assert_int_lt(PARSE("-drive", "file=a,index=9"), 0);
     ck_assert_int_lt(PARSE("-drive", "file=a,if=virtio"), 0);
@@ -61,21 +62,21 @@ START_TEST(others)
     ck_assert_int_eq(
         PARSE("-cpu", "pentium3", "-accel", "interp", "-icount", "shift=2", "-boot", "order=dc,menu=on", "--no-reboot"),
         0);
-    ck_assert_str_eq(o.cpu->name, "pentium3");
-    ck_assert_int_eq(o.icount_shift, 2);
-    ck_assert_str_eq(o.boot_order, "dc");
-    ck_assert(o.boot_menu && o.no_reboot);
+    ck_assert_str_eq(o.vm.cpu->name, "pentium3");
+    ck_assert_int_eq(o.vm.icount_shift, 2);
+    ck_assert_str_eq(o.vm.boot_order, "dc");
+    ck_assert(o.vm.boot_menu && o.vm.no_reboot);
     ck_assert_int_lt(PARSE("-cpu", "z80"), 0);
     ck_assert_int_lt(PARSE("-accel", "magic"), 0);
     ck_assert_int_lt(PARSE("-icount", "shift=99"), 0);
     ck_assert_int_lt(PARSE("-boot", "x"), 0);
     ck_assert_int_lt(PARSE("-smp", "4"), 0);
     ck_assert_int_eq(PARSE("-M", "pc"), 0);
-    ck_assert(!o.no_hpet);
+    ck_assert(!o.vm.no_hpet);
     ck_assert_int_eq(PARSE("-machine", "pc-i440fx-7.2,hpet=off,usb=off"), 0);
-    ck_assert(o.no_hpet);
+    ck_assert(o.vm.no_hpet);
     ck_assert_int_eq(PARSE("-M", "hpet=off", "-machine", "hpet=on"), 0);
-    ck_assert(!o.no_hpet);
+    ck_assert(!o.vm.no_hpet);
     ck_assert_int_lt(PARSE("-M", "q35"), 0);
     ck_assert_int_lt(PARSE("-M", "type=q35"), 0);
     ck_assert_int_lt(PARSE("-M", "pc,hpet=perhaps"), 0);
@@ -86,11 +87,11 @@ START_TEST(others)
     ck_assert_int_lt(PARSE("-device", "e1000"), 0);
     /* lockstep needs time by instructions, unless told which */
     ck_assert_int_eq(PARSE("-accel", "lockstep,slice=5"), 0);
-    ck_assert_int_eq(o.icount_shift, 3);
-    ck_assert_str_eq(o.engine->name, "lockstep");
-    ck_assert_str_eq(o.engine_options, "slice=5");
+    ck_assert_int_eq(o.vm.icount_shift, 3);
+    ck_assert_str_eq(o.vm.engine->name, "lockstep");
+    ck_assert_str_eq(o.vm.engine_options, "slice=5");
     ck_assert_int_eq(PARSE("-icount", "shift=1", "-accel", "lockstep"), 0);
-    ck_assert_int_eq(o.icount_shift, 1);
+    ck_assert_int_eq(o.vm.icount_shift, 1);
     ck_assert_int_eq(PARSE("-sandbox", "off"), 0);
     ck_assert(!o.sandbox && o.sandbox_asked);
     ck_assert_int_eq(PARSE("-sandbox", "on,spawn=deny"), 0);
@@ -197,20 +198,20 @@ START_TEST(strict)
     ck_assert_int_lt(PARSE("-hda", "a", "-drive", "file=b,bus=0,unit=0"), 0);
     ck_assert_int_lt(PARSE("-device", "isa-debug-exit", "-device", "isa-debug-exit"), 0);
     ck_assert_int_eq(PARSE("-drive", "file=a,bus=1,unit=1,format=raw,cache=writeback"), 0);
-    ck_assert(o.drive[3].present && o.drive[3].raw);
+    ck_assert(o.vm.drive[3].present && o.vm.drive[3].raw);
     ck_assert_int_eq(PARSE("-drive", "file=a,media=cdrom,readonly=off"), 0);
-    ck_assert(o.drive[2].readonly);
+    ck_assert(o.vm.drive[2].readonly);
     ck_assert_int_eq(PARSE("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"), 0);
-    ck_assert_uint_eq(o.debug_exit_base, 0xf4);
+    ck_assert_uint_eq(o.vm.debug_exit_base, 0xf4);
     ck_assert_int_eq(PARSE("-device", "isa-debug-exit"), 0);
-    ck_assert_uint_eq(o.debug_exit_base, 0x501);
+    ck_assert_uint_eq(o.vm.debug_exit_base, 0x501);
     ck_assert_int_eq(PARSE("-M", "pc,usb=off", "-machine", "type=pc-i440fx-7.2", "-smp", "1,cores=1"), 0);
     ck_assert_int_eq(PARSE("-rtc", "base=2024-02-29T12:00:01,clock=host"), 0);
-    ck_assert_int_eq(o.rtc_base, 1709208001);
+    ck_assert_int_eq(o.vm.rtc_base, 1709208001);
     ck_assert_int_eq(PARSE("-rtc", "2006-06-17"), 0);
-    ck_assert_int_eq(o.rtc_base, 1150502400);
+    ck_assert_int_eq(o.vm.rtc_base, 1150502400);
     ck_assert_int_eq(PARSE("-m", "0x40", "-m", "010MB"), 0); /* decimal; the last counts */
-    ck_assert_uint_eq(o.ram_size, 10 << 20);
+    ck_assert_uint_eq(o.vm.ram_size, 10 << 20);
     /* more of them than fit into any table */
     const char *many[65] = { "callgate" };
     for (int n = 1; n < 65; n += 2) {

@@ -1,7 +1,7 @@
 /* files.c - reading whole files, and finding the firmware.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "ui/files.h"
+#include "vm/files.h"
 
 #include "hw/hostread.h"
 
@@ -43,7 +43,7 @@ void *file_read(const char *path, const char *what, uint64_t limit, size_t *size
     return buf;
 }
 
-const char *firmware_find(const char *dir, const char *name)
+bool firmware_find(const char *dir, const char *name, char *path, size_t size)
 {
     static const char *const places[] = {
         DATADIR,
@@ -53,18 +53,17 @@ const char *firmware_find(const char *dir, const char *name)
         "/usr/local/share/qemu",
         "/usr/share/vgabios",
     };
-    static char path[4096];
     size_t n;
 
     if (dir) {
-        snprintf(path, sizeof path, "%s/%s", dir, name);
+        snprintf(path, size, "%s/%s", dir, name);
         if (access(path, R_OK) == 0)
-            return path;
+            return true;
     }
     for (n = 0; n < sizeof places / sizeof places[0]; n++) {
-        snprintf(path, sizeof path, "%s/%s", places[n], name);
+        snprintf(path, size, "%s/%s", places[n], name);
         if (access(path, R_OK) == 0)
-            return path;
+            return true;
     }
-    return NULL;
+    return false;
 }

@@ -1,9 +1,10 @@
 /* files.h - reading whole files, and finding the firmware.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#ifndef UI_FILES_H
-#define UI_FILES_H
+#ifndef VM_FILES_H
+#define VM_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,8 +12,7 @@
  * page); *size: its bytes. NULL after one line on stderr naming `what`. */
 void *file_read(const char *path, const char *what, uint64_t limit, size_t *size);
 
-/* Find a firmware file by name in `dir` (may be NULL) and the usual places. Returns a static
- * buffer, or NULL. */
-const char *firmware_find(const char *dir, const char *name);
+/* Find a firmware file by name in `dir` (may be NULL) and the usual places: its path, or false. */
+bool firmware_find(const char *dir, const char *name, char *path, size_t size);
 
 #endif

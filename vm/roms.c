@@ -1,7 +1,7 @@
 /* roms.c - our option ROMs, made part of the program.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "ui/roms.h"
+#include "vm/roms.h"
 
 #define EMBED(name, file)                                                   \
     __asm__(".section .rodata\n.balign 16\n"                                \
