@@ -237,11 +237,8 @@ void layout_block(const struct plan *plan, const struct insn *insn, const uint8_
         l.i = &insn[l.k];
         l.r = &plan->insn[l.k];
         l.code = code + l.i->off;
-        if (!l.r->x87_inside)
-            emit_x87_name(&l, l.r->x87_name);
+        emit_x87_name(&l, l.r->x87_name);
         out->start[l.k] = (uint16_t)offset_of(&l, l.e.p);
-        if (l.r->x87_inside)
-            emit_x87_name(&l, l.r->x87_name);
         emit_insn(&l);
     }
     out->start[l.k] = (uint16_t)offset_of(&l, l.e.p);

@@ -118,7 +118,6 @@ void plan_block(struct plan *plan, const struct plan_input *in)
         named = r->kind == EMIT_INTERP || names_x87(p.row);
         r->x87_name = (int8_t)(named && in->native_fpu ? unnamed : NO_X87);
         r->x87_ran = (int8_t)(in->native_fpu ? ran : NO_X87);
-        r->x87_inside = !names_x87(p.row);
         if (named)
             unnamed = NO_X87;
         if (r->kind == EMIT_X87 && !(p.row->attr & A_CTL))

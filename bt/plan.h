@@ -56,7 +56,6 @@ struct plan_insn {
     uint8_t fix;         /* FIX_*: what a host fault in it has to put right */
     uint8_t cc;          /* of the exit: condition code, CC_ALWAYS or CC_NO_EXIT */
     int8_t x87_name;     /* the x87 instruction that is to be named before this one, or NO_X87 */
-    bool x87_inside;     /* ... by code that counts as this instruction's */
     int8_t x87_ran;      /* the one that ran last when this one begins, or NO_X87 */
     struct access mem;   /* its operand */
     struct access stack; /* what it pushes or pops */

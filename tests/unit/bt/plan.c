@@ -282,15 +282,15 @@ START_TEST(layout_detour)
 
     p.insn[1].kind = EMIT_INTERP;
     p.insn[1].x87_name = 0;
-    p.insn[1].x87_inside = true;
     p.ends = true;
     lay_out(&p, insn, "\x90\x90");
-    /* mov dword [x87_last], name of 5:0; mov r11d, 5:1; jmp detour */
-    EXPECT(start[1], 0x41, 0xc7, 0x87);
-    ck_assert_uint_eq(load32(where.code + start[1] + 3), (uint32_t)NATIVE_OFF(x87_last));
-    EXPECT(start[1] + 7u, 0xa1, 0, 0, 0, 0x41, 0xbb, 0xa1, 0, 0, 0, 0xe9);
-    ck_assert_int_eq(leads_to(start[1] + 18u), 16);
-    ck_assert_uint_eq(start[2], start[1] + 22u);
+    /* mov dword [x87_last], name of 5:0, before it; mov r11d, 5:1; jmp detour */
+    ck_assert_uint_eq(start[1], start[0] + 11u);
+    EXPECT(start[0], 0x41, 0xc7, 0x87);
+    ck_assert_uint_eq(load32(where.code + start[0] + 3), (uint32_t)NATIVE_OFF(x87_last));
+    EXPECT(start[0] + 7u, 0xa1, 0, 0, 0, 0x41, 0xbb, 0xa1, 0, 0, 0, 0xe9);
+    ck_assert_int_eq(leads_to(start[1] + 7u), 16);
+    ck_assert_uint_eq(start[2], start[1] + 11u);
 }
 END_TEST
 
