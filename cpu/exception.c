@@ -1,7 +1,7 @@
 /* exception.c - raising and delivering exceptions and interrupts (SDM 3A chapter 6).
  *
  * cpu_raise*() notes the exception and leaves through c->jmp to the engine, which calls
- * cpu_deliver(). A fault during that comes the same way; double_fault() then decides.
+ * cpu_deliver(). A fault during that comes the same way; exception_combine() then decides.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/interp/interp_int.h"

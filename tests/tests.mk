@@ -75,6 +75,19 @@ $(TEST_DIR)/two: $(O)/tests/vm/two.o $(O)/libcallgate.a
 
 check-programs: all $(TEST_DIR)/unit-tests $(TEST_DIR)/two $(INSN_TESTS) $(if $(filter yes,$(HAVE_BT)),$(GOLDEN))
 
+# a minute: what is there runs at all
+check-smoke: all
+	$(RUN) "$(BOOT) demo" "$(srcdir)/tests/boot/testrom.py $(O)/callgate"
+
+# some minutes: everything is built, and each kind of test runs
+check-quick: check-programs
+	$(RUN) $(TEST_DIR)/unit-tests $(TEST_DIR)/decode $(if $(filter yes,$(HAVE_BT)),"$(TEST_DIR)/host -n 10000") \
+	    "$(srcdir)/tests/cli/cli.py $(O)/callgate" "$(srcdir)/tests/plugin/plugin.py $(O)/callgate" "$(BOOT) demo"
+
+# a Debian with nothing but its base system, in chroots: as root, where debootstrap is; ten minutes
+check-setup:
+	$(RUN) "sh $(srcdir)/tests/setup/chroot.sh $(srcdir)"
+
 check-fast: check-programs
 	$(RUN) $(SUITES_FAST)
 

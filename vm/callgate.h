@@ -22,7 +22,6 @@
 #include <stdint.h>
 #include <stdio.h>
 
-struct chardev;
 struct cpu_model;
 struct engine_class;
 struct vm;
@@ -71,6 +70,10 @@ struct vm_config {
 /* 128 MiB, the CPU "max" and the first engine that can run, VGA, nothing else. */
 void vm_config_init(struct vm_config *cfg);
 
+/* For cfg.cpu and cfg.engine, by the names of -cpu and -accel; NULL: there is none of that name. */
+const struct cpu_model *vm_cpu_model(const char *name);
+const struct engine_class *vm_engine(const char *name);
+
 /* Put a machine together. Returns 0, or -errno after one line on stderr; then vm_destroy() takes what there is. */
 int vm_create(const struct vm_config *cfg, struct vm **vm);
 void vm_destroy(struct vm *vm);
@@ -88,8 +91,9 @@ void vm_quit(struct vm *vm);
 void vm_reset(struct vm *vm);
 void vm_pause(struct vm *vm, bool on);
 
-/* Serial port n's other end, or NULL: for cfg.serial[n] = "ringbuf", what the guest has sent and what it is to get. */
-struct chardev *vm_serial(struct vm *vm, unsigned n);
+/* Take what the guest has sent by serial port n since the last call, for cfg.serial[n] = "ringbuf[:SIZE]" (what has
+ * no room there is lost, the oldest first). Returns the bytes copied to buf, at most len. */
+size_t vm_serial_read(struct vm *vm, unsigned n, void *buf, size_t len);
 /* The screen in text mode, a line a row; false: it shows graphics. */
 bool vm_screen_text(struct vm *vm, FILE *f);
 /* A key by its name in QEMU ("a", "ret", "shift"). Returns false if there is none of that name. */

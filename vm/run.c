@@ -180,7 +180,10 @@ uint64_t vm_instructions(const struct vm *m) { return cpu_icount(m->cpu); }
 
 /* --- what programs see of it --- */
 
-struct chardev *vm_serial(struct vm *m, unsigned n) { return n < ARRAY_SIZE(m->serial) ? m->serial[n] : NULL; }
+size_t vm_serial_read(struct vm *m, unsigned n, void *buf, size_t len)
+{
+    return n < ARRAY_SIZE(m->serial) && m->serial[n] ? chardev_ring_read(m->serial[n], buf, len) : 0;
+}
 
 bool vm_screen_text(struct vm *m, FILE *f) { return !pc_screen_text(m->pc, f); }
 

@@ -90,6 +90,10 @@ void vm_config_init(struct vm_config *cfg)
     cfg->engine = engines[n];
 }
 
+const struct cpu_model *vm_cpu_model(const char *name) { return cpu_model_find(name); }
+
+const struct engine_class *vm_engine(const char *name) { return engine_find(engines, name); }
+
 static int put_together(struct vm *m)
 {
     const struct vm_config *o = &m->cfg;

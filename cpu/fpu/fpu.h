@@ -20,7 +20,7 @@ void fpu_set_status(struct cpu *c, uint16_t sw);
 void fpu_set_tag_word(struct cpu *c, uint16_t tags);
 
 /* The board asserts IGNNE# (a write to port F0h): with CR0.NE = 0 a pending x87 exception no longer
- * stops x87 instructions, until it is cleared. Call under the machine's lock, from the vCPU. */
+ * stops x87 instructions, until it is cleared. Call from the vCPU's thread. */
 void fpu_ignore_error(struct cpu *c);
 
 #endif

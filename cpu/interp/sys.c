@@ -1,24 +1,26 @@
-/* interp_sys.c - segment register moves, far transfers, interrupts, ports, system registers: the
- * instructions a translator calls out for. Each handler checks privilege, then calls sys.h.
+/* sys.c - segment register moves, far transfers, interrupts, ports, system registers: the instructions a translator
+ * calls out for. insn_guard() checks modes and privilege as the table says, handlers what is finer; then they call
+ * sys.h.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/interp/interp_int.h"
 
-#define NEED_CPL0                 \
-    do {                          \
-        if (c->cpl != 0)          \
-            RAISE_ERR(EXC_GP, 0); \
-    } while (0)
-#define NEED_PROT          \
-    do {                   \
-        if (!cpu_prot(c))  \
-            RAISE(EXC_UD); \
-    } while (0)
 #define ONE(name)  HSET(name) = HSET_ALL(name)
 #define SET2(name) HSET(name) = { .fn = { { NULL, name##16, name##32 }, { NULL, NULL, NULL } } }
 
 OP(ud) { RAISE(EXC_UD); }
 ONE(ud);
+
+void insn_guard(struct cpu *c, const struct insn *i)
+{
+    const struct insn_row *row = &insn_rows[i->row];
+
+    if (row->modes == MODES_prot && !cpu_prot(c))
+        RAISE(EXC_UD);
+    if (row->priv == PRIV_cpl0 && c->cpl != 0)
+        RAISE_ERR(EXC_GP, 0);
+    insn_unguarded(i)(c, i);
+}
 
 /* --- segment registers --- */
 
@@ -147,10 +149,8 @@ static uint16_t read_ew(struct cpu *c, const struct insn *i)
 OP(arpl)
 {
     uint16_t rpl = REG16(i->reg) & 3;
-    uint16_t d;
+    uint16_t d = read_ew(c, i);
 
-    NEED_PROT;
-    d = read_ew(c, i);
     if ((d & 3) < rpl) {
         if (i->flags & IF_MEM)
             mem_write16(c, i, (d & ~3) | rpl);
@@ -174,14 +174,12 @@ static void store_emw(struct cpu *c, const struct insn *i, uint32_t v)
 
 OP(sldt)
 {
-    NEED_PROT;
     store_emw(c, i, c->ldtr.sel);
     NEXT;
 }
 ONE(sldt);
 OP(str_E)
 {
-    NEED_PROT;
     store_emw(c, i, c->tr.sel);
     NEXT;
 }
@@ -195,12 +193,9 @@ ONE(smsw);
 
 OP(lldt)
 {
-    uint16_t sel;
+    uint16_t sel = read_ew(c, i);
     struct desc d;
 
-    NEED_PROT;
-    NEED_CPL0;
-    sel = read_ew(c, i);
     SYNC();
     if (SEL_IS_NULL(sel)) {
         c->ldtr.sel = sel;
@@ -221,12 +216,9 @@ ONE(lldt);
 
 OP(ltr)
 {
-    uint16_t sel;
+    uint16_t sel = read_ew(c, i);
     struct desc d;
 
-    NEED_PROT;
-    NEED_CPL0;
-    sel = read_ew(c, i);
     SYNC();
     if (SEL_IS_NULL(sel))
         cpu_raise_err(c, EXC_GP, 0);
@@ -248,11 +240,9 @@ static bool visible(struct cpu *c, uint16_t sel, struct desc *d)
 
 OP(verr)
 {
-    uint16_t sel;
+    uint16_t sel = read_ew(c, i);
     struct desc d;
 
-    NEED_PROT;
-    sel = read_ew(c, i);
     SYNC();
     set_zf(c, visible(c, sel, &d) && desc_s(d) && (desc_type(d) & 10) != 8);
     NEXT;
@@ -261,11 +251,9 @@ ONE(verr);
 
 OP(verw)
 {
-    uint16_t sel;
+    uint16_t sel = read_ew(c, i);
     struct desc d;
 
-    NEED_PROT;
-    sel = read_ew(c, i);
     SYNC();
     set_zf(c, visible(c, sel, &d) && desc_writable_data(d));
     NEXT;
@@ -277,11 +265,9 @@ OP(lar)
     /* system types LAR accepts (SDM 2A, LAR) */
     const unsigned ok = 1u << DT_TSS16 | 1u << DT_LDT | 1u << DT_TSS16_BUSY | 1u << DT_CALL16 | 1u << DT_TASK |
                         1u << DT_TSS32 | 1u << DT_TSS32_BUSY | 1u << DT_CALL32;
-    uint16_t sel;
+    uint16_t sel = read_ew(c, i);
     struct desc d;
 
-    NEED_PROT;
-    sel = read_ew(c, i);
     SYNC();
     if (!visible(c, sel, &d) || (!desc_s(d) && !(ok >> desc_type(d) & 1))) {
         set_zf(c, false);
@@ -299,12 +285,10 @@ ONE(lar);
 OP(lsl)
 {
     const unsigned ok = 1u << DT_TSS16 | 1u << DT_LDT | 1u << DT_TSS16_BUSY | 1u << DT_TSS32 | 1u << DT_TSS32_BUSY;
-    uint16_t sel;
+    uint16_t sel = read_ew(c, i);
     struct desc d;
     struct seg s;
 
-    NEED_PROT;
-    sel = read_ew(c, i);
     SYNC();
     if (!visible(c, sel, &d) || (!desc_s(d) && !(ok >> desc_type(d) & 1))) {
         set_zf(c, false);
@@ -352,14 +336,12 @@ OP(sidt)
 ONE(sidt);
 OP(lgdt)
 {
-    NEED_CPL0;
     load_table(c, i, &c->gdtr);
     NEXT;
 }
 ONE(lgdt);
 OP(lidt)
 {
-    NEED_CPL0;
     load_table(c, i, &c->idtr);
     NEXT;
 }
@@ -533,7 +515,7 @@ OP(sysexit)
 {
     uint16_t cs = c->msr_sysenter_cs & 0xfffc;
 
-    if (!cpu_pe(c) || c->cpl != 0 || cs == 0)
+    if (!cpu_pe(c) || cs == 0)
         RAISE_ERR(EXC_GP, 0);
     flat_seg(&c->seg[SEG_CS], (cs + 16) | 3, AR_CODE | AR_DPL);
     flat_seg(&c->seg[SEG_SS], (cs + 24) | 3, AR_DPL);
@@ -579,7 +561,6 @@ ONE(sti);
 
 OP(hlt)
 {
-    NEED_CPL0;
     c->halted = true;
     cpu_set_event(c, EVENT_SINGLE);
     END_BLOCK;
@@ -630,7 +611,6 @@ SET3(out_D);
 
 OP(clts)
 {
-    NEED_CPL0;
     c->cr0 &= ~CR0_TS;
     NEXT;
 }
@@ -638,10 +618,8 @@ ONE(clts);
 
 OP(lmsw)
 {
-    uint32_t v;
+    uint32_t v = read_ew(c, i);
 
-    NEED_CPL0;
-    v = read_ew(c, i);
     SYNC();
     /* PE can be set but not cleared */
     cpu_write_cr0(c, (c->cr0 & ~0xeu) | (v & 0xf));
@@ -651,22 +629,16 @@ ONE(lmsw);
 
 OP(invlpg)
 {
-    NEED_CPL0;
     c->mem->invlpg(c, c->seg[i->seg].base + ea(c, i));
     END_BLOCK;
 }
 ONE(invlpg);
 
-OP(wbinvd)
-{
-    NEED_CPL0;
-    NEXT;
-}
+OP(wbinvd) { NEXT; }
 ONE(wbinvd);
 
 OP(mov_RC)
 {
-    NEED_CPL0;
     switch (i->reg) {
     case 0: REG32(i->rm) = c->cr0; break;
     case 2: REG32(i->rm) = c->cr2; break;
@@ -684,7 +656,6 @@ ONE(mov_RC);
 
 OP(mov_CR)
 {
-    NEED_CPL0;
     SYNC();
     switch (i->reg) {
     case 0: cpu_write_cr0(c, REG32(i->rm)); break;
@@ -703,7 +674,6 @@ ONE(mov_CR);
 
 OP(mov_RD)
 {
-    NEED_CPL0;
     SYNC();
     REG32(i->rm) = cpu_read_dr(c, i->reg);
     NEXT;
@@ -712,7 +682,6 @@ ONE(mov_RD);
 
 OP(mov_DR)
 {
-    NEED_CPL0;
     SYNC();
     cpu_write_dr(c, i->reg, REG32(i->rm));
     END_BLOCK;
@@ -723,7 +692,6 @@ OP(rdmsr)
 {
     uint64_t v;
 
-    NEED_CPL0;
     SYNC();
     v = cpu_rdmsr(c, REG32(ECX));
     REG32(EAX) = v;
@@ -734,7 +702,6 @@ ONE(rdmsr);
 
 OP(wrmsr)
 {
-    NEED_CPL0;
     SYNC();
     cpu_wrmsr(c, REG32(ECX), (uint64_t)REG32(EDX) << 32 | REG32(EAX));
     END_BLOCK;

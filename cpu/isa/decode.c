@@ -6,26 +6,6 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "cpu/isa/insn.h"
 
-#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs, em) extern const struct hset h_##hs;
-#include "cpu/isa/insn.def"
-#undef INSN
-
-#define INSN(map, op, pfx, mrm, mn, o1, o2, o3, ft, md, pv, u, d, n, cls, at, hs, em) \
-    { MAP_##map, op,         PFX_##pfx, mrm,     mn, { OP_##o1, OP_##o2, OP_##o3 },   \
-      FEAT_##ft, MODES_##md, PRIV_##pv, u,       d,  n,                               \
-      CLS_##cls, EMIT_##em,  at,        &h_##hs, #hs },
-const struct insn_row insn_rows[] = {
-#include "cpu/isa/insn.def"
-};
-#undef INSN
-const unsigned insn_row_count = ARRAY_SIZE(insn_rows);
-
-const struct opnd_info opnd_info[OP_COUNT] = {
-#define OPND(name, where, rsize, msize) { #name, W_##where, rsize, msize },
-#include "cpu/isa/opnd.def"
-#undef OPND
-};
-
 /* Byte registers AL CL DL BL AH CH DH BH as byte offsets into the register file. */
 static const uint8_t reg8_offset[8] = { 0, 4, 8, 12, 1, 5, 9, 13 };
 
@@ -37,8 +17,8 @@ static struct {
     bool modrm; /* some row needs the ModRM byte */
 } lookup[MAP_COUNT][256];
 static uint16_t candidates[4096];
-static uint8_t row_size[ARRAY_SIZE(insn_rows)];
-static uint8_t row_modrm[ARRAY_SIZE(insn_rows)]; /* the row has a ModRM byte */
+static uint8_t row_size[INSN_ROWS_MAX];
+static uint8_t row_modrm[INSN_ROWS_MAX]; /* the row has a ModRM byte */
 
 /* What is left to do about a row's operands when ModRM is read: PLAN_ANY stands for all of it. */
 enum { PLAN_REG8 = 1, PLAN_RM8 = 2, PLAN_IMM = 4, PLAN_ANY = 8 };
@@ -46,7 +26,7 @@ static struct {
     uint8_t todo;
     uint8_t kind;    /* of the immediate */
     bool always_reg; /* ModRM names a register whatever its upper bits say */
-} plan[ARRAY_SIZE(insn_rows)];
+} plan[INSN_ROWS_MAX];
 
 /* The first row that may match, by what decides for nearly all: prefix (none, 66, F3, F2), ModRM.mod = 3,
  * ModRM.reg. ROW_SEARCH: the other bits of ModRM decide, too. */
@@ -379,7 +359,17 @@ static unsigned fn_index(const struct insn *i)
     return row_size[i->row] != SIZE_BY_OPSIZE ? 0 : i->flags & IF_O32 ? 2 : 1;
 }
 
-insn_fn insn_handler(const struct insn *i) { return insn_rows[i->row].h->fn[(i->flags & IF_MEM) != 0][fn_index(i)]; }
+insn_fn insn_unguarded(const struct insn *i) { return insn_rows[i->row].h->fn[(i->flags & IF_MEM) != 0][fn_index(i)]; }
+
+/* What the columns `modes` and `priv` say must be checked before the handler runs. */
+static bool is_guarded(const struct insn_row *r) { return r->modes != MODES_any || r->priv == PRIV_cpl0; }
+
+insn_fn insn_handler(const struct insn *i)
+{
+    insn_fn fn = insn_unguarded(i);
+
+    return fn && is_guarded(&insn_rows[i->row]) ? insn_guard : fn;
+}
 
 static int decode(struct insn *i, struct cursor *cur, bool cs_d, uint64_t features)
 {
@@ -482,7 +472,7 @@ void insn_specialize(struct insn *i)
 
     if (mem && (!(i->flags & IF_A32) || (i->seg != SEG_ES && i->seg != SEG_SS && i->seg != SEG_DS)))
         return;
-    if (fn)
+    if (fn && i->fn != insn_guard)
         i->fn = fn;
 }
 

@@ -1,19 +1,5 @@
-/* insn.h - the instruction table (insn.def), the decoder driven by it, and a decoded instruction.
- *
- * One row of insn.def is one encoding:
- *   INSN(map, opcode, prefix, modrm, "mnemonic", op1, op2, op3, feature, modes, priv,
- *        flags used, flags defined, flags undefined, class, attributes, handler, emission)
- *   map      P1 one-byte, P2 0F-prefixed
- *   prefix   pAny: 66/F3/F2 do not choose the row; pNP none, p66, pF3, pF2 mandatory prefix
- *   modrm    mNone, mAny, mMem, mReg (mod = 3), xN (reg = N), xN_M, xN_R (the same, memory or
- *            register only), mPlus (register in the opcode's low three bits: stands for eight
- *            opcodes), mByte(0xC0..0xFF) (the whole ModRM byte is given)
- *   modes    any, prot (#UD in real and virtual-8086 mode)
- *   priv     free, cpl0, iopl, vm (needs IOPL 3 in virtual-8086 mode): for the translator and tests;
- *            the handler does the check
- *   flags    FL_* masks; class CLS_*; attributes A_* | ...
- *   handler  an hset: functions by [register or memory form][operand size]
- *   emission what a translator makes of it: a name of emit.def
+/* insn.h - the instruction table, the decoder driven by it, and a decoded instruction. insn.def describes the table's
+ * columns.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #ifndef CPU_INSN_H
@@ -129,7 +115,6 @@ enum { MRK_NONE, MRK_ANY, MRK_MEM, MRK_REG, MRK_X, MRK_XM, MRK_XR, MRK_PLUS, MRK
 #define x7_R     (MRK_XR << 8 | 7)
 
 /* Flag masks: the six arithmetic flags (EFLAGS bits), by letter. */
-#define FL_0   0
 #define FL_C   EFLAGS_CF
 #define FL_P   EFLAGS_PF
 #define FL_A   EFLAGS_AF
@@ -215,6 +200,7 @@ struct opnd_info {
 };
 extern const struct opnd_info opnd_info[OP_COUNT];
 
+/* One encoding, with the columns of its operation. */
 struct insn_row {
     uint8_t map, opcode, prefix;
     uint16_t modrm;
@@ -230,6 +216,7 @@ struct insn_row {
 
 extern const struct insn_row insn_rows[];
 extern const unsigned insn_row_count;
+#define INSN_ROWS_MAX 1024
 
 /* Why decoding failed. */
 enum { DECODE_OK = 0, DECODE_UD = -1, DECODE_TOO_LONG = -2, DECODE_MORE = -3 };
@@ -247,7 +234,14 @@ void insn_specialize(struct insn *i);
 /* The handler of a decoded instruction, whatever i->fn is now. */
 insn_fn insn_handler(const struct insn *i);
 
-/* Build the lookup tables; call once. BUG if two rows collide. */
+/* The same without the check of modes and privilege that rows may ask for. */
+insn_fn insn_unguarded(const struct insn *i);
+
+/* The handler of all rows with modes other than any, or privilege cpl0 (cpu/interp/sys.c): #UD, #GP(0), or what
+ * insn_unguarded() gives. */
+void insn_guard(struct cpu *c, const struct insn *i);
+
+/* Build the lookup tables, once; later calls do nothing. */
 void insn_init(void);
 
 /* Operand sizes in bytes of row operand `kind` for this instruction. */

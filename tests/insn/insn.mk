@@ -8,7 +8,7 @@ INSN_TESTS += $(O)/tests/host $(O)/tests/fpu_host $(O)/tests/fpu_host_portable $
 endif
 
 INSN_DIR = tests/insn
-$(O)/tests/decode:   $(O)/$(INSN_DIR)/decode.o
+$(O)/tests/decode:   $(O)/$(INSN_DIR)/decode.o $(O)/$(INSN_DIR)/decode_equal.o
 $(O)/tests/host:     $(O)/$(INSN_DIR)/host.o $(O)/$(INSN_DIR)/host_gen.o $(O)/$(INSN_DIR)/host_amd.o \
                      $(O)/$(INSN_DIR)/native.o $(O)/$(INSN_DIR)/guest.o
 $(O)/tests/fpu_host: $(O)/$(INSN_DIR)/fpu_host.o $(O)/$(INSN_DIR)/guest.o

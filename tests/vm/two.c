@@ -5,9 +5,6 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "vm/callgate.h"
 
-#include "hw/char/chardev.h"
-#include "vm/engines.h"
-
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +14,7 @@
 
 struct run {
     const char *image;
-    const struct engine_class *engine;
+    const struct engine_class *engine; /* NULL: the default */
     const char *options;
     char said[STEPS * 256];
     size_t length;
@@ -57,7 +54,8 @@ static void *run(void *arg)
     r->status = -1;
     vm_config_init(&cfg);
     cfg.ram_size = 16 << 20;
-    cfg.engine = r->engine;
+    if (r->engine)
+        cfg.engine = r->engine;
     cfg.engine_options = r->options;
     cfg.icount_shift = 3;
     cfg.drive[VM_FLOPPY0] = (struct vm_drive){ .file = r->image, .present = true, .snapshot = true };
@@ -66,7 +64,7 @@ static void *run(void *arg)
         for (n = 0; n < STEPS && r->status < 0; n++) {
             r->status = vm_run_to(vm, n * (uint64_t)STEP);
             type(vm, n);
-            r->length += chardev_ring_read(vm_serial(vm, 0), r->said + r->length, 256);
+            r->length += vm_serial_read(vm, 0, r->said + r->length, 256);
         }
         r->instructions = vm_instructions(vm);
     }
@@ -95,7 +93,6 @@ static bool same(const struct run *a, const struct run *b)
 int main(int argc, char **argv)
 {
     static struct run alone, one, two, other;
-    const struct engine_class *const *e;
     pthread_t t[3];
 
     if (argc != 2) {
@@ -103,10 +100,7 @@ int main(int argc, char **argv)
         return 2;
     }
     alone.image = one.image = two.image = other.image = argv[1];
-    alone.engine = one.engine = two.engine = engines[0];
-    for (e = engines; (*e)->name && strcmp((*e)->name, "interp"); e++)
-        ;
-    other.engine = *e;
+    other.engine = vm_engine("interp");
     run(&alone);
     say(alone.status == 0 && alone.length > 200 && alone.length < sizeof alone.said, "one comes to its end", &alone);
     if (pthread_create(&t[0], NULL, run, &one) || pthread_create(&t[1], NULL, run, &two) ||
