@@ -1,6 +1,6 @@
 /* base.h - the types and small helpers every folder may use. It depends on nothing.
  *
- * Addresses carry their space in their type: gva_t is an offset into a segment, gla_t a linear
+ * Addresses carry their space in their type: gla_t is a linear
  * address, gpa_t a guest-physical one (36 bits with PAE), hva a host pointer.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
@@ -12,7 +12,6 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef uint32_t gva_t;  /* segment offset */
 typedef uint32_t gla_t;  /* linear address */
 typedef uint64_t gpa_t;  /* guest-physical address */
 typedef uint64_t tick_t; /* virtual time, ns */
@@ -30,9 +29,9 @@ typedef uint64_t tick_t; /* virtual time, ns */
 #define PAGE_SIZE  4096u
 #define PAGE_MASK  (~(PAGE_SIZE - 1))
 
-/* Bytes that the guest sees are in its order, little-endian; numbers of the program's own are in the host's. GUEST_ORDER
- * makes the members of a struct or union those of the guest: the compiler turns them around where they are used. A big-endian
- * host needs GCC for it. */
+/* Bytes that the guest sees are in its order, little-endian; numbers of the program's own are in the host's.
+ * GUEST_ORDER makes the members of a struct or union those of the guest: the compiler turns them around where they are
+ * used. A big-endian host needs GCC for it. */
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define HOST_BIG_ENDIAN 1
 #define GUEST_ORDER     scalar_storage_order("little-endian")

@@ -368,7 +368,6 @@ struct cpu {
     bool rep_whole;            /* EVENT_KICK does not cut a repeated instruction; certain counts do (exact runs) */
     bool rep_kick;             /* ... and are followed by a kick (lockstep: a slice does not last long) */
     bool icount_exact;         /* c->icount must be exact: time comes from it */
-    bool large_pages;          /* some TLB entry came from a page larger than 4 KiB */
     size_t tail;               /* bytes behind it */
     struct tlb tlbs[TLB_COUNT];
 };

@@ -4,6 +4,7 @@
 #include "debug/plugin.h"
 
 #include "cpu/callout.h"
+#include "cpu/cpu_state.h"
 #include "debug/callgate-plugin.h"
 
 #include <dlfcn.h>
@@ -20,29 +21,16 @@ static int on(struct callgate_guest *g, const char *event, void *function, void 
 
 static uint32_t get(struct callgate_guest *g, unsigned reg)
 {
-    struct cpu *c = cpu_of(g);
+    const struct state_field *f = cpu_state_plugin(reg);
 
-    if (reg < 8)
-        return c->r[reg];
-    if (reg >= CALLGATE_ES && reg <= CALLGATE_GS)
-        return c->seg[reg - CALLGATE_ES].sel;
-    switch (reg) {
-    case CALLGATE_EIP: return c->eip;
-    case CALLGATE_EFLAGS: return cpu_get_eflags(c);
-    case CALLGATE_CR0: return c->cr0;
-    case CALLGATE_CR2: return c->cr2;
-    case CALLGATE_CR3: return c->cr3;
-    case CALLGATE_CR4: return c->cr4;
-    case CALLGATE_CPL: return c->cpl;
-    default: return 0;
-    }
+    return f ? (uint32_t)state_get(f, cpu_of(g), 0) : 0;
 }
 
 static int set(struct callgate_guest *g, unsigned reg, uint32_t value)
 {
     if (reg > 7)
         return -EINVAL;
-    cpu_of(g)->r[reg] = value;
+    state_set(cpu_state_plugin(reg), cpu_of(g), 0, value);
     return 0;
 }
 

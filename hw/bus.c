@@ -363,48 +363,39 @@ int bus_device_info(struct bus *bus, const char *name, FILE *f)
     return 0;
 }
 
-int bus_save(struct bus *bus, struct state_buf *out)
+/* ---- state ---- */
+
+size_t bus_state_objects(struct bus *bus, struct state_object *list, size_t max)
 {
+    size_t n = 0;
     for (struct device *d = bus->devices; d; d = d->next) {
-        uint8_t len = (uint8_t)strnlen(d->name, 255);
         if (!d->class->state)
             continue;
-        state_buf_put(out, &len, 1);
-        state_buf_put(out, d->name, len);
-        if (state_save(d->class->state, d, out))
-            return -ENOMEM;
+        if (n < max)
+            list[n] = (struct state_object){ d->name, d->class->state, d };
+        n++;
     }
-    const uint8_t end = 0;
-    state_buf_put(out, &end, 1);
-    return out->failed ? -ENOMEM : 0;
+    if (n < max)
+        list[n] = (struct state_object){ "places", &memmap_places_state, bus->map };
+    return n + 1;
 }
 
-int bus_load(struct bus *bus, const uint8_t *data, size_t len, const char **err)
+#define MAX_OBJECTS 64
+
+int bus_save(struct bus *bus, struct state_buf *out)
 {
-    size_t at = 0;
-    while (at < len && data[at]) {
-        char name[256] = { 0 };
-        size_t nlen = data[at];
-        size_t used = 0;
-        if (nlen > len - at - 1)
-            break;
-        memcpy(name, data + at + 1, nlen);
-        at += 1 + nlen;
-        struct device *d = bus_find_device(bus, name);
-        if (!d || !d->class->state) {
-            *err = "the saved machine has a device that this one lacks";
-            return -EINVAL;
-        }
-        int rc = state_load(d->class->state, d, data + at, len - at, &used, err);
-        if (rc)
-            return rc;
-        at += used;
-    }
-    if (at >= len || data[at]) {
-        *err = "the saved machine's state is cut short";
-        return -EINVAL;
-    }
-    return 0;
+    struct state_object list[MAX_OBJECTS];
+    size_t n = bus_state_objects(bus, list, MAX_OBJECTS);
+    BUG_ON(n > MAX_OBJECTS);
+    return state_save_all(list, n, out);
+}
+
+int bus_load(struct bus *bus, const uint8_t *data, size_t len, struct state_report *r)
+{
+    struct state_object list[MAX_OBJECTS];
+    size_t n = bus_state_objects(bus, list, MAX_OBJECTS);
+    BUG_ON(n > MAX_OBJECTS);
+    return state_load_all(list, n, data, len, r);
 }
 
 const char *bus_check(struct bus *bus)

@@ -84,9 +84,12 @@ struct device *bus_find_device(struct bus *bus, const char *name);
 void bus_reset_devices(struct bus *bus);
 /* Print a device's state; returns -ENOENT if there is none of that name. */
 int bus_device_info(struct bus *bus, const char *name, FILE *f);
-/* Save or load the state of all devices that describe it. */
+/* What has state on this bus, in order of creation, and last which ranges have their places: fills in list[0..max)
+ * and returns how many there are. */
+size_t bus_state_objects(struct bus *bus, struct state_object *list, size_t max);
+/* Save or load all of these. A load that is refused (-EINVAL, r->error) changes nothing. */
 int bus_save(struct bus *bus, struct state_buf *out);
-int bus_load(struct bus *bus, const uint8_t *data, size_t len, const char **err);
+int bus_load(struct bus *bus, const uint8_t *data, size_t len, struct state_report *r);
 /* First broken invariant of any device, or NULL. */
 const char *bus_check(struct bus *bus);
 /* Print ports, memory ranges and devices with their owners. */
@@ -122,7 +125,7 @@ struct bus {
     void (*reset_request)(void *opaque, enum reset_kind kind, int code);
     void *reset_opaque;
     char error[256]; /* the first start-up error */
-    /* private */
+    /* private; all wiring, as where ports are follows from devices' state */
     uint16_t *port_map; /* 65536 indices into ports[], 0: none */
     struct port_range **ports;
     size_t port_count;

@@ -42,7 +42,7 @@ static bool due(const struct clock *c, tick_t now) { return c->count && c->heap[
 tick_t clock_now(struct clock *c)
 {
     if (c->source)
-        return c->source(c->source_opaque);
+        return c->source(c->source_opaque) + c->skipped;
     if (c->paused)
         return c->paused_at;
     tick_t now = hosttime_now(&c->host);
@@ -90,8 +90,19 @@ void clock_resume(struct clock *c)
 
 void clock_set_now(struct clock *c, tick_t now)
 {
+    if (c->source) {
+        c->skipped = now - c->source(c->source_opaque);
+        return;
+    }
     c->paused_at = now;
     hosttime_set(&c->host, now);
+}
+
+void clock_skip_to(struct clock *c, tick_t when)
+{
+    tick_t now = clock_now(c);
+    if (c->source && when > now)
+        c->skipped += when - now;
 }
 
 bool clock_is_realtime(const struct clock *c) { return !c->source && !c->paused; }
@@ -267,3 +278,12 @@ static void timer_put(void *member, uint64_t when)
 }
 
 const struct state_value timer_state_value = { timer_get, timer_put, TICK_NEVER };
+
+static uint64_t now_get(const void *obj) { return clock_now((struct clock *)(uintptr_t)obj); }
+
+static void now_put(void *obj, uint64_t now) { clock_set_now(obj, now); }
+
+static const struct state_value now_value = { now_get, now_put, 0 };
+static const struct state_field clock_fields[] = { FIELD_COMPUTED("now", &now_value), FIELD_U64(struct clock, rtc_base),
+                                                   FIELD_END };
+const struct state_desc clock_state = { .name = "clock", .version = 1, .fields = clock_fields };

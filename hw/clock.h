@@ -19,23 +19,29 @@
 struct clock;
 
 struct timer {
+    /* wiring */
     struct clock *clock;
     void (*fn)(void *opaque, tick_t now);
     void *opaque;
     const char *name;
-    tick_t when;  /* TICK_NEVER if not armed */
     uint32_t id;  /* order of timer_init: breaks ties */
-    size_t index; /* place in the heap + 1; 0 if not armed */
+    tick_t when;  /* state (FIELD_TIMER): TICK_NEVER if not armed */
+    size_t index; /* derived: place in the heap + 1; 0 if not armed */
 };
 
 struct clock {
+    /* wiring */
     tick_t (*source)(void *opaque); /* NULL: the host's clock */
     void *source_opaque;
     bool catch_up; /* timers make up for ticks the guest could not take in time; without source */
+    /* state (clock_state): the time now, which follows from these, and */
     struct hosttime host;
+    tick_t skipped;   /* with a source: what is added to it */
+    int64_t rtc_base; /* seconds since 1970 (the guest's RTC time) at virtual time 0 */
+    /* not state: a machine that is loaded runs, or waits, as its owner says */
     tick_t paused_at; /* virtual time while paused */
     bool paused;
-    int64_t rtc_base; /* seconds since 1970 (the guest's RTC time) at virtual time 0 */
+    /* derived: timers are the state of who has them */
     struct timer **heap;
     size_t count;
     size_t cap;
@@ -68,8 +74,12 @@ void clock_woke(struct clock *c);
 /* Stop and restart time (host source only; another source stops by itself). */
 void clock_pause(struct clock *c);
 void clock_resume(struct clock *c);
-/* Set the virtual time (loading a snapshot); host source only. */
+/* Set the virtual time (loading a snapshot). */
 void clock_set_now(struct clock *c, tick_t now);
+/* With a source: the CPU is halted, and the time until `when` passes at once. */
+void clock_skip_to(struct clock *c, tick_t when);
+/* The time, and what the RTC makes of it. Ties of timers are no state: timer_init has ordered them. */
+extern const struct state_desc clock_state;
 
 /* True when virtual time passes with the host's, so that sleeping makes deadlines arrive. */
 bool clock_is_realtime(const struct clock *c);

@@ -469,8 +469,6 @@ void evloop_wait(struct evloop *ev, tick_t max)
     arm(ev);
 }
 
-bool evloop_pending(const struct evloop *ev) { return atomic_load_explicit(&ev->pending, memory_order_relaxed); }
-
 int evloop_post(struct evloop *ev, void (*fn)(void *opaque), void *opaque)
 {
     struct post *p = malloc(sizeof *p);

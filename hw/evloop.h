@@ -41,8 +41,6 @@ void evloop_run(struct evloop *ev);
 /* The CPU is halted: block until something is ready, the next deadline, or `max` ns; then
  * evloop_run. */
 void evloop_wait(struct evloop *ev, tick_t max);
-/* True (cheaply) if the waiter thread saw something that evloop_run has not served. */
-bool evloop_pending(const struct evloop *ev);
 
 /* From any thread: run fn(opaque) on the vCPU thread, in order of posting. */
 int evloop_post(struct evloop *ev, void (*fn)(void *opaque), void *opaque);

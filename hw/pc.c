@@ -44,6 +44,7 @@
 /* Sources of an interrupt line. */
 enum { FROM_ISA, FROM_PIRQ, FROM_SCI, FROM_HPET };
 
+/* All wiring: what of the board is state is in struct board. */
 struct pc {
     struct bus bus;
     struct pc_config cfg;
@@ -60,20 +61,22 @@ struct pc {
     struct pci_bus *pci;
     struct piix4pm *pm;
     struct vga *vga;
-    unsigned resets;
 };
 
 /* What belongs to no chip. */
 struct board {
     struct device dev;
+    /* wiring */
     struct pc *pc;
+    struct memmap *map; /* it has the A20 gate, which is described here */
+    /* state */
     uint8_t sources[16];  /* which sources drive each line */
     uint16_t timer_lines; /* what PIT and RTC drive, whether or not it gets there */
-    bool hpet_legacy;     /* it does not: derived from the HPET */
-    struct memmap *map;
+    bool hpet_legacy;     /* it does not: the HPET says so */
     bool ferr;
     bool ignne;
     uint8_t post;
+    uint32_t resets; /* of the whole machine: -boot once= holds for the first */
 };
 
 /* ---- wires ---- */
@@ -255,20 +258,22 @@ static void board_reset(struct device *dev)
 }
 
 /* The gate is the memory's; the chips that move it show what it is. */
-static uint64_t a20_get(const void *member) { return memmap_a20(*(struct memmap *const *)member); }
+static uint64_t a20_get(const void *obj) { return memmap_a20(((const struct board *)obj)->map); }
 
-static void a20_put(void *member, uint64_t v) { memmap_set_a20(*(struct memmap **)member, v); }
+static void a20_put(void *obj, uint64_t v) { memmap_set_a20(((struct board *)obj)->map, v); }
 
-static const struct state_value a20_value = { a20_get, a20_put, UINT64_MAX };
+static const struct state_value a20_value = { a20_get, a20_put, 0 };
 
 static const struct state_field board_fields[] = { FIELD_U8_ARRAY(struct board, sources),
-                                                   FIELD_VALUE(struct board, map, &a20_value),
+                                                   FIELD_COMPUTED("a20", &a20_value, .max = 1),
                                                    FIELD_U16(struct board, timer_lines),
+                                                   FIELD_BOOL(struct board, hpet_legacy),
                                                    FIELD_BOOL(struct board, ferr),
                                                    FIELD_BOOL(struct board, ignne),
                                                    FIELD_U8(struct board, post),
+                                                   FIELD_U32(struct board, resets),
                                                    FIELD_END };
-static const struct state_desc board_state = { "board", 3, board_fields, NULL };
+static const struct state_desc board_state = { .name = "board", .version = 3, .fields = board_fields };
 
 static int board_init(struct device *dev, const void *props)
 {
@@ -329,7 +334,7 @@ static void set_boot_order(struct pc *pc, const char *order)
     for (unsigned i = 0; i < 3 && order[i]; i++)
         n[i] = boot_nibble(order[i]);
     mc146818_set(pc->rtc, 0x3d, (uint8_t)(n[1] << 4 | n[0]));
-    mc146818_set(pc->rtc, 0x38, (uint8_t)(n[2] << 4 | (pc->cfg.no_fd_bootchk ? 1 : 0)));
+    mc146818_set(pc->rtc, 0x38, (uint8_t)(n[2] << 4));
 }
 
 static const char *boot_order(const struct pc *pc)
@@ -412,11 +417,6 @@ static void fill_fw_cfg(struct pc *pc)
     fw_cfg_add_copy(fw, FW_CFG_E820_TABLE, "\0\0\0\0", 4);
     fw_cfg_add_file_copy(fw, "etc/e820", (const void *)map, (high ? 2 : 1) * sizeof map[0]);
     fw_cfg_add_file(fw, "etc/system-states", system_states, sizeof system_states);
-    if (cfg->boot_menu_timeout) {
-        uint8_t ms[2];
-        store16(ms, (uint16_t)(cfg->boot_menu_timeout > 65535 ? 65535 : cfg->boot_menu_timeout));
-        fw_cfg_add_file_copy(fw, "etc/boot-menu-wait", ms, sizeof ms);
-    }
     for (size_t i = 0; i < cfg->rom_file_count; i++)
         fw_cfg_add_file(fw, cfg->rom_files[i].name, cfg->rom_files[i].data, cfg->rom_files[i].len);
 }
@@ -495,8 +495,7 @@ static void create_chips(struct pc *pc)
         return;
     i440fx_create(bus, pc->pci);
     piix3_create(bus, pc->pci, routed);
-    if (!pc->cfg.no_acpi)
-        pc->pm = piix4pm_create(bus, pc->pci, irq_make(set_sci, pc, 9), irq_make(cpu_smi, pc, 0));
+    pc->pm = piix4pm_create(bus, pc->pci, irq_make(set_sci, pc, 9), irq_make(cpu_smi, pc, 0));
 }
 
 static void create_peripherals(struct pc *pc)
@@ -542,8 +541,6 @@ struct pc *pc_create(const struct pc_config *cfg, char *err, size_t err_len)
                             .reset_opaque = cfg->reset_opaque };
     if (bus_init(&pc->bus))
         bus_error(&pc->bus, "out of memory");
-    if (cfg->smp > 1)
-        bus_error(&pc->bus, "only one CPU is modelled, not %u", cfg->smp);
     if (cfg->ram_size < 1u << 20 || cfg->ram_size % PAGE_SIZE)
         bus_error(&pc->bus, "the machine needs at least 1 MiB of memory, in whole pages");
     if (!pc->bus.failed)
@@ -576,7 +573,7 @@ void pc_destroy(struct pc *pc)
 
 void pc_reset(struct pc *pc)
 {
-    if (pc->resets++ == 1 && pc->cfg.boot_once)
+    if (pc->board->resets++ == 1 && pc->cfg.boot_once)
         set_boot_order(pc, boot_order(pc));
     bus_reset_devices(&pc->bus);
     i8259_forget_edges(pc->pic); /* lines that other chips' resets raised ask for nothing */

@@ -54,15 +54,11 @@ struct pc_config {
     const char *boot_order; /* letters of "acdn"; NULL: "cad" */
     const char *boot_once;  /* -boot once=; used until the first reset */
     bool boot_menu;
-    unsigned boot_menu_timeout; /* ms, 0: the firmware's default */
-    bool no_fd_bootchk;
 
     const struct pc_rom_file *rom_files; /* added to fw_cfg as they are */
     size_t rom_file_count;
 
-    unsigned smp; /* 0 or 1 means 1: a second CPU is not modelled */
-    int vga;      /* 0: none, 1: standard VGA */
-    bool no_acpi; /* no piix4 power management function */
+    int vga; /* 0: none, 1: standard VGA */
     bool no_hpet;
     /* Drives, in the units' order; the block back ends are opaque here. */
     struct block *ide[4]; /* primary master, slave, secondary master, slave */

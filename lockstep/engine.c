@@ -103,6 +103,8 @@ static void destroy(struct engine *e)
     engine_destroy(ls->first.engine);
     twin_destroy(ls);
     log_free(&ls->log);
+    state_buf_free(&ls->first.saved);
+    state_buf_free(&ls->second.saved);
     free(ls->first.saved_layout);
     free(ls->second.saved_layout);
     free(ls->slices);

@@ -4,6 +4,7 @@
 #ifndef LOCKSTEP_LOCKSTEP_INT_H
 #define LOCKSTEP_LOCKSTEP_INT_H
 
+#include "cpu/state.h"
 #include "cpu/stats.h"
 #include "lockstep/lockstep.h"
 #include "mmu/mmu.h"
@@ -73,20 +74,10 @@ void log_describe(char *text, size_t size, enum entry_kind kind, uint64_t addr, 
 
 /* --- architectural state (arch.c) --- */
 
-/* Everything of a CPU but its wiring and its caches. */
-struct arch_state {
-    union {
-        uint8_t bytes[offsetof(struct cpu, jmp)];
-        uint64_t align;
-    };
-    uint32_t events;
-    struct exc_record exc_ring[EXC_RING];
-    unsigned exc_next;
-};
-
-void arch_save(struct arch_state *s, const struct cpu *c);
+/* Into *s, which keeps its memory for the next time. */
+void arch_save(struct state_buf *s, const struct cpu *c);
 /* Put it into a CPU, also another one of the same model. Everything cached is dropped. */
-void arch_load(struct cpu *c, const struct arch_state *s);
+void arch_load(struct cpu *c, const struct state_buf *s);
 /* Whether two CPUs differ in anything a guest can see. */
 bool arch_differs(const struct cpu *a, const struct cpu *b);
 void arch_print_differences(const struct cpu *a, const struct cpu *b, const char *a_name, const char *b_name, FILE *f);
@@ -118,7 +109,7 @@ struct side {
     struct cursor cur;
     /* checkpoint */
     struct cursor saved_cur;
-    struct arch_state saved;
+    struct state_buf saved; /* arch_save */
     struct memmap_layout *saved_layout;
 };
 

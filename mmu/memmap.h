@@ -11,6 +11,7 @@
 
 struct memmap;
 struct range;
+struct state_desc;
 
 /* RAM of `size` bytes (a multiple of 4 KiB), of which at most low_max lie below 4 GiB, the rest at
  * 4 GiB. NULL with errno set if the host cannot give it. */
@@ -118,6 +119,11 @@ gpa_t memmap_ram_gpa(const struct memmap *m, int64_t page);
 int64_t memmap_written_page(struct memmap *m, gpa_t gpa);
 /* Change a page of RAM from outside: code on it is dropped. */
 void memmap_put_page(struct memmap *m, int64_t page, const void *data);
+
+/* RAM's contents; A20, PAM and SMRAM are those devices' state that switch them. */
+extern const struct state_desc memmap_state;
+/* Which of several ranges that want the same place has it. To be loaded after the devices whose ranges they are. */
+extern const struct state_desc memmap_places_state;
 
 /* Everything of the map but RAM's contents: ranges, PAM, SMRAM, A20. Free it with free(). It names ranges: they
  * must live as long as it, and as a map that it is set in, which may be another than theirs. */

@@ -12,6 +12,7 @@
 #define HIGH_RAM   0x100000000ull /* RAM above the low part begins here */
 
 struct range {
+    /* wiring */
     struct memmap *map;
     struct range *next;
     const char *name;
@@ -20,8 +21,10 @@ struct range {
     void *dev;
     uint8_t *host;
     bool writable;
+    /* state: `wanted` its device's, who tells it again; `gpa` in memmap_places_state */
     gpa_t gpa;    /* GPA_NONE: not mapped */
     gpa_t wanted; /* differs from gpa while another range is in the way */
+    gpa_t loaded; /* while state is loaded: gpa as saved */
 };
 
 /* A range where it answers in this map. */
@@ -32,17 +35,21 @@ struct mapped {
 };
 
 struct memmap {
+    /* wiring */
     int memfd;
-    uint8_t *ram;
     uint64_t ram_size;
     uint64_t low; /* bytes of RAM below 4 GiB */
+    struct range *ranges;
+    /* state (memmap_state) */
+    uint8_t *ram;
+    /* devices' state, who tell it again */
     gpa_t a20_mask;
     bool smram_open;
-    bool overlaid;          /* a range lies over RAM outside A0000h-FFFFFh */
     uint8_t pam[PAM_PAGES]; /* bit 0 reads, bit 1 writes go to RAM */
-    struct range *ranges;
+    /* derived, and who is told */
     struct mapped mapped[MAX_MAPPED];
     unsigned count;
+    bool overlaid;                    /* a range lies over RAM outside A0000h-FFFFFh */
     uint8_t *watched;                 /* WATCH_*, one byte a RAM page */
     uint8_t watched_other;            /* some page outside RAM is watched */
     uint64_t *dirty;                  /* bits: pages written since the last take; NULL: nobody asks */
@@ -70,6 +77,8 @@ void memmap_watch(struct memmap *m, gpa_t gpa, unsigned what, bool on);
 void memmap_watched_written(struct memmap *m, gpa_t gpa, size_t len);
 /* What answers where has changed. */
 void memmap_changed(struct memmap *m);
+/* Put ranges where they were when state was saved: r->loaded. */
+void ranges_loaded(struct memmap *m);
 /* MMIO at an address that memmap_page said is one. */
 uint64_t memmap_io_read(const struct memmap *m, const struct mapped *r, gpa_t gpa, unsigned size);
 void memmap_io_write(const struct memmap *m, const struct mapped *r, gpa_t gpa, uint64_t v, unsigned size);

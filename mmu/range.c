@@ -140,6 +140,21 @@ static void unmap(struct range *r)
     memmap_changed(m);
 }
 
+void ranges_loaded(struct memmap *m)
+{
+    struct range *r;
+
+    for (r = m->ranges; r; r = r->next)
+        if (r->gpa != GPA_NONE && r->loaded == GPA_NONE)
+            unmap(r);
+    for (r = m->ranges; r; r = r->next)
+        if (r->gpa == GPA_NONE && r->wanted != GPA_NONE && r->loaded == r->wanted && !in_the_way(r, r->wanted))
+            map(r, r->wanted);
+    for (r = m->ranges; r; r = r->next) /* none, but for a stream that no machine has written */
+        if (r->gpa == GPA_NONE && r->wanted != GPA_NONE && !in_the_way(r, r->wanted))
+            map(r, r->wanted);
+}
+
 int range_move(struct range *r, gpa_t gpa, const struct range **blocker)
 {
     struct range *o;

@@ -90,7 +90,8 @@ $(ROM_OUT)/nanobench.elf: $(NANO_OBJ) roms/nanobench/nanobench.ld
 
 # --- the hostile guest, which the emulator must survive ---
 
-HOSTILE_OBJ = $(patsubst %,$(ROM_OUT)/hostile/%.o,start main devices devices_mmio devices_seq storm storm_kernel spread reps)
+HOSTILE_OBJ = $(patsubst %,$(ROM_OUT)/hostile/%.o,start main devices devices_mmio devices_seq storm storm_kernel \
+                spread reps disks)
 
 $(ROM_OUT)/hostile/%.o: roms/hostile/%.S roms/hostile/hostile.h
 	@mkdir -p $(ROM_OUT)/hostile

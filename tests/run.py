@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""run.py PROGRAM [-j N] [-k WORD] SUITE... : runs test suites and sums up what they print.
+"""run.py [-j N] [-k WORD] SUITE... : runs test suites, N at a time, and sums up what they print. -k: only those in
+whose command WORD stands, as in `make check-fast K=fuzz`.
 
 A suite is a program. Every line "ok - NAME", "FAIL - NAME: why" or "skip - NAME: why" it prints is
 one test; a suite that exits with another status than 0 and printed no FAIL has failed itself.
@@ -60,12 +61,14 @@ def run(suite, env):
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("-j", type=int, default=os.cpu_count())
+    a.add_argument("-k", default="")
     a.add_argument("suites", nargs="+")
     args = a.parse_args()
     env = dict(os.environ)
+    suites = [s for s in args.suites if args.k in s]
     passed, failed, skipped = 0, [], []
     with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
-        for ok, bad, skip in pool.map(lambda s: run(s, env), args.suites):
+        for ok, bad, skip in pool.map(lambda s: run(s, env), suites):
             passed += ok
             failed += bad
             skipped += skip

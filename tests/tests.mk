@@ -7,8 +7,10 @@ include $(srcdir)/tests/golden/golden.mk
 
 # --- unit tests (libcheck); the wraps let them refuse what is asked of the host ---
 
-UNIT_SRC = $(filter-out $(if $(filter no,$(HAVE_BT)),tests/unit/bt/% tests/unit/mmu/window.c),$(call sources,tests/unit))
-UNIT_WRAPS = -Wl,--wrap=fdatasync$(if $(filter yes,$(HAVE_BT)),$(comma)--wrap=mmap$(comma)--wrap=munmap$(comma)--wrap=mprotect)
+UNIT_BT = tests/unit/bt/% tests/unit/mmu/window.c
+UNIT_SRC = $(filter-out $(if $(filter no,$(HAVE_BT)),$(UNIT_BT)),$(call sources,tests/unit))
+UNIT_WRAPS = -Wl,--wrap=fdatasync$(if $(filter yes,$(HAVE_BT)),$(BT_WRAPS))
+BT_WRAPS = $(comma)--wrap=mmap$(comma)--wrap=munmap$(comma)--wrap=mprotect
 comma := ,
 UNIT_OBJ = $(UNIT_SRC:%.c=$(O)/%.o)
 
@@ -18,18 +20,25 @@ $(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
 	@echo "  LD    $@"
 	@$(CC) $(LDFLAGS_ALL) $(UNIT_WRAPS) -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
+# --- saved machines ---
+
+$(TEST_DIR)/snapshots: $(O)/tests/snapshot/snapshot.o $(LIB_OBJ)
+	@mkdir -p $(TEST_DIR)
+	@echo "  LD    $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
 # --- suites ---
 
-RUN   = $(srcdir)/tests/run.py
+RUN   = $(srcdir)/tests/run.py $(if $(K),-k '$(K)')
 BOOT  = $(srcdir)/tests/boot/boot.py $(O)/callgate
 LOCKSTEP = $(srcdir)/tests/lockstep/lockstep.py $(O)/callgate
 CASES ?= 1000000
 SEQUENCES ?= 120000
 ENDS ?= 1000
 HOSTILE ?= 1
-INPUTS ?= 100000
+OFF = chain=off,inline=off,fpu=off
 
-SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
+SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir) $(O)" \
               $(TEST_DIR)/unit-tests \
               $(TEST_DIR)/decode \
               "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
@@ -45,6 +54,7 @@ SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir)" \
               "$(srcdir)/tests/boot/multiboot.py $(O)/callgate" \
               "$(srcdir)/tests/robust/hostile.py $(O)/callgate -x $(HOSTILE)" \
               "$(LOCKSTEP) fast" \
+              "$(TEST_DIR)/snapshots $(ROM_OUT)" \
               "$(BOOT) demo" \
               "$(TEST_DIR)/two $(ROM_OUT)/demo.img"
 ifeq ($(HAVE_BT),yes)
@@ -56,13 +66,13 @@ SUITES_FAST += "$(TEST_DIR)/host -n $(CASES)" \
                "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
                "env ACCEL=bt,verify=on,heat=0 $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
                "env ACCEL=bt,verify=on,heat=0,direct=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
-               "env ACCEL=bt,verify=on,heat=0,chain=off,inline=off,fpu=off $(srcdir)/tests/boot/testrom.py $(O)/callgate"
+               "env ACCEL=bt,verify=on,heat=0,$(OFF) $(srcdir)/tests/boot/testrom.py $(O)/callgate"
 else # what the tests run guests under unless they say
 export ACCEL ?= interp
 endif
 # The fuzzers bring clang's sanitizers; objects of other sanitizers cannot be linked with them.
 ifneq ($(and $(filter rel dbg,$(MODE)),$(filter yes,$(HAVE_BT))),)
-SUITES_FAST += "$(srcdir)/tests/fuzz/fuzz.py $(TEST_DIR)/fuzz -n $(INPUTS)"
+SUITES_FAST += "$(srcdir)/tests/fuzz/fuzz.py $(TEST_DIR)/fuzz -t 60"
 check-programs: $(FUZZERS)
 endif
 SUITES_BOOT = "$(BOOT) memory-test" "$(BOOT) linux" "$(LOCKSTEP) linux" "$(BOOT) installer" "$(BOOT) media" \
@@ -73,7 +83,8 @@ $(TEST_DIR)/two: $(O)/tests/vm/two.o $(O)/libcallgate.a
 	@echo "  LD    $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-check-programs: all $(TEST_DIR)/unit-tests $(TEST_DIR)/two $(INSN_TESTS) $(if $(filter yes,$(HAVE_BT)),$(GOLDEN))
+check-programs: all $(TEST_DIR)/unit-tests $(TEST_DIR)/snapshots $(TEST_DIR)/two $(INSN_TESTS) \
+                $(if $(filter yes,$(HAVE_BT)),$(GOLDEN))
 
 # a minute: what is there runs at all
 check-smoke: all
@@ -118,4 +129,29 @@ soak: all
 bench: all $(TEST_DIR)/nano_native $(TEST_DIR)/latency
 	python3 $(srcdir)/tests/bench/bench.py $(O)/callgate -w
 
-.PHONY: check-programs check-hosts fuzz soak
+# What tests execute of the program, by folder: the suites that take seconds, with few random cases. None of the
+# sandbox, in which a process cannot write its figures down.
+SUITES_COV = $(TEST_DIR)/unit-tests \
+             "$(TEST_DIR)/decode" \
+             "$(TEST_DIR)/host -n 20000" \
+             "$(TEST_DIR)/fpu_host -n 20000" \
+             "$(TEST_DIR)/bt_random -n 3000" \
+             "$(srcdir)/tests/cli/cli.py $(O)/callgate" \
+             "$(srcdir)/tests/cli/consoles.py $(O)/callgate" \
+             "$(srcdir)/tests/plugin/plugin.py $(O)/callgate" \
+             "env ACCEL=interp $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+             "env ACCEL=bt,verify=on,heat=0 $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+             "$(srcdir)/tests/boot/multiboot.py $(O)/callgate" \
+             "$(LOCKSTEP) fast" \
+             "$(BOOT) demo"
+
+cov:
+	$(MAKE) MODE=cov check-programs
+	$(MAKE) MODE=cov cov-run
+
+cov-run:
+	@find $(O) -name '*.gcda' -delete
+	-SLOW=4 $(RUN) $(SUITES_COV)
+	$(srcdir)/tests/cov.py $(srcdir) $(O)
+
+.PHONY: check-programs check-hosts cov cov-run fuzz soak

@@ -12,48 +12,13 @@
 
 enum option_id {
     OPT_NONE,
-    OPT_MACHINE,
-    OPT_ACCEL,
-    OPT_CPU,
-    OPT_SMP,
-    OPT_MEM,
-    OPT_RTC,
-    OPT_ICOUNT,
-    OPT_BIOS,
-    OPT_LIBDIR,
-    OPT_VGA,
-    OPT_DEVICE,
-    OPT_KERNEL,
-    OPT_INITRD,
-    OPT_APPEND,
-    OPT_BOOT,
-    OPT_FDA,
-    OPT_FDB,
-    OPT_HDA,
-    OPT_HDB,
-    OPT_HDC,
-    OPT_HDD,
-    OPT_CDROM,
-    OPT_DRIVE,
-    OPT_SNAPSHOT,
-    OPT_NOGRAPHIC,
-    OPT_DISPLAY,
-    OPT_SERIAL,
-    OPT_MONITOR,
-    OPT_DEBUGCON,
-    OPT_BIOSLOG,
-    OPT_NAME,
-    OPT_NIC,
-    OPT_STOPPED,
-    OPT_NOREBOOT,
-    OPT_NOSHUTDOWN,
-    OPT_SANDBOX,
-    OPT_PLUGIN,
-    OPT_LOGITEMS,
-    OPT_LOGFILE,
-    OPT_HELP,
-    OPT_VERSION,
-    OPT_MAN,
+#define SECTION(title)
+#define OPTION(id, name, arg, help) OPT_##id,
+#define ALIAS(id, name, arg, help)
+#include "ui/options.def"
+#undef OPTION
+#undef ALIAS
+#undef SECTION
 };
 
 static const struct {
@@ -64,8 +29,10 @@ static const struct {
 } table[] = {
 #define SECTION(title)              { OPT_NONE, title, NULL, NULL },
 #define OPTION(id, name, arg, help) { OPT_##id, name, arg, help },
+#define ALIAS                       OPTION
 #include "ui/options.def"
 #undef OPTION
+#undef ALIAS
 #undef SECTION
 };
 

@@ -17,13 +17,6 @@ void vm_quit(struct vm *m) { vm_request(m, RESET_QUIT, 0); }
 
 void vm_reset(struct vm *m) { vm_request(m, RESET_SYSTEM, 0); }
 
-static tick_t icount_now(void *opaque)
-{
-    struct vm *m = opaque;
-
-    return (cpu_icount(m->cpu) << m->cfg.icount_shift) + m->icount_skipped;
-}
-
 /* --- running --- */
 
 void vm_pause(struct vm *m, bool on)
@@ -100,8 +93,7 @@ static void idle(struct vm *m)
         evloop_wait(m->ev, TICK_NEVER);
         return;
     }
-    if (next > icount_now(m))
-        m->icount_skipped += next - icount_now(m);
+    clock_skip_to(&m->clock, next);
     evloop_run(m->ev);
 }
 
@@ -110,7 +102,7 @@ static void set_icount_stop(struct vm *m, uint64_t end)
 {
     const uint64_t poll_every = 1 << 20; /* look at the host's descriptors this often */
     tick_t next = clock_next_deadline(&m->clock);
-    tick_t now = icount_now(m);
+    tick_t now = clock_now(&m->clock);
     uint64_t n = poll_every;
     unsigned shift = (unsigned)m->cfg.icount_shift;
 
@@ -174,6 +166,20 @@ int vm_run_to(struct vm *m, uint64_t end)
         }
     }
     return m->status;
+}
+
+void vm_parts(struct vm *m, struct snapshot_parts *p)
+{
+    m->console[0] = m->stdio_mux;
+    memcpy(&m->console[1], m->chardev, m->chardev_count * sizeof m->console[0]);
+    *p = (struct snapshot_parts){ .engine = m->engine,
+                                  .map = m->map,
+                                  .clock = &m->clock,
+                                  .bus = pc_bus(m->pc),
+                                  .drive = m->drive,
+                                  .drives = VM_DRIVES,
+                                  .console = m->console,
+                                  .consoles = 1 + m->chardev_count };
 }
 
 uint64_t vm_instructions(const struct vm *m) { return cpu_icount(m->cpu); }

@@ -38,7 +38,7 @@ static tick_t icount_now(void *opaque)
 {
     struct vm *m = opaque;
 
-    return (cpu_icount(m->cpu) << m->cfg.icount_shift) + m->icount_skipped;
+    return cpu_icount(m->cpu) << m->cfg.icount_shift;
 }
 
 static void post_mortem(void *opaque, FILE *f)

@@ -9,6 +9,7 @@
 #include "hw/char/chardev.h"
 #include "hw/pc.h"
 #include "mmu/mmu.h"
+#include "snapshot/snapshot.h"
 #include "vm/callgate.h"
 
 struct vm {
@@ -25,6 +26,7 @@ struct vm {
     struct chardev *stdio_mux;  /* terminal shared by serial port and monitor, or NULL */
     struct chardev *chardev[8]; /* the others that were opened */
     unsigned chardev_count;
+    struct chardev *console[9];     /* all of these, for vm_parts */
     struct chardev *monitor_chr;    /* where a monitor is asked for, or NULL */
     bool monitor_shared;            /* ... is a front of stdio_mux */
     struct block *drive[VM_DRIVES]; /* NULL: no drive */
@@ -33,14 +35,16 @@ struct vm {
     int status;     /* exit status */
     int reset_kind; /* an enum reset_kind asked for, or -1 */
     int reset_code;
-    tick_t icount_skipped; /* -icount: time skipped while halted */
-    void *files[16];       /* file contents handed to the board */
+    void *files[16]; /* file contents handed to the board */
     unsigned file_count;
     struct log_post_mortem post_mortem;
 };
 
 /* Ask for a reset or the end; acts between instructions. */
 void vm_request(struct vm *m, enum reset_kind kind, int code);
+
+/* What its state is made of (snapshot/snapshot.h): valid while the machine lives. It must not be running. */
+void vm_parts(struct vm *m, struct snapshot_parts *p);
 
 /* wiring.c: the CPU's view onto the board, and its pins. */
 void vm_wire_cpu(struct vm *m);

@@ -9,6 +9,7 @@
 #define HW_BLOCK_BLOCK_H
 
 #include "cpu/base.h"
+#include "cpu/state.h"
 #include "hw/block/resembles.h"
 
 #define SECTOR_SIZE 512u
@@ -22,21 +23,27 @@ enum block_flags {
 };
 
 struct block {
+    /* wiring: the medium. Who loads state must have put in the same. */
     char *path;    /* NULL: no medium */
     uint64_t size; /* bytes, rounded up to whole sectors; 0: no medium */
     bool read_only;
     const struct resemblance *looks_like; /* not raw, it seems; it is used as raw. NULL: nothing known */
-    unsigned changes;                     /* how often the medium was changed or ejected */
-    uint64_t reads;                       /* calls of block_read and block_write that succeeded */
+    /* state */
+    unsigned changes; /* how often the medium was changed or ejected */
+    uint64_t reads;   /* calls of block_read and block_write that succeeded */
     uint64_t writes;
-    uint64_t syncs; /* times that the file was brought to stable storage */
-    /* private */
-    bool dirty;      /* written since the last of these */
-    bool complained; /* a failure was said; the first is enough */
-    int fd;
+    /* private: state too is what the overlay holds */
     int overlay_fd;      /* -1: no snapshot */
     uint8_t *in_overlay; /* a bit a sector */
+    /* the host's */
+    int fd;
+    bool dirty;      /* written since the file was brought to stable storage, */
+    uint64_t syncs;  /* ... so many times */
+    bool complained; /* a failure was said; the first is enough */
 };
+/* Everything but the image's own contents: those of a drive without an overlay must not change while its state lies
+ * somewhere. */
+extern const struct state_desc block_state;
 
 /* Open an image. NULL with one sentence in err if that fails. */
 struct block *block_open(const char *path, unsigned flags, char *err, size_t err_len);

@@ -42,11 +42,13 @@ struct dir_entry {
 
 struct fw_cfg {
     struct device dev;
+    /* wiring: what there is to read, made at start */
     struct entry key[KEYS];  /* below FW_CFG_FILE_FIRST */
     struct entry arch[KEYS]; /* 8000h.. */
     struct file file[FILES]; /* sorted */
     unsigned files;
     uint8_t dir[4 + FILES * sizeof(struct dir_entry)];
+    /* state */
     uint16_t selected;
     uint32_t offset;
     uint64_t dma_addr;
@@ -288,7 +290,7 @@ static void fw_cfg_reset(struct device *dev)
 static const struct state_field fw_cfg_fields[] = { FIELD_U16(struct fw_cfg, selected),
                                                     FIELD_U32(struct fw_cfg, offset),
                                                     FIELD_U64(struct fw_cfg, dma_addr), FIELD_END };
-static const struct state_desc fw_cfg_state = { "fw_cfg", 1, fw_cfg_fields, NULL };
+static const struct state_desc fw_cfg_state = { .name = "fw_cfg", .version = 1, .fields = fw_cfg_fields };
 
 static void fw_cfg_dump(struct device *dev, FILE *f)
 {

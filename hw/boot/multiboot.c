@@ -72,6 +72,9 @@ static int fail(char *err, size_t err_len, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(err, err_len, fmt, ap);
     va_end(ap);
+    for (; *err; err++) /* names of modules can have anything in them */
+        if ((unsigned char)*err < 32 || *err == 127)
+            *err = '?';
     return -EINVAL;
 }
 

@@ -8,8 +8,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#define PENDING_MAX 65536u /* input that waits for the front */
-
 void *chardev_alloc(size_t size, const struct chardev_ops *ops, struct evloop *ev)
 {
     struct chardev *c = calloc(1, size);
@@ -65,14 +63,14 @@ void chardev_set_handlers(struct chardev *c, const struct chardev_handlers *h, v
     chardev_accept_input(c);
 }
 
-size_t chardev_pending_room(const struct chardev *c) { return PENDING_MAX - c->pending_len; }
+size_t chardev_pending_room(const struct chardev *c) { return CHARDEV_PENDING - c->pending_len; }
 
 void chardev_deliver_later(struct chardev *c, const uint8_t *buf, size_t len)
 {
     size_t n = c->pending_len ? 0 : chardev_room(c);
     n = n < len ? n : len;
     chardev_deliver(c, buf, n);
-    if (n == len || (!c->pending && !(c->pending = malloc(PENDING_MAX))))
+    if (n == len || (!c->pending && !(c->pending = malloc(CHARDEV_PENDING))))
         return;
     buf += n;
     len -= n;
@@ -186,7 +184,18 @@ static void ring_write(struct chardev *c, const uint8_t *buf, size_t len)
 
 static void ring_close(struct chardev *c) { free(((struct ring_chardev *)c)->buf); }
 
-static const struct chardev_ops ring_ops = { .name = "ringbuf", .write = ring_write, .close = ring_close };
+static void ring_unsent(const struct chardev *c, struct state_buf *out)
+{
+    const struct ring_chardev *r = (const struct ring_chardev *)c;
+    for (size_t i = 0; i < r->len; i++)
+        state_buf_put(out, &r->buf[(r->start + i) % r->size], 1);
+}
+
+static void ring_forget(struct chardev *c) { ((struct ring_chardev *)c)->len = 0; }
+
+static const struct chardev_ops ring_ops = {
+    .name = "ringbuf", .write = ring_write, .unsent = ring_unsent, .forget = ring_forget, .close = ring_close
+};
 
 size_t chardev_ring_read(struct chardev *c, void *buf, size_t len)
 {

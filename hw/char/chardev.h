@@ -55,6 +55,9 @@ const char *chardev_describe(const struct chardev *c);
 /* One line for `info chardev`: name, whether somebody is there, bytes that wait and that were lost. */
 void chardev_dump(const struct chardev *c, FILE *out);
 
+/* Input and output on their way, and a multiplexer's keys; of a multiplexer, not of its fronts. */
+extern const struct state_desc chardev_state;
+
 /* The ring buffer back end: take what was written so far. Returns the bytes copied. */
 size_t chardev_ring_read(struct chardev *c, void *buf, size_t len);
 

@@ -19,23 +19,31 @@ struct chardev_ops {
     void (*close)(struct chardev *c); /* release what the back end holds; c itself is freed */
     /* What stands behind it, for a multiplexer and its fronts; NULL: nothing. */
     struct chardev *(*back)(const struct chardev *c);
+    /* For snapshots: append what the peer has not taken yet; and drop it. NULL: nothing ever waits. */
+    void (*unsent)(const struct chardev *c, struct state_buf *out);
+    void (*forget)(struct chardev *c);
     /* What `info chardev` says beyond the name, as ", ..."; NULL: nothing. */
     void (*dump)(const struct chardev *c, FILE *out);
 };
 
+#define CHARDEV_PENDING 65536u
+
 struct chardev {
+    /* wiring */
     const struct chardev_ops *ops;
     struct evloop *ev;
     const struct chardev_handlers *front;
     void *opaque;
+    bool typed; /* a person types here: what there is no room for is dropped, so that Ctrl-A works */
+    char label[128];
+    /* state (chardev_state), beside what the back end has in its queue */
+    uint8_t *pending; /* input that came before the front had room: CHARDEV_PENDING bytes, or NULL */
+    size_t pending_len;
+    /* the host's */
     bool open;        /* OPENED was the last of OPENED and CLOSED */
-    bool typed;       /* a person types here: what there is no room for is dropped, so that Ctrl-A works */
     bool failed;      /* writing has failed, which was said */
     uint64_t written; /* bytes taken for the peer */
     uint64_t lost;    /* bytes dropped, as the peer did not read */
-    uint8_t *pending; /* input that came before the front had room */
-    size_t pending_len;
-    char label[128];
 };
 
 /* Allocate a zeroed back end whose struct begins with struct chardev. */
@@ -79,8 +87,14 @@ void chardev_out_keep(struct chardev_out *o, const uint8_t *buf, size_t len);
 bool chardev_out_writable(const struct chardev_out *o);
 /* Something waits for the descriptor to become writable. */
 bool chardev_out_waits(const struct chardev_out *o);
+/* What waits: a copy of it, and no more of it. */
+void chardev_out_unsent(const struct chardev_out *o, struct state_buf *to);
+void chardev_out_forget(struct chardev_out *o);
 /* The end: write what waits while the peer goes on reading, and free the queue. */
 void chardev_out_end(struct chardev *c, struct chardev_out *o);
+
+/* A multiplexer's focus, escape and fronts: part of chardev_state. */
+extern const struct state_blob chardev_mux_blob;
 
 /* Writing has failed for good or for now: say so, the first time. */
 void chardev_failed(struct chardev *c, int err);

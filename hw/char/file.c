@@ -16,8 +16,8 @@
 struct file_chardev {
     struct chardev c;
     int fd;
-    bool watched; /* not a regular file: in the event loop */
-    struct chardev_out out;
+    bool watched;           /* not a regular file: in the event loop */
+    struct chardev_out out; /* state (chardev_state); the rest is the host's */
 };
 
 static void file_write(struct chardev *c, const uint8_t *buf, size_t len)
@@ -78,9 +78,20 @@ static void file_close(struct chardev *c)
         chardev_failed(c, errno);
 }
 
-static const struct chardev_ops file_ops = {
-    .name = "file", .write = file_write, .writable = file_writable, .close = file_close, .dump = file_dump
-};
+static void file_unsent(const struct chardev *c, struct state_buf *out)
+{
+    chardev_out_unsent(&((const struct file_chardev *)c)->out, out);
+}
+
+static void file_forget(struct chardev *c) { chardev_out_forget(&((struct file_chardev *)c)->out); }
+
+static const struct chardev_ops file_ops = { .name = "file",
+                                             .write = file_write,
+                                             .unsent = file_unsent,
+                                             .forget = file_forget,
+                                             .writable = file_writable,
+                                             .close = file_close,
+                                             .dump = file_dump };
 
 struct chardev *chardev_file_open(struct evloop *ev, const char *path, char *err, size_t err_len)
 {

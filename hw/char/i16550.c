@@ -52,8 +52,11 @@
 
 struct i16550 {
     struct device dev;
+    /* wiring */
     struct irq irq;
     struct chardev *chr;
+    bool connected; /* always */
+    /* state */
     uint8_t rx[FIFO];
     uint8_t rx_bad[FIFO]; /* LSR error bits of each byte */
     uint8_t rx_head;
@@ -66,9 +69,8 @@ struct i16550 {
     uint8_t msr; /* low nibble: changes */
     uint8_t scr;
     uint16_t divisor;
-    bool thre_pending; /* the THRE interrupt is due */
-    bool timeout;      /* the character time-out is due */
-    bool connected;
+    bool thre_pending;  /* the THRE interrupt is due */
+    bool timeout;       /* the character time-out is due */
     uint8_t held;       /* bytes sent since the chardev is behind: the transmitter stays busy; 0: it is not */
     uint8_t looks;      /* LSR reads with nothing to read or to send, in a row */
     bool polls;         /* ... which did find input since the last set-up */
@@ -445,7 +447,7 @@ static void i16550_post_load(void *obj)
     u->rx_head %= FIFO;
     if (u->kept_count > FIFO)
         u->kept_count = 0;
-    if (u->held) /* that was another host's reader */
+    if (u->held && chardev_writable(u->chr)) /* that was another host's reader */
         release(u);
     if (u->rx_count > FIFO)
         u->rx_count = 0;
@@ -476,7 +478,9 @@ static const struct state_field i16550_fields[] = { FIELD_BYTES(struct i16550, r
                                                     FIELD_TIMER(struct i16550, tx_timer),
                                                     FIELD_TIMER(struct i16550, rx_timer),
                                                     FIELD_END };
-static const struct state_desc i16550_state = { "i16550", 1, i16550_fields, i16550_post_load };
+static const struct state_desc i16550_state = {
+    .name = "i16550", .version = 1, .fields = i16550_fields, .post_load = i16550_post_load
+};
 
 struct props {
     uint16_t base;

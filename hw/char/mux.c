@@ -16,20 +16,24 @@ struct mux;
 
 struct front {
     struct chardev c;
+    /* wiring */
     struct mux *mux;
+    /* state */
     uint8_t buf[FRONT_BUF]; /* input not yet delivered */
     size_t len;
 };
 
 struct mux {
     struct chardev c;
+    /* wiring */
     struct chardev *back;
     struct front *front[MAX_FRONTS];
     unsigned fronts;
-    unsigned focus;
-    bool escape;
     void (*quit)(void *opaque);
     void *quit_opaque;
+    /* state */
+    unsigned focus;
+    bool escape;
 };
 
 static void deliver_pending(struct front *f)
@@ -226,3 +230,55 @@ void chardev_mux_on_quit(struct chardev *c, void (*quit)(void *opaque), void *op
 }
 
 bool chardev_is_mux(const struct chardev *c) { return c->ops == &mux_ops; }
+
+/* ---- state: the focus, the escape, and each front's input with its length ---- */
+
+static void mux_save(const void *obj, struct state_buf *out)
+{
+    const struct mux *m = obj;
+    if (!chardev_is_mux(obj))
+        return;
+    state_buf_put32(out, m->focus);
+    state_buf_put32(out, m->escape);
+    for (unsigned i = 0; i < m->fronts; i++) {
+        state_buf_put32(out, (uint32_t)m->front[i]->len);
+        state_buf_put(out, m->front[i]->buf, m->front[i]->len);
+    }
+}
+
+static const char *mux_check(const void *obj, const uint8_t *data, size_t len)
+{
+    const struct mux *m = obj;
+    if (!chardev_is_mux(obj))
+        return len ? "several consoles share it, here they do not" : NULL;
+    if (!len)
+        return "it is one console's, here several share it";
+    if (len < 8 || (m->fronts && load32(data) >= m->fronts))
+        return "another number of consoles share it";
+    size_t at = 8;
+    for (unsigned i = 0; i < m->fronts; i++) {
+        if (len - at < 4 || load32(data + at) > FRONT_BUF || load32(data + at) > len - at - 4)
+            return "another number of consoles share it";
+        at += 4 + load32(data + at);
+    }
+    return at == len ? NULL : "another number of consoles share it";
+}
+
+static void mux_load(void *obj, const uint8_t *data, size_t len)
+{
+    struct mux *m = obj;
+    size_t at = 8;
+    if (!chardev_is_mux(obj))
+        return;
+    m->focus = len ? load32(data) : 0;
+    m->escape = len && load32(data + 4);
+    for (unsigned i = 0; i < m->fronts; i++) {
+        struct front *f = m->front[i];
+        f->len = len ? load32(data + at) : 0;
+        if (f->len)
+            memcpy(f->buf, data + at + 4, f->len);
+        at += 4 + f->len;
+    }
+}
+
+const struct state_blob chardev_mux_blob = { mux_save, mux_check, mux_load };

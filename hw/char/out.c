@@ -185,6 +185,18 @@ int chardev_out_write(struct chardev *c, struct chardev_out *o, const uint8_t *b
     return rc;
 }
 
+void chardev_out_unsent(const struct chardev_out *o, struct state_buf *to)
+{
+    for (size_t i = 0; i < o->len; i++)
+        state_buf_put(to, &o->buf[(o->start + i) % o->cap], 1);
+}
+
+void chardev_out_forget(struct chardev_out *o)
+{
+    o->start = o->len = 0;
+    o->held = false;
+}
+
 void chardev_out_end(struct chardev *c, struct chardev_out *o)
 {
     while (o->len && !chardev_out_flush(c, o) && o->len) {

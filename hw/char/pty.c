@@ -18,8 +18,8 @@
 struct pty_chardev {
     struct chardev c;
     int fd;
-    int other; /* the side for the terminal program */
-    struct chardev_out out;
+    int other;              /* the side for the terminal program */
+    struct chardev_out out; /* state (chardev_state); the rest is the host's */
 };
 
 static void pty_update_input(struct chardev *c)
@@ -68,9 +68,20 @@ static void pty_dump(const struct chardev *c, FILE *out)
     fprintf(out, ", %zu wait", ((const struct pty_chardev *)c)->out.len);
 }
 
-static const struct chardev_ops pty_ops = {
-    .name = "pty", .write = pty_write, .update_input = pty_update_input, .close = pty_close, .dump = pty_dump
-};
+static void pty_unsent(const struct chardev *c, struct state_buf *out)
+{
+    chardev_out_unsent(&((const struct pty_chardev *)c)->out, out);
+}
+
+static void pty_forget(struct chardev *c) { chardev_out_forget(&((struct pty_chardev *)c)->out); }
+
+static const struct chardev_ops pty_ops = { .name = "pty",
+                                            .write = pty_write,
+                                            .unsent = pty_unsent,
+                                            .forget = pty_forget,
+                                            .update_input = pty_update_input,
+                                            .close = pty_close,
+                                            .dump = pty_dump };
 
 struct chardev *chardev_pty_open(struct evloop *ev, char *err, size_t err_len)
 {

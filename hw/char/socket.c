@@ -27,9 +27,9 @@ struct socket_chardev {
     int listen_fd;                                          /* -1: client */
     int fd;                                                 /* -1: not connected */
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to unlink; may be empty */
-    bool deaf; /* the client takes no more; what it sent before is still to be read */
-    bool keep; /* nobody was here yet: what is written is for the first client */
-    struct chardev_out out;
+    bool deaf;              /* the client takes no more; what it sent before is still to be read */
+    bool keep;              /* nobody was here yet: what is written is for the first client */
+    struct chardev_out out; /* state (chardev_state); the rest is the host's */
 };
 
 static void socket_update_input(struct chardev *c)
@@ -165,8 +165,17 @@ static void socket_close(struct chardev *c)
     free(s->out.buf);
 }
 
+static void socket_unsent(const struct chardev *c, struct state_buf *out)
+{
+    chardev_out_unsent(&((const struct socket_chardev *)c)->out, out);
+}
+
+static void socket_forget(struct chardev *c) { chardev_out_forget(&((struct socket_chardev *)c)->out); }
+
 static const struct chardev_ops socket_ops = { .name = "socket",
                                                .write = socket_write,
+                                               .unsent = socket_unsent,
+                                               .forget = socket_forget,
                                                .writable = socket_writable,
                                                .update_input = socket_update_input,
                                                .close = socket_close,

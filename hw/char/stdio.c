@@ -20,10 +20,10 @@ struct stdio_chardev {
     struct chardev c;
     bool watched; /* fd 0 is in the event loop */
     bool eof;
-    bool out_watched; /* so is out.fd */
-    bool regular;     /* stdout is a file: it never waits */
-    bool reopened;    /* out.fd is ours */
-    struct chardev_out out;
+    bool out_watched;       /* so is out.fd */
+    bool regular;           /* stdout is a file: it never waits */
+    bool reopened;          /* out.fd is ours */
+    struct chardev_out out; /* state (chardev_state); the rest is the host's */
 };
 
 static struct termios saved;
@@ -207,8 +207,17 @@ static void stdio_close(struct chardev *c)
     in_use = false;
 }
 
+static void stdio_unsent(const struct chardev *c, struct state_buf *out)
+{
+    chardev_out_unsent(&((const struct stdio_chardev *)c)->out, out);
+}
+
+static void stdio_forget(struct chardev *c) { chardev_out_forget(&((struct stdio_chardev *)c)->out); }
+
 static const struct chardev_ops stdio_ops = { .name = "stdio",
                                               .write = stdio_write,
+                                              .unsent = stdio_unsent,
+                                              .forget = stdio_forget,
                                               .writable = stdio_writable,
                                               .update_input = stdio_update_input,
                                               .close = stdio_close,

@@ -44,6 +44,9 @@
 #define FAR      (1ull << 59) /* counts that will not be reached */
 
 struct hpet_timer {
+    /* wiring */
+    struct hpet *hpet;
+    /* state */
     uint32_t config;
     bool val_set;
     uint64_t cmp;
@@ -51,12 +54,13 @@ struct hpet_timer {
     tick_t due;      /* of the next match; TICK_NEVER: none */
     struct ticks ticks;
     struct timer timer;
-    struct hpet *hpet; /* wiring */
 };
 
 struct hpet {
     struct device dev;
+    /* wiring */
     struct hpet_config wire;
+    /* state */
     uint32_t config;
     uint32_t status;
     uint64_t counter; /* while halted; else what is added to the clock's counts */
@@ -362,11 +366,13 @@ static const struct state_field timer_fields[] = {
     FIELD_U64(struct hpet_timer, due),     FIELD_STRUCT(struct hpet_timer, ticks, &ticks_state),
     FIELD_TIMER(struct hpet_timer, timer), FIELD_END
 };
-static const struct state_desc timer_state = { "hpet-timer", 1, timer_fields, NULL };
+static const struct state_desc timer_state = { .name = "hpet-timer", .version = 1, .fields = timer_fields };
 static const struct state_field hpet_fields[] = { FIELD_U32(struct hpet, config), FIELD_U32(struct hpet, status),
                                                   FIELD_U64(struct hpet, counter),
                                                   FIELD_STRUCT_ARRAY(struct hpet, t, &timer_state), FIELD_END };
-static const struct state_desc hpet_state = { "hpet", 1, hpet_fields, hpet_post_load };
+static const struct state_desc hpet_state = {
+    .name = "hpet", .version = 1, .fields = hpet_fields, .post_load = hpet_post_load
+};
 
 static void hpet_dump(struct device *dev, FILE *f)
 {

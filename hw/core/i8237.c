@@ -19,6 +19,7 @@
 #define MODE_CASCADE   0xc0
 
 struct channel {
+    /* state */
     uint16_t base_addr;
     uint16_t base_count;
     uint16_t addr;
@@ -28,6 +29,7 @@ struct channel {
 };
 
 struct controller {
+    /* state */
     struct channel ch[4];
     uint8_t command;
     uint8_t status; /* low nibble: terminal counts, high: requests */
@@ -39,6 +41,7 @@ struct controller {
 
 struct i8237 {
     struct device dev;
+    /* state */
     struct controller c[2];
     uint8_t spare_page[16];
 };
@@ -264,7 +267,7 @@ static const struct state_field channel_fields[] = { FIELD_U16(struct channel, b
                                                      FIELD_U8(struct channel, mode),
                                                      FIELD_U8(struct channel, page),
                                                      FIELD_END };
-static const struct state_desc channel_state = { "i8237-channel", 1, channel_fields, NULL };
+static const struct state_desc channel_state = { .name = "i8237-channel", .version = 1, .fields = channel_fields };
 static const struct state_field controller_fields[] = { FIELD_STRUCT_ARRAY(struct controller, ch, &channel_state),
                                                         FIELD_U8(struct controller, command),
                                                         FIELD_U8(struct controller, status),
@@ -273,10 +276,10 @@ static const struct state_field controller_fields[] = { FIELD_STRUCT_ARRAY(struc
                                                         FIELD_U8(struct controller, temp),
                                                         FIELD_BOOL(struct controller, high_byte),
                                                         FIELD_END };
-static const struct state_desc controller_state = { "i8237-chip", 1, controller_fields, NULL };
+static const struct state_desc controller_state = { .name = "i8237-chip", .version = 1, .fields = controller_fields };
 static const struct state_field i8237_fields[] = { FIELD_STRUCT_ARRAY(struct i8237, c, &controller_state),
                                                    FIELD_BYTES(struct i8237, spare_page), FIELD_END };
-static const struct state_desc i8237_state = { "i8237", 1, i8237_fields, NULL };
+static const struct state_desc i8237_state = { .name = "i8237", .version = 1, .fields = i8237_fields };
 
 static void i8237_dump(struct device *dev, FILE *f)
 {

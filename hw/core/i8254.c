@@ -25,6 +25,7 @@
 #define REFRESH_NS    15085u
 
 struct counter {
+    /* state */
     uint8_t mode; /* 0-5 */
     uint8_t rw;
     bool bcd;
@@ -50,7 +51,9 @@ struct counter {
 
 struct i8254 {
     struct device dev;
+    /* wiring */
     struct irq irq0;
+    /* state */
     struct counter c[3];
     uint8_t portb;
     uint64_t edge; /* the cycle the timer is armed for, 0: none; counter 0's output rises then */
@@ -451,14 +454,16 @@ static const struct state_field counter_fields[] = {
     FIELD_U64(struct counter, start),       FIELD_U64(struct counter, elapsed),
     FIELD_U64(struct counter, reload_at),   FIELD_END
 };
-static const struct state_desc counter_state = { "i8254-counter", 1, counter_fields, counter_post_load };
+static const struct state_desc counter_state = {
+    .name = "i8254-counter", .version = 1, .fields = counter_fields, .post_load = counter_post_load
+};
 static const struct state_field i8254_fields[] = { FIELD_STRUCT_ARRAY(struct i8254, c, &counter_state),
                                                    FIELD_U8(struct i8254, portb),
                                                    FIELD_TIMER(struct i8254, timer),
                                                    FIELD_U64(struct i8254, edge),
                                                    FIELD_STRUCT(struct i8254, ticks, &ticks_state),
                                                    FIELD_END };
-static const struct state_desc i8254_state = { "i8254", 2, i8254_fields, NULL };
+static const struct state_desc i8254_state = { .name = "i8254", .version = 2, .fields = i8254_fields };
 
 static void i8254_dump(struct device *dev, FILE *f)
 {

@@ -24,8 +24,10 @@
 #define CASCADE   2
 
 struct chip {
+    /* wiring */
     bool master; /* wiring */
     uint8_t elcr_mask;
+    /* state */
     uint8_t irr;
     uint8_t imr;
     uint8_t isr;
@@ -45,8 +47,11 @@ struct chip {
 
 struct i8259 {
     struct device dev;
+    /* wiring */
     struct irq intr;
+    /* state */
     struct chip chip[2];
+    /* derived */
     bool out; /* derived */
 };
 
@@ -305,7 +310,7 @@ static const struct state_field chip_fields[] = {
     FIELD_BOOL(struct chip, auto_eoi), FIELD_BOOL(struct chip, rotate_aeoi),
     FIELD_BOOL(struct chip, sfnm),     FIELD_END
 };
-static const struct state_desc chip_state = { "i8259-chip", 1, chip_fields, NULL };
+static const struct state_desc chip_state = { .name = "i8259-chip", .version = 1, .fields = chip_fields };
 
 static void i8259_post_load(void *obj)
 {
@@ -317,7 +322,9 @@ static void i8259_post_load(void *obj)
 }
 
 static const struct state_field i8259_fields[] = { FIELD_STRUCT_ARRAY(struct i8259, chip, &chip_state), FIELD_END };
-static const struct state_desc i8259_state = { "i8259", 1, i8259_fields, i8259_post_load };
+static const struct state_desc i8259_state = {
+    .name = "i8259", .version = 1, .fields = i8259_fields, .post_load = i8259_post_load
+};
 
 static void i8259_dump(struct device *dev, FILE *f)
 {

@@ -20,7 +20,9 @@
 
 struct ioapic {
     struct device dev;
+    /* wiring */
     struct lapic *lapic;
+    /* state */
     uint32_t id;
     uint8_t select;
     uint32_t lines; /* pin levels */
@@ -152,7 +154,7 @@ static void ioapic_reset(struct device *dev)
 static const struct state_field ioapic_fields[] = { FIELD_U32(struct ioapic, id), FIELD_U8(struct ioapic, select),
                                                     FIELD_U32(struct ioapic, lines),
                                                     FIELD_U64_ARRAY(struct ioapic, entry), FIELD_END };
-static const struct state_desc ioapic_state = { "ioapic", 1, ioapic_fields, NULL };
+static const struct state_desc ioapic_state = { .name = "ioapic", .version = 1, .fields = ioapic_fields };
 
 static void ioapic_dump(struct device *dev, FILE *f)
 {

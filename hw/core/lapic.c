@@ -46,10 +46,12 @@ enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_CO
 
 struct lapic {
     struct device dev;
+    /* wiring */
     struct lapic_config wire;
     struct range *range;
     void (*eoi)(void *opaque, uint8_t vector);
     void *eoi_opaque;
+    /* state */
     uint64_t base; /* the MSR */
     uint32_t id;
     uint32_t tpr;
@@ -70,6 +72,7 @@ struct lapic {
     struct ticks ticks;
     bool lint[2];
     struct timer timer;
+    /* derived */
     bool out; /* derived */
 };
 
@@ -511,7 +514,9 @@ static const struct state_field lapic_fields[] = { FIELD_U64(struct lapic, base)
                                                    FIELD_U64(struct lapic, timer_due),
                                                    FIELD_STRUCT(struct lapic, ticks, &ticks_state),
                                                    FIELD_END };
-static const struct state_desc lapic_state = { "lapic", 2, lapic_fields, lapic_post_load };
+static const struct state_desc lapic_state = {
+    .name = "lapic", .version = 2, .fields = lapic_fields, .post_load = lapic_post_load
+};
 
 static const char *lapic_check(struct device *dev)
 {

@@ -63,7 +63,9 @@ enum {
 
 struct mc146818 {
     struct device dev;
+    /* wiring */
     struct irq irq;
+    /* state */
     uint8_t cmos[128];
     uint8_t index;
     int64_t offset;       /* RTC ns since 1970 = virtual time + offset */
@@ -400,7 +402,9 @@ static const struct state_field mc146818_fields[] = { FIELD_BYTES(struct mc14681
                                                       FIELD_TIMER(struct mc146818, second),
                                                       FIELD_STRUCT(struct mc146818, ticks, &ticks_state),
                                                       FIELD_END };
-static const struct state_desc mc146818_state = { "mc146818", 2, mc146818_fields, mc146818_post_load };
+static const struct state_desc mc146818_state = {
+    .name = "mc146818", .version = 2, .fields = mc146818_fields, .post_load = mc146818_post_load
+};
 
 static void mc146818_dump(struct device *dev, FILE *f)
 {

@@ -10,7 +10,9 @@
 
 struct port92 {
     struct device dev;
+    /* wiring */
     struct irq reset;
+    /* state */
     uint8_t value; /* without A20, which is the memory's */
 };
 
@@ -37,7 +39,7 @@ static void port92_write(void *opaque, uint16_t port, uint32_t val, unsigned siz
 static void port92_device_reset(struct device *dev) { ((struct port92 *)dev)->value = 0; }
 
 static const struct state_field port92_fields[] = { FIELD_U8(struct port92, value), FIELD_END };
-static const struct state_desc port92_state = { "port92", 2, port92_fields, NULL };
+static const struct state_desc port92_state = { .name = "port92", .version = 2, .fields = port92_fields };
 
 struct props {
     struct irq reset;

@@ -46,4 +46,4 @@ void ticks_forget(struct ticks *t) { *t = (struct ticks){ 0 }; }
 
 static const struct state_field fields[] = { FIELD_U32(struct ticks, owed), FIELD_BOOL(struct ticks, waiting),
                                              FIELD_U64(struct ticks, since), FIELD_U64(struct ticks, last), FIELD_END };
-const struct state_desc ticks_state = { "ticks", 1, fields, NULL };
+const struct state_desc ticks_state = { .name = "ticks", .version = 1, .fields = fields };

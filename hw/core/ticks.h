@@ -17,6 +17,7 @@
 
 /* Part of a device's state: FIELD_STRUCT(..., &ticks_state). */
 struct ticks {
+    /* state */
     uint32_t owed;
     bool waiting; /* ticks were owed and the line is masked... */
     tick_t since; /* ...since then */

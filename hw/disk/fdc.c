@@ -291,9 +291,9 @@ static void fdc_post_load(void *obj)
 }
 
 #define D struct fdc_drive
-static const struct state_field drive_fields[] = { FIELD_U8(D, track), FIELD_U8(D, pcn), FIELD_U8(D, head),
-                                                   FIELD_BOOL(D, change), FIELD_END };
-static const struct state_desc drive_state = { "fdc-drive", 1, drive_fields, NULL };
+static const struct state_field drive_fields[] = { FIELD_U8(D, track),    FIELD_U8(D, pcn),           FIELD_U8(D, head),
+                                                   FIELD_BOOL(D, change), FIELD_U32(D, seen_changes), FIELD_END };
+static const struct state_desc drive_state = { .name = "fdc-drive", .version = 1, .fields = drive_fields };
 #define F struct fdc
 static const struct state_field fdc_fields[] = { FIELD_STRUCT_ARRAY(F, drive, &drive_state),
                                                  FIELD_U8(F, dor),
@@ -336,7 +336,9 @@ static const struct state_field fdc_fields[] = { FIELD_STRUCT_ARRAY(F, drive, &d
                                                  FIELD_BYTES(F, buf),
                                                  FIELD_TIMER(F, timer),
                                                  FIELD_END };
-static const struct state_desc fdc_state = { "fdc", 1, fdc_fields, fdc_post_load };
+static const struct state_desc fdc_state = {
+    .name = "fdc", .version = 1, .fields = fdc_fields, .post_load = fdc_post_load
+};
 
 static void fdc_dump(struct device *dev, FILE *out)
 {

@@ -36,13 +36,14 @@ enum { PHASE_COMMAND, PHASE_EXECUTE, PHASE_RESULT };
 enum { OP_NONE, OP_READ, OP_WRITE, OP_VERIFY, OP_SCAN, OP_FORMAT, OP_READ_TRACK };
 
 struct fdc_drive {
+    /* wiring */
     struct block *blk;
-    uint8_t type;  /* as in the CMOS; 0: no drive */
+    uint8_t type; /* as in the CMOS; 0: no drive */
+    /* state */
     uint8_t track; /* where the heads are */
     uint8_t pcn;   /* where the controller thinks they are */
     uint8_t head;
     bool change; /* disk change line */
-    bool perpendicular;
     uint32_t seen_changes;
     /* derived: the medium */
     uint8_t cyls, heads, sects, rate;
@@ -50,8 +51,10 @@ struct fdc_drive {
 
 struct fdc {
     struct device dev;
+    /* wiring */
     struct irq irq;
     struct i8237 *dma;
+    /* state */
     struct fdc_drive drive[2];
     uint8_t dor, dsr, tdr, ccr;
     uint8_t phase;

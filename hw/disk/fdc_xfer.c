@@ -177,10 +177,10 @@ static bool format_sector(struct fdc *f, const uint8_t id[4])
 
 void fdc_run_format(struct fdc *f)
 {
-    uint8_t id[4];
     bool tc = false;
     uint8_t side = f->side;
     while (f->filled < f->eot && !tc) {
+        uint8_t id[4] = { 0xff, 0xff, 0xff, 0xff }; /* the bus, if the channel's mode moves nothing to here */
         if (!i8237_ready(f->dma, 2)) {
             if (++f->tries < DMA_PATIENCE)
                 fdc_later(f, 100000);

@@ -239,7 +239,7 @@ static void ide_dump(struct device *dev, FILE *f)
 
 static const struct state_field ide_fields[] = { FIELD_STRUCT(struct ide, pci, &pci_dev_state),
                                                  FIELD_STRUCT_ARRAY(struct ide, chan, &ide_channel_state), FIELD_END };
-static const struct state_desc ide_state = { "ide", 1, ide_fields, NULL };
+static const struct state_desc ide_state = { .name = "ide", .version = 1, .fields = ide_fields };
 
 struct props {
     struct pci_bus *pci;

@@ -42,12 +42,13 @@ enum ide_step { STEP_NONE, STEP_READ, STEP_WRITTEN, STEP_FLUSH, STEP_DMA, STEP_P
 enum ide_dma_kind { DMA_NONE, DMA_READ, DMA_WRITE, DMA_PACKET };
 
 struct ide_drive {
+    /* wiring */
     struct block *blk;
     struct ide_channel *chan;
     enum ide_kind kind;
     uint8_t unit; /* 0-3 */
 
-    /* Task file; hob: the byte written before (48-bit commands). */
+    /* State: the task file; hob: the byte written before (48-bit commands). */
     uint8_t feature, error, count, lba_low, lba_mid, lba_high, select, status;
     uint8_t hob_feature, hob_count, hob_low, hob_mid, hob_high;
     uint8_t command;
@@ -87,10 +88,12 @@ struct ide_drive {
 };
 
 struct ide_channel {
+    /* wiring */
     struct ide *ide;
     struct irq irq;
-    struct ide_drive drive[2];
     uint8_t n; /* 0 or 1 */
+    /* state */
+    struct ide_drive drive[2];
     uint8_t selected;
     uint8_t control;
     bool irq_pending;
@@ -106,6 +109,7 @@ struct ide_channel {
 
 struct ide {
     struct device dev;
+    /* state */
     struct pci_dev pci;
     struct ide_channel chan[2];
 };

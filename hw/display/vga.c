@@ -580,7 +580,9 @@ static const struct state_field vga_fields[] = { FIELD_STRUCT(V, pci, &pci_dev_s
                                                  FIELD_U16_ARRAY(V, di),
                                                  FIELD_BUFFER(V, vram, vram_len),
                                                  FIELD_END };
-static const struct state_desc vga_state = { "vga", 1, vga_fields, vga_post_load };
+static const struct state_desc vga_state = {
+    .name = "vga", .version = 1, .fields = vga_fields, .post_load = vga_post_load
+};
 
 static void dump_bytes(FILE *f, const char *name, const uint8_t *p, unsigned n)
 {

@@ -39,11 +39,12 @@ enum vga_access { ACCESS_PLANAR, ACCESS_ODD_EVEN, ACCESS_TEXT, ACCESS_CHAIN4, AC
 
 struct vga {
     struct device dev;
-    struct pci_dev pci;
+    /* wiring */
     struct range *window_a; /* A0000h-AFFFFh through handlers */
     struct range *window_b; /* B0000h-BFFFFh */
     struct range *direct;   /* A0000h-AFFFFh as memory, in linear bank 0 */
-
+    /* state */
+    struct pci_dev pci;
     uint8_t sr_index, gr_index, cr_index, ar_index;
     uint8_t sr[8], gr[16], cr[32], ar[32];
     bool ar_data; /* the next write to 3C0h is data */

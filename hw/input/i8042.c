@@ -34,9 +34,11 @@ enum source { FROM_CONTROLLER, FROM_KEYBOARD, FROM_MOUSE };
 
 struct i8042 {
     struct device dev;
+    /* wiring */
     struct i8042_config wire;
     struct ps2kbd *kbd;
     struct ps2mouse *mouse;
+    /* state */
     uint8_t ram[32]; /* ram[0] is the command byte */
     uint8_t status;
     uint8_t out; /* output buffer */
@@ -275,7 +277,9 @@ static const struct state_field i8042_fields[] = {
     FIELD_U8(struct i8042, output_port), FIELD_U8(struct i8042, command),  FIELD_BOOL(struct i8042, release),
     FIELD_U64(struct i8042, next_byte),  FIELD_TIMER(struct i8042, timer), FIELD_END
 };
-static const struct state_desc i8042_state = { "i8042", 2, i8042_fields, i8042_post_load };
+static const struct state_desc i8042_state = {
+    .name = "i8042", .version = 2, .fields = i8042_fields, .post_load = i8042_post_load
+};
 
 static int i8042_init(struct device *dev, const void *props)
 {

@@ -12,6 +12,7 @@
 
 /* Bytes from a device; answers to commands go before data. */
 struct ps2_queue {
+    /* state */
     uint8_t data[PS2_QUEUE];
     uint8_t reply[16];
     uint16_t head;

@@ -23,7 +23,9 @@
 
 struct ps2kbd {
     struct device dev;
+    /* wiring */
     struct irq ready;
+    /* state */
     struct ps2_queue q;
     uint8_t scan_set;
     uint8_t leds;
@@ -89,7 +91,9 @@ static const struct state_field queue_fields[] = { FIELD_BYTES(struct ps2_queue,
                                                    FIELD_U8(struct ps2_queue, replies),
                                                    FIELD_U8(struct ps2_queue, last),
                                                    FIELD_END };
-const struct state_desc ps2_queue_state = { "ps2-queue", 1, queue_fields, queue_post_load };
+const struct state_desc ps2_queue_state = {
+    .name = "ps2-queue", .version = 1, .fields = queue_fields, .post_load = queue_post_load
+};
 
 /* ---- keys ---- */
 
@@ -455,7 +459,9 @@ static const struct state_field ps2kbd_fields[] = { FIELD_STRUCT(struct ps2kbd, 
                                                     FIELD_BYTES(struct ps2kbd, type),
                                                     FIELD_BYTES(struct ps2kbd, down),
                                                     FIELD_END };
-static const struct state_desc ps2kbd_state = { "ps2kbd", 1, ps2kbd_fields, ps2kbd_post_load };
+static const struct state_desc ps2kbd_state = {
+    .name = "ps2kbd", .version = 1, .fields = ps2kbd_fields, .post_load = ps2kbd_post_load
+};
 
 static int ps2kbd_init(struct device *dev, const void *props)
 {

@@ -17,7 +17,9 @@
 
 struct ps2mouse {
     struct device dev;
+    /* wiring */
     struct irq ready;
+    /* state */
     struct ps2_queue q;
     uint8_t mode; /* MODE_ bits, as in the status answer */
     bool wrap;
@@ -222,7 +224,7 @@ static const struct state_field ps2mouse_fields[] = { FIELD_STRUCT(struct ps2mou
                                                       FIELD_U32(struct ps2mouse, dy),
                                                       FIELD_U32(struct ps2mouse, dz),
                                                       FIELD_END };
-static const struct state_desc ps2mouse_state = { "ps2mouse", 1, ps2mouse_fields, NULL };
+static const struct state_desc ps2mouse_state = { .name = "ps2mouse", .version = 1, .fields = ps2mouse_fields };
 
 static int ps2mouse_init(struct device *dev, const void *props)
 {

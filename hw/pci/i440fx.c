@@ -17,7 +17,9 @@
 
 struct i440fx {
     struct device dev;
+    /* state */
     struct pci_dev pci;
+    /* derived: what the memory was told */
     uint8_t applied[14]; /* PAM nibbles as last told to the memory; [0] unused, 1 is F0000h */
     bool smram_open;
 };
@@ -68,7 +70,9 @@ static void i440fx_post_load(void *obj)
 }
 
 static const struct state_field i440fx_fields[] = { FIELD_STRUCT(struct i440fx, pci, &pci_dev_state), FIELD_END };
-static const struct state_desc i440fx_state = { "i440fx", 1, i440fx_fields, i440fx_post_load };
+static const struct state_desc i440fx_state = {
+    .name = "i440fx", .version = 1, .fields = i440fx_fields, .post_load = i440fx_post_load
+};
 
 static int i440fx_init(struct device *dev, const void *props)
 {

@@ -10,10 +10,12 @@
 
 struct pci_bus {
     struct device dev;
+    /* wiring */
     struct irq pirq[4];
     const struct port_ops *cf9;
     void *cf9_opaque;
     struct pci_dev *devs[256];
+    /* state */
     uint32_t address;
     uint8_t asserted[4]; /* devices that drive each PIRQ */
 };
@@ -230,11 +232,13 @@ static void pci_dev_post_load(void *obj) { update_bars(obj); }
 
 static const struct state_field pci_dev_fields[] = { FIELD_BYTES(struct pci_dev, config),
                                                      FIELD_BOOL(struct pci_dev, irq_level), FIELD_END };
-const struct state_desc pci_dev_state = { "pci-dev", 1, pci_dev_fields, pci_dev_post_load };
+const struct state_desc pci_dev_state = {
+    .name = "pci-dev", .version = 1, .fields = pci_dev_fields, .post_load = pci_dev_post_load
+};
 
 static const struct state_field pci_fields[] = { FIELD_U32(struct pci_bus, address),
                                                  FIELD_U8_ARRAY(struct pci_bus, asserted), FIELD_END };
-static const struct state_desc pci_state = { "pci", 1, pci_fields, NULL };
+static const struct state_desc pci_state = { .name = "pci", .version = 1, .fields = pci_fields };
 
 void pci_dump(struct pci_bus *pci, FILE *f)
 {

@@ -39,6 +39,7 @@
 struct pci_bus;
 
 struct pci_bar {
+    /* wiring; where it is, is in config */
     uint32_t size; /* 0: none; a power of two */
     bool io;
     uint32_t flags; /* low bits as read: prefetchable (8) */
@@ -47,6 +48,7 @@ struct pci_bar {
 };
 
 struct pci_dev {
+    /* wiring */
     struct pci_bus *pci;
     struct bus *bus;
     const char *name;
@@ -56,13 +58,15 @@ struct pci_dev {
     /* A BAR moved (bar->ports or ->mem already is at its new place); may be NULL. */
     void (*bar_moved)(void *opaque, unsigned bar, int64_t base);
     uint8_t devfn;
+    struct pci_bar bar[PCI_BARS];
+    /* state */
     uint8_t config[256];
+    bool irq_level;
+    /* wiring, but for what a bit of config locks; reset_config is of the first reset */
     uint8_t wmask[256];
     uint8_t w1cmask[256];      /* bits the guest clears by writing 1 */
     uint8_t reset_config[256]; /* config at the first reset: what pci_dev_reset goes back to */
     bool have_reset_config;
-    bool irq_level;
-    struct pci_bar bar[PCI_BARS];
 };
 extern const struct state_desc pci_dev_state;
 

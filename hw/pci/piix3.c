@@ -15,10 +15,13 @@
 
 struct piix3 {
     struct device dev;
-    struct pci_dev pci;
+    /* wiring */
     struct irq isa[16];
+    /* state */
+    struct pci_dev pci;
     bool pirq[4];
     uint8_t rcr;
+    /* derived */
     uint16_t driven; /* derived: ISA lines held high */
 };
 
@@ -95,7 +98,9 @@ static void piix3_post_load(void *obj)
 static const struct state_field piix3_fields[] = { FIELD_STRUCT(struct piix3, pci, &pci_dev_state),
                                                    FIELD_BOOL_ARRAY(struct piix3, pirq), FIELD_U8(struct piix3, rcr),
                                                    FIELD_END };
-static const struct state_desc piix3_state = { "piix3", 1, piix3_fields, piix3_post_load };
+static const struct state_desc piix3_state = {
+    .name = "piix3", .version = 1, .fields = piix3_fields, .post_load = piix3_post_load
+};
 
 struct props {
     struct pci_bus *pci;

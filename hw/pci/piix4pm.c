@@ -40,11 +40,13 @@
 
 struct piix4pm {
     struct device dev;
-    struct pci_dev pci;
+    /* wiring */
     struct irq sci;
     struct irq smi;
     struct port_range *pm_ports;
     struct port_range *smb_ports;
+    /* state */
+    struct pci_dev pci;
     uint16_t pm1_sts;
     uint16_t pm1_en;
     uint16_t pm1_cnt;
@@ -266,7 +268,9 @@ static const struct state_field piix4pm_fields[] = { FIELD_STRUCT(struct piix4pm
                                                      FIELD_BYTES(struct piix4pm, smb),
                                                      FIELD_TIMER(struct piix4pm, timer),
                                                      FIELD_END };
-static const struct state_desc piix4pm_state = { "piix4pm", 1, piix4pm_fields, piix4pm_post_load };
+static const struct state_desc piix4pm_state = {
+    .name = "piix4pm", .version = 1, .fields = piix4pm_fields, .post_load = piix4pm_post_load
+};
 
 struct props {
     struct pci_bus *pci;

@@ -82,15 +82,16 @@ void paging_on(u32 cr3);
 void timer_on(u32 hz);
 /* Called for page faults; returns nonzero if the instruction is to be tried again. */
 extern int (*page_fault)(u32 address, u32 error);
-/* Called for interrupts while any_vector is set; returns nonzero if they are to stay masked. */
+/* Called for interrupts; returns nonzero if they are to stay masked. */
 extern int (*on_interrupt)(u32 vector);
 
-/* devices.c, devices_mmio.c, storm.c, storm_kernel.c, spread.c, reps.c: each returns what it counted */
+/* devices.c, devices_mmio.c, storm.c, storm_kernel.c, spread.c, reps.c, disks.c: each returns what it counted */
 u32 run_devices(u32 ops);
 u32 run_storm_user(u32 ops);
 u32 run_storm_kernel(u32 ops);
 u32 run_spread(u32 ops);
 u32 run_reps(u32 ops);
+u32 run_disks(u32 ops);
 
 static inline void outb(u32 p, u32 v) { asm volatile("outb %b0, %w1" : : "a"(v), "d"(p)); }
 static inline void outw(u32 p, u32 v) { asm volatile("outw %w0, %w1" : : "a"(v), "d"(p)); }

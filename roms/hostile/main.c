@@ -266,6 +266,7 @@ static const struct mode {
     { "storm-kernel", run_storm_kernel },
     { "spread", run_spread },
     { "reps", run_reps },
+    { "disks", run_disks },
 };
 
 static const struct mode *find_mode(const char *s)

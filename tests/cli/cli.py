@@ -9,17 +9,10 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from suite import outcome, report  # noqa: E402
+
 program = sys.argv[1]
-status = 0
-
-
-def report(name, why):
-    global status
-    if why:
-        status = 1
-        print("FAIL - %s: %s" % (name, why))
-    else:
-        print("ok - %s" % name)
 
 
 def run(args):
@@ -205,4 +198,4 @@ with tempfile.TemporaryDirectory() as d:
     for what in ("-cpu", "-accel", "-d"):
         p = run([what, "help"])
         report(what + " help", None if p.returncode == 0 and len(p.stdout) > 20 else "nothing")
-sys.exit(status)
+sys.exit(outcome())

@@ -162,8 +162,9 @@ def closed_descriptors():
         with open(disk, "wb") as f:
             f.write(b"\xa5" * 4096)
         shell = 'exec "$0" "$@" ' + " ".join(("<&-", ">&-", "2>&-")[n] for n in closed)
-        p = subprocess.run(["/bin/sh", "-c", shell, PROGRAM] + ENDS + MONITOR + ["-hda", disk, "-D", log, "-serial", "stdio",
-                           "-m", "4G" if os.sysconf("SC_PHYS_PAGES") >= 5 << 18 else "64"],
+        p = subprocess.run(["/bin/sh", "-c", shell, PROGRAM] + ENDS + MONITOR +
+                           ["-hda", disk, "-D", log, "-serial", "stdio",
+                            "-m", "4G" if os.sysconf("SC_PHYS_PAGES") >= 5 << 18 else "64"],
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * SLOW)
         check(p.returncode == 33, "closed %r: status %d, %r" % (closed, p.returncode, p.stderr))
         with open(disk, "rb") as f:

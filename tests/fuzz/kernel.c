@@ -1,19 +1,16 @@
-/* kernel.c - fuzzes what reads the file of -kernel: the Multiboot and the Linux loader. What they accept must lie in the
- * machine's memory, and what they refuse has one line of reason.
+/* kernel.c - fuzzes what reads the file of -kernel: the Multiboot and the Linux loader. What they accept must lie in
+ * the machine's memory, and what they refuse has one line of reason.
  *
- * Input: a byte of settings, a byte of length of the command line, the command line, the file.
+ * Input: a byte of settings, a byte of length of the command line, the command line, the same of the module list if the
+ * settings want one (its @ is the name of a file), the file.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/boot/linux.h"
 #include "hw/boot/multiboot.h"
+#include "tests/fuzz/fuzz.h"
 
-#include <stdlib.h>
-
-static void broken(const char *what)
-{
-    fprintf(stderr, "callgate fuzz: %s\n", what);
-    abort();
-}
+#include <sys/mman.h>
+#include <unistd.h>
 
 static uint32_t read_u32(struct bus *bus, unsigned key)
 {
@@ -32,7 +29,38 @@ static tick_t no_time(void *opaque)
     return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* A byte of length after `skip` others, and that much text; @ becomes the name of a file of 5,000 bytes. */
+static void take_text(const uint8_t **data, size_t *size, size_t skip, char *to, size_t room)
+{
+    static char name[40];
+    size_t n, at = 0;
+
+    if (!name[0]) {
+        int fd = memfd_create("module", MFD_CLOEXEC);
+
+        if (fd < 0 || ftruncate(fd, 5000))
+            broken("no memory for a module");
+        snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    }
+    if (*size <= skip) {
+        *size = 0;
+        *to = 0;
+        return;
+    }
+    n = (*data)[skip];
+    *data += skip + 1;
+    *size -= skip + 1;
+    n = n < *size ? n : *size;
+    for (size_t i = 0; i < n && at + sizeof name < room; i++) {
+        if ((*data)[i] == '@')
+            at += (size_t)snprintf(to + at, room - at, "%s", name);
+        else
+            to[at++] = (char)(*data)[i];
+    }
+    to[at] = 0;
+    *data += n;
+    *size -= n;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -43,21 +71,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .clock = &clock,
     };
     struct fw_cfg *fw;
-    char cmdline[257] = "";
+    char cmdline[1025];
+    char modules[1025];
     char err[256] = "";
     uint8_t settings;
     uint64_t ram;
     uint8_t *kernel;
-    size_t n;
     int rc;
 
     if (size < 2)
         return 0;
     settings = data[0];
-    n = data[1] < size - 2 ? data[1] : size - 2;
-    memcpy(cmdline, data + 2, n);
-    data += 2 + n;
-    size -= 2 + n;
+    take_text(&data, &size, 1, cmdline, sizeof cmdline);
+    if (settings & 8)
+        take_text(&data, &size, 0, modules, sizeof modules);
     ram = sizes[settings & 3];
     clock_init(&clock, no_time, NULL);
     if (bus_init(&bus))
@@ -66,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     kernel = malloc(size ? size : 1); /* so that a byte too far is seen */
     memcpy(kernel, data, size);
     if (multiboot_probe(kernel, size)) {
-        const struct multiboot_boot b = { kernel, size, "kernel", cmdline, settings & 8 ? "" : NULL, ram };
+        const struct multiboot_boot b = { kernel, size, "kernel", cmdline, settings & 8 ? modules : NULL, ram };
 
         rc = multiboot_load(fw, &b, err, sizeof err);
     } else {

@@ -41,7 +41,8 @@ one_host() {
     PATH=$C/bin:$PATH
     export PATH
     run="qemu-$host -L $C/root"
-    { [ Makefile -nt "$src/configure" ] || "$src/configure" --host="$host-linux-gnu" HOST_RUN="$run"; } >configure.log 2>&1 &&
+    { [ Makefile -nt "$src/configure" ] ||
+        "$src/configure" --host="$host-linux-gnu" HOST_RUN="$run"; } >configure.log 2>&1 &&
         make -j"$(nproc)" MODE=rel all check-programs >build.log 2>&1 || {
         bad=1
         echo "FAIL - $host: it builds: see $B/build.log"

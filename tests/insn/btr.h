@@ -38,6 +38,17 @@ enum {
 #define PG_IO      (RAM_PAGES + 1)
 #define PG_ROM     (RAM_PAGES + 2)
 
+/* Bits of page table entries. */
+#define PTE_P  0x001u
+#define PTE_W  0x002u
+#define PTE_U  0x004u
+#define PTE_A  0x020u
+#define PTE_D  0x040u
+#define PTE_AD (PTE_A | PTE_D)
+#define PTE_PS 0x080u
+#define PTE_G  0x100u
+#define PTE_XD (1ull << 63)
+
 #define TABLES_AT (PG_TABLES * PAGE_SIZE)
 #define IDT_AT    TABLES_AT
 #define GDT_AT    (TABLES_AT + 0x800)

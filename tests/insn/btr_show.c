@@ -4,6 +4,7 @@
 #include "btr_run.h"
 
 #include "bt/bt.h"
+#include "cpu/cpu_state.h"
 
 #include <capstone/capstone.h>
 
@@ -71,18 +72,12 @@ static void show_regs(const char *who, const uint32_t *r, uint32_t eip, uint32_t
            who, r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], eip, eflags);
 }
 
-static void show_cpu(const char *who, const struct cpu *c, enum exit_reason why)
+static void show_cpu(const char *who, struct cpu *c, enum exit_reason why)
 {
     static const char *const reasons[] = { "kick", "halt", "icount", "shutdown" };
-    unsigned n;
 
-    show_regs(who, c->r, c->eip, cpu_get_eflags(c));
-    printf(" cpl %u cr2 %08x exit: %s\n           ", c->cpl, c->cr2, reasons[why]);
-    for (n = 0; n < SEG_COUNT; n++)
-        printf(" %04x:%08x+%08x(%04x)", c->seg[n].sel, c->seg[n].base, c->seg[n].limit, c->seg[n].attr);
-    printf("\n            cr0 %08x cr3 %08x cr4 %08x dr6 %08x dr7 %08x\n", c->cr0, c->cr3, c->cr4, c->dr[6], c->dr[7]);
-    printf("            x87 cw %04x sw %04x top %u empty %02x fop %03x at %04x:%08x\n", c->fpu.cw, c->fpu.sw,
-           c->fpu.top, c->fpu.empty, c->fpu.fop, c->fpu.fcs, c->fpu.fip);
+    printf("  %s, exit: %s\n", who, reasons[why]);
+    cpu_dump(c, stdout);
 }
 
 static void show_fpu(const char *who, const struct fpu *f)
@@ -147,15 +142,13 @@ void run_show(struct compare *k, const struct env *e, const struct seq *s, const
     show_seq(e, s);
     show_regs("start", t->r, s->eip, t->eflags);
     printf(" cr0 %08x\n", t->cr0);
+    show_fpu("start", &t->fpu);
     show_cpu("reference", k->ref.c, trace.why);
     show_cpu(k->variant, k->test.c, trace.test_why);
     printf("  flags not compared: %03x; instructions %llu, %llu\n", trace.undef, (unsigned long long)trace.icount,
            (unsigned long long)trace.test_icount);
-    if (trace.what && !strcmp(trace.what, "floating point")) {
-        show_fpu("start", &t->fpu);
-        show_fpu("reference", &k->ref.c->fpu);
-        show_fpu(k->variant, &k->test.c->fpu);
-    }
+    printf("  differences:\n");
+    state_compare(&cpu_state, k->ref.c, "reference", k->test.c, k->variant, stdout);
     show_ram(k);
     printf("  executed:\n");
     for (n = trace.steps > 40 ? trace.steps - 40 : 0; n < trace.steps; n++) {

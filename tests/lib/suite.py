@@ -12,6 +12,19 @@ GUESTS = os.environ.get("GUESTS") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "callgate", "guests")
 
 tests = []
+failures = 0
+
+
+def report(name, why=None):
+    """The outcome of one test, for suites that do not use @test: it failed if there is a reason."""
+    global failures
+    failures += why is not None
+    print("ok - " + name if why is None else "FAIL - %s: %s" % (name, why), flush=True)
+
+
+def outcome():
+    """The exit status after all reports."""
+    return 1 if failures else 0
 
 
 def test(group, *needs):
@@ -30,7 +43,6 @@ def check(condition, what):
 def run(prefix=""):
     """The tests that sys.argv names after the program, by group or name (all if none). Returns the status."""
     groups = sys.argv[2:]
-    status = 0
     for group, name, needs, f in tests:
         if groups and group not in groups and name not in groups:
             continue
@@ -41,8 +53,7 @@ def run(prefix=""):
         begin = time.monotonic()
         try:
             f()
-            print("ok - %s%s (%.1f s)" % (prefix, name, time.monotonic() - begin), flush=True)
+            report("%s%s (%.1f s)" % (prefix, name, time.monotonic() - begin))
         except (Failure, subprocess.SubprocessError, OSError) as e:
-            status = 1
-            print("FAIL - %s%s: %s" % (prefix, name, e), flush=True)
-    return status
+            report(prefix + name, str(e) or type(e).__name__)
+    return outcome()

@@ -15,19 +15,15 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from suite import outcome, report  # noqa: E402
+
 PROGRAM = os.path.abspath(sys.argv[1])
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.join(HERE, "..", "..")
 DEMO = os.path.join(os.path.dirname(os.path.realpath(PROGRAM)), "roms", "demo.img")
 SLOW = float(os.environ.get("SLOW", "1"))
 AT_LEAST = 200  # ways that one run must have tried
-failed = 0
-
-
-def report(name, why=None):
-    global failed
-    failed |= why is not None
-    print("ok - " + name if why is None else "FAIL - %s: %s" % (name, why), flush=True)
 
 
 class Victims:
@@ -196,7 +192,7 @@ def main():
                 print("skip - ways out, with a window: Xvfb is not installed")
         finally:
             victims.close()
-    return failed
+    return outcome()
 
 
 sys.exit(main())

@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 """plugin.py PROGRAM: a plug-in sees the same guest under every engine. The guest is the test ROM with time
-from instruction counts, so that a run repeats."""
-import os, re, subprocess, sys, tempfile
+from instruction counts, so that a run repeats.
+
+Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from suite import outcome, report  # noqa: E402
 
 PROGRAM = os.path.abspath(sys.argv[1])
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROM = os.path.join(os.path.dirname(PROGRAM), "roms", "testrom.elf")
-failed = 0
-
-
-def report(name, why):
-    global failed
-    failed |= why is not None
-    print("ok - %s" % name if why is None else "FAIL - %s: %s" % (name, why))
 
 
 def run(work, engine, what, plugin=None):
@@ -46,4 +48,4 @@ with tempfile.TemporaryDirectory() as work:
            None if bad[0] and bad[2].count("\n") == 1 and "none.so" in bad[2] else bad)
     listed = subprocess.run([PROGRAM, "-plugin", "help"], stdout=subprocess.PIPE, text=True)
     report("plug-in: help lists the events", None if listed.returncode == 0 and "memory" in listed.stdout else listed)
-sys.exit(failed)
+sys.exit(outcome())

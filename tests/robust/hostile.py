@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""hostile.py PROGRAM [-s SEED] [-x FACTOR] [-m MS] [-k WORD] [-l] [--max-map-count N]: the hostile guest (roms/hostile) in all its
-modes under every engine. It must get to its end, or be ended by `quit` at the time limit, without a message and
-without a log that grows faster than its limit; meanwhile the monitor is asked all the time, and memory watched.
+"""hostile.py PROGRAM [-s SEED] [-x FACTOR] [-m MS] [-k WORD] [-l] [--max-map-count N]: the hostile guest
+(roms/hostile) in all its modes under every engine. It must get to its end, or be ended by `quit` at the time limit,
+without a message and without a log that grows faster than its limit; meanwhile the monitor is asked all the time,
+and memory watched.
 
   -s SEED   where the guest's random numbers begin (1)
   -x N      N times as many operations as in a short run; the time limit grows with it
@@ -26,7 +27,7 @@ import time
 
 SLOW = float(os.environ.get("SLOW", "1"))
 LOG_LINES = 100                 # a second
-FIXED = 150 * SLOW              # MiB that an emulator may need beside guest memory and what was granted; sanitizers more
+FIXED = 150 * SLOW              # MiB an emulator may need beside guest memory and what was granted; sanitizers more
 GRANTED = 256                   # MiB: -accel bt,memory=
 MAP_COUNT = "/proc/sys/vm/max_map_count"
 COMMANDS = ["info status", "info pic", "info registers"]
@@ -44,8 +45,8 @@ ENGINES = {
     "lockstep": ["lockstep"],
 }
 
-# mode, guest memory in MiB, operations, other words, engines ("*": all but lockstep). Not storm-kernel under lockstep: it
-# rewrites entries that both CPUs mark accessed within one slice, and lockstep does not keep the order of these.
+# mode, guest memory in MiB, operations, other words, engines ("*": all but lockstep). Not storm-kernel under lockstep:
+# it rewrites entries that both CPUs mark accessed within one slice, and lockstep does not keep the order of these.
 RUNS = [
     ("devices", 64, 100000, "", "*"),
     ("devices", 64, 50000, "paging=1", "*"),
@@ -146,8 +147,9 @@ def one(o, rom, run, engine, directory):
     limit = TIME_LIMIT * max(1, o.x) * SLOW
     command = [o.program, "-m", str(mib), "-display", "none", "-no-reboot", "-kernel", rom, "-snapshot",
                "-fda", os.path.join(directory, "fda"), "-hda", os.path.join(directory, "hda"),
-               "-cdrom", os.path.join(directory, "cdrom"), "-device", "isa-debug-exit", "-serial", "stdio", "-serial", "null",
-               "-debugcon", "null", "-monitor", "unix:%s,server,nowait" % sock, "-d", "guest_errors", "-D", log,
+               "-cdrom", os.path.join(directory, "cdrom"), "-device", "isa-debug-exit",
+               "-serial", "stdio", "-serial", "null", "-debugcon", "null",
+               "-monitor", "unix:%s,server,nowait" % sock, "-d", "guest_errors", "-D", log,
                "-append", "mode=%s seed=%d ops=%d %s" % (mode, o.s, int(ops * o.x), words), "-accel"] + ENGINES[engine]
     begin = time.monotonic()
     with open(os.path.join(directory, "out"), "w+b") as out, open(os.path.join(directory, "err"), "w+b") as err:
@@ -179,7 +181,8 @@ def one(o, rom, run, engine, directory):
         w.sock.close()
     with open(log, "rb") as f:
         lines = f.read().count(b"\n")
-    figures = "%.1f s, monitor %.0f ms at most (%s) of %d, %.0f MiB" % (took, w.longest * 1000, w.command, w.answers, w.peak)
+    figures = "%.1f s, monitor %.0f ms at most (%s) of %d, %.0f MiB" % (
+        took, w.longest * 1000, w.command, w.answers, w.peak)
     bound = mib + FIXED + (GRANTED if engine.startswith("bt") else 0) + (mib + GRANTED if engine == "lockstep" else 0)
     done = re.search(r"^hostile done \d+\r?$", said, re.M)
     if errors:

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """signals.py PROGRAM [-n N] [-s SEED] [-m MS]: SIGTERM, SIGINT, SIGHUP and the monitor's quit at N random moments end
-whatever the guest does, under every engine, with status 0, with the terminal's socket gone and no message. -m: also fail if one took longer
-than MS milliseconds (a figure for a quiet host; without it the limit only tells an end from none).
+whatever the guest does, under every engine, with status 0, with the terminal's socket gone and no message. -m: also
+fail if one took longer than MS milliseconds (a figure for a quiet host; without it the limit only tells an end from
+none).
 
 Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT"""
 import argparse
@@ -114,7 +115,8 @@ def main():
         t = sorted(times[engine])
         figures = "%d signals, median %.0f ms, longest %.0f ms" % (len(t), t[len(t) // 2] * 1000, t[-1] * 1000)
         if engine in bad:
-            print("FAIL - signals: %s: %d wrong, the first: %s (%s)" % (engine, len(bad[engine]), bad[engine][0], figures))
+            print("FAIL - signals: %s: %d wrong, the first: %s (%s)" %
+                  (engine, len(bad[engine]), bad[engine][0], figures))
         else:
             print("ok - signals: %s (%s)" % (engine, figures))
     return 1 if bad else 0

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""soak.py PROGRAM: a Debian kernel works for MINUTES (240): processes come and go, files are packed and checked, memory is
-taken and given back, while the monitor is used at random, keys are pressed and the screen is pictured. Looked at
+"""soak.py PROGRAM: a Debian kernel works for MINUTES (240): processes come and go, files are packed and checked, memory
+is taken and given back, while the monitor is used at random, keys are pressed and the screen is pictured. Looked at
 all the time: memory of the process's own (anonymous, page tables), its mappings and descriptors. It fails if one of
 them is larger in the last quarter than in the second, if the guest stands still or complains, or at any message.
 
@@ -33,10 +33,12 @@ LOOPS = [
     " cmp -s /tmp/b /tmp/sum || echo SOAK WRONG; done",
     "while :; do dd if=/dev/zero of=/tmp/big bs=64k count=1024 2>/dev/null; rm /tmp/big;"
     " awk 'BEGIN { for (i = 0; i < 60000; i++) a[i] = i \"x\" }'; done",
-    "while :; do find / -xdev -type f 2>/dev/null | sort -r | md5sum >/dev/null; sort -n /proc/kallsyms >/dev/null; done",
+    "while :; do find / -xdev -type f 2>/dev/null | sort -r | md5sum >/dev/null;"
+    " sort -n /proc/kallsyms >/dev/null; done",
     "while :; do echo SOAK `cat /tmp/count`; sleep 5; done",
 ]
-COMPLAINTS = r"(?m)^callgate: |SOAK WRONG|BUG:|Oops|Kernel panic|segfault|soft lockup|Call Trace|Out of memory|general protection"
+COMPLAINTS = (r"(?m)^callgate: |SOAK WRONG|BUG:|Oops|Kernel panic|segfault|soft lockup|Call Trace|Out of memory|"
+              r"general protection")
 
 # name: how much more is no growth (a factor, and added)
 SLACK = {"own KiB": (1.10, 8192), "mappings": (1.25, 2000), "descriptors": (1, 0)}
@@ -70,7 +72,8 @@ def meddle(vm, rng, directory):
     elif what == 4:
         vm.monitor("screen")
     else:
-        vm.monitor("info " + rng.choice(["registers", "jit", "mtree", "qtree", "tlb", "exceptions", "pic", "pit", "vga"]))
+        what = ["registers", "jit", "mtree", "qtree", "tlb", "exceptions", "pic", "pit", "vga"]
+        vm.monitor("info " + rng.choice(what))
 
 
 def growth(samples):

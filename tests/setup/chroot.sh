@@ -14,6 +14,7 @@ fi
 work=$(mktemp -d /var/tmp/callgate-setup-XXXXXX)
 cleanup() {
     umount "$work"/*/proc 2>/dev/null
+    for s in "$work"/*/sys; do umount -R "$s" 2>/dev/null; done
     rm -rf --one-file-system "$work"
 }
 trap cleanup EXIT
@@ -39,7 +40,7 @@ fresh() {
     mkdir -p "$root" && tar x -C "$root" -f "$base" || return 1
     cp -r /etc/apt/apt.conf.d /etc/apt/sources.list* "$root/etc/apt/"
     cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-    mount -t proc proc "$root/proc" || return 1
+    mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" && mount --make-rslave "$root/sys" || return 1
     mkdir "$root/callgate"
     if git -C "$src" rev-parse -q --verify HEAD >/dev/null 2>&1; then
         (cd "$src" && git ls-files -z | tar c --null -T -) | tar x -C "$root/callgate"
@@ -66,6 +67,7 @@ result() {
 
 remove() {
     umount "$root/proc"
+    umount -R "$root/sys"
     rm -rf --one-file-system "$root"
 }
 
@@ -102,7 +104,7 @@ if fresh user; then
     in_it "cd / && sh /callgate/debian/tests/library"
     result $? "a program with the installed library runs a machine"
     in_it "apt-get purge -y -qq callgate libcallgate-dev &&
-        test -z \"\$(find / -path /proc -prune -o -path /callgate -prune -o -path /root -prune -o -name '*callgate*' -print)\""
+        test -z \"\$(find / \( -path /proc -o -path /callgate -o -path /root \) -prune -o -name '*callgate*' -print)\""
     result $? "nothing is left when they are gone"
     remove
 fi

@@ -10,6 +10,7 @@ int main(void)
     SRunner *r = srunner_create(flags_suite());
     int failed;
 
+    srunner_add_suite(r, state_suite());
     srunner_add_suite(r, mmu_suite());
     srunner_add_suite(r, codeblock_suite());
     srunner_add_suite(r, range_suite());
@@ -31,6 +32,7 @@ int main(void)
     srunner_add_suite(r, atapi_suite());
     srunner_add_suite(r, fdc_suite());
     srunner_add_suite(r, dma_suite());
+    srunner_add_suite(r, loader_suite());
     srunner_add_suite(r, sandbox_suite());
     srunner_add_suite(r, opener_suite());
     srunner_run_all(r, CK_NORMAL);

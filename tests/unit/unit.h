@@ -9,6 +9,7 @@
 #include "hw/pc.h"
 
 Suite *flags_suite(void);
+Suite *state_suite(void);
 Suite *mmu_suite(void);
 Suite *codeblock_suite(void);
 Suite *range_suite(void);
@@ -28,6 +29,7 @@ Suite *ide_dma_suite(void);
 Suite *atapi_suite(void);
 Suite *fdc_suite(void);
 Suite *dma_suite(void);
+Suite *loader_suite(void);
 Suite *sandbox_suite(void);
 Suite *opener_suite(void);
 

@@ -152,7 +152,7 @@ START_TEST(state_round_trip)
     struct test_board *b = board_new();
     struct state_buf one = { 0 };
     struct state_buf two = { 0 };
-    const char *err = NULL;
+    struct state_report report;
     size_t differ = 0;
     tick_t then;
 
@@ -162,7 +162,7 @@ START_TEST(state_round_trip)
     then = b->now;
     poke(b, 20000);
     b->now = then; /* the clock's time is the machine's to restore */
-    ck_assert_msg(bus_load(b->bus, one.data, one.len, &err) == 0, "load: %s", err ? err : "?");
+    ck_assert_msg(bus_load(b->bus, one.data, one.len, &report) == 0, "load: %s", report.error);
     ck_assert_int_eq(bus_save(b->bus, &two), 0);
     ck_assert_uint_eq(one.len, two.len);
     while (differ < one.len && one.data[differ] == two.data[differ])
@@ -170,7 +170,7 @@ START_TEST(state_round_trip)
     ck_assert_msg(differ == one.len, "byte %zu of %zu differs", differ, one.len);
     /* what is cut off or changed is refused or loaded, but never crashes */
     for (size_t n = 0; n < one.len; n += 1 + one.len / 97)
-        bus_load(b->bus, one.data, n, &err);
+        bus_load(b->bus, one.data, n, &report);
     state_buf_free(&one);
     state_buf_free(&two);
     board_free(b);

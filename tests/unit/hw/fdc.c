@@ -70,7 +70,8 @@ static void expect(uint8_t st0, uint8_t st1, uint8_t st2, uint8_t c, uint8_t h, 
     ck_assert(!board_line(b, IRQ));
 }
 
-/* The controller out of reset, motors on, 500 kbit/s, the four polls sensed, heads at track 0, SPECIFY with or without DMA. */
+/* The controller out of reset, motors on, 500 kbit/s, the four polls sensed, SPECIFY with or without DMA, heads at
+ * track 0. */
 static void begin(bool non_dma)
 {
     board_out(b, DOR, 0x00);

@@ -232,7 +232,7 @@ START_TEST(random_accesses)
     struct test_board *other;
     struct state_buf first = { 0 };
     struct state_buf second = { 0 };
-    const char *err = NULL;
+    struct state_report report;
     uint32_t seed = (uint32_t)_i * 77 + 1;
 
     b->clock.catch_up = _i & 1;
@@ -255,7 +255,7 @@ START_TEST(random_accesses)
     ck_assert_int_eq(bus_save(b->bus, &first), 0);
     other = board_new();
     other->now = b->now;
-    ck_assert_int_eq(bus_load(other->bus, first.data, first.len, &err), 0);
+    ck_assert_int_eq(bus_load(other->bus, first.data, first.len, &report), 0);
     ck_assert_int_eq(bus_save(other->bus, &second), 0);
     ck_assert_uint_eq(first.len, second.len);
     ck_assert_mem_eq(first.data, second.data, first.len);

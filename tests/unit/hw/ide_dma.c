@@ -1,5 +1,5 @@
-/* ide_dma.c - the PIIX3's bus master (SFF-8038i, datasheet 290550): descriptor tables that fit, do not fit, have no end;
- * status, interrupt, starting and stopping.
+/* ide_dma.c - the PIIX3's bus master (SFF-8038i, datasheet 290550): descriptor tables that fit, do not fit, have no
+ * end; status, interrupt, starting and stopping.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "tests/unit/hw/ide_regs.h"
@@ -123,7 +123,8 @@ START_TEST(too_short)
 }
 END_TEST
 
-/* More than the command moves, or no end at all: the interrupt comes and the bus master stays active until it is stopped. */
+/* More than the command moves, or no end at all: the interrupt comes, and the bus master stays active until it is
+ * stopped. */
 START_TEST(too_long)
 {
     static const uint32_t table[][2] = { { TO, EOT | 4096 } };
