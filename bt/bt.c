@@ -317,7 +317,15 @@ static enum exit_reason run(struct engine *e)
 
 static void on_blocks_flushed(struct cpu *c) { tcache_flush(bt_of(c)); }
 
-static bool available(void) { return prim_available(); }
+/* What the host lacks is not used. Without BMI2 bits go through memory (prim.c), and the short forms of sensitive
+ * instructions, which select and insert them, are left to the interpreter. */
+static void look_at_host(struct bt_options *o)
+{
+    o->bmi2 = o->bmi2 && prim_has_bmi2();
+    o->fsgsbase = o->fsgsbase && prim_has_fsgsbase();
+    if (!o->bmi2)
+        o->inline_sys = false;
+}
 
 static void free_all(struct bt *bt)
 {
@@ -347,10 +355,6 @@ static int create(const struct engine_env *env, const char *options, struct engi
     struct bt *bt;
     int rc;
 
-    if (!available()) {
-        fprintf(stderr, "callgate: -accel bt needs a host CPU with BMI2; use -accel interp\n");
-        return -ENOTSUP;
-    }
     BUG_ON(c->tail < sizeof(struct native));
     bt = calloc(1, sizeof *bt);
     if (!bt)
@@ -358,6 +362,7 @@ static int create(const struct engine_env *env, const char *options, struct engi
     bt->engine = (struct engine){ &bt_engine, c };
     bt->c = c;
     rc = bt_parse_options(&bt->opt, options);
+    look_at_host(&bt->opt);
     if (c->icount_exact)
         bt->opt.icount = true;
     if (callout_wanted(c, CALLOUT_MEMORY))
@@ -390,7 +395,7 @@ static int create(const struct engine_env *env, const char *options, struct engi
     itlb_clear(c);
     atomic_store(&native_of(c)->safepoint, &native_of(c)->safe_word);
     native_of(c)->detour_fn = (void *)(uintptr_t)detour;
-    bt->contexts.fsgsbase = prim_has_fsgsbase();
+    bt->contexts.fsgsbase = bt->opt.fsgsbase;
     stubs_emit(bt);
     rc = fault_install();
     if (rc)
@@ -427,7 +432,6 @@ const struct engine_class bt_engine = {
     .create = create,
     .destroy = destroy,
     .run = run,
-    .available = available,
     .sync = sync,
     .state_changed = state_changed,
     .dump_code = bt_dump_code,

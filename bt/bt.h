@@ -36,7 +36,8 @@ struct bt_options {
     unsigned memory_mb; /* 0: by the guest's RAM */
     unsigned heat;
     bool verify, chain, direct, inline_sys, native_fpu, icount, stats, perfmap;
-    bool force_direct; /* every address space has earned its windows from the start: for tests */
+    bool bmi2, fsgsbase; /* instructions of the host that may be used */
+    bool force_direct;   /* every address space has earned its windows from the start: for tests */
 };
 
 struct bt_counters {

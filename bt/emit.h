@@ -13,6 +13,7 @@ enum { R8 = 8, R9, R10, R11, R12, R13, R14, R15, RCX = 1, RSP = 4 };
 
 struct emit {
     uint8_t *p; /* where the next byte goes (writable view) */
+    bool bmi2;  /* may be used: for prim.c */
 };
 
 static inline void e8(struct emit *e, unsigned v) { *e->p++ = (uint8_t)v; }
@@ -85,7 +86,7 @@ static inline void e_modrm_sib(struct emit *e, unsigned reg, unsigned base, unsi
 static inline void e_modrm_index(struct emit *e, unsigned reg, unsigned index, unsigned scale, uint32_t disp)
 {
     e8(e, (reg & 7) << 3 | 4);
-    e8(e, scale << 6 | index << 3 | 5);
+    e8(e, scale << 6 | (index & 7) << 3 | 5);
     e32(e, disp);
 }
 
@@ -158,6 +159,14 @@ static inline void e_load_zx8(struct emit *e, unsigned reg, unsigned base, int32
 {
     e_rex(e, 0, reg, 0, base);
     e_opcode(e, true, 0xb6);
+    e_modrm_disp(e, reg, base, disp);
+}
+
+/* movsx reg, byte [base + disp] */
+static inline void e_load_sx8(struct emit *e, unsigned reg, unsigned base, int32_t disp)
+{
+    e_rex(e, 0, reg, 0, base);
+    e_opcode(e, true, 0xbe);
     e_modrm_disp(e, reg, base, disp);
 }
 

@@ -226,7 +226,7 @@ void layout_block(const struct plan *plan, const struct insn *insn, const uint8_
 {
     struct lay l; /* most of it is the list of misses: not cleared */
 
-    l.e.p = where->code;
+    l.e = (struct emit){ .p = where->code, .bmi2 = where->bmi2 };
     l.plan = plan;
     l.where = where;
     l.out = out;

@@ -20,6 +20,7 @@ struct place {
     uint8_t *code;         /* its first byte; 16 KiB do for any block */
     const uint8_t *leave;  /* stub: leave for good, R11 says why */
     const uint8_t *detour; /* stub: interpret one instruction, R11 says which */
+    bool bmi2;             /* the host has it */
     uint32_t cache;        /* where the cache is seen by running code: what tables by EIP count from */
     uint32_t tb;           /* number of the translation */
     uint32_t first_exit;   /* number of its first exit */

@@ -159,8 +159,7 @@ void emit_probe_code(struct lay *l, struct miss *m)
     found = e_jrcxz8(e);
     m->patch = e_jmp32(e);
     e_patch8(found, e->p);
-    e_mov_imm32(e, R10, (COVERS - 1) << COVER_BITS);
-    prim_extract(e, RCX, R8, R10);
+    prim_bits_to_rcx(e, R8, COVER_BITS, PAGE_SHIFT - COVER_BITS, false);
     e_load_sib(e, REX_W, R10, R14, R9, 2, offsetof(struct tlb, code_cover));
     /* the counts from here to where it may end */
     e_load_zx_sib(e, m->size == 1 ? 1 : m->size <= 5 ? 2 : 4, RCX, R10, RCX);

@@ -30,6 +30,7 @@ struct native {
     uint64_t window; /* base of the window that GS.base points to */
     uint64_t r12;    /* what R12 holds in this context */
     uint64_t table;  /* of the context: where translations are, by EIP */
+    uint64_t bits;   /* on its way through a shift: see bt/prim.c */
     /* by linear page: cookie of the page of code seen there, at CPL 0-2 and at CPL 3 */
     uint32_t itlb_super[ITLB_SUPER];
     uint32_t itlb_user[ITLB_USER];

@@ -20,6 +20,8 @@ static const struct {
     { "icount", offsetof(struct bt_options, icount), false },
     { "stats", offsetof(struct bt_options, stats), false },
     { "perfmap", offsetof(struct bt_options, perfmap), false },
+    { "bmi2", offsetof(struct bt_options, bmi2), true },
+    { "fsgsbase", offsetof(struct bt_options, fsgsbase), true },
 };
 
 static int fail(const char *item, size_t len)

@@ -12,6 +12,7 @@
 
 #define CHUNK      0xffffu /* elements at a time: some tens of microseconds */
 #define CHUNK_BITS 16
+#define DF_BIT     10
 
 /* --- plan --- */
 
@@ -123,7 +124,7 @@ void emit_string(struct lay *l)
         emit_keep_flags(l);
     start = e->p;
     e_load32(e, R9, R15, CPU_OFF(eflags));
-    prim_extract_to_rcx(e, R9, EFLAGS_DF);
+    prim_bits_to_rcx(e, R9, DF_BIT, 1, true);
     ok = e_jrcxz8(e);
     emit_miss(l);
     e_patch8(ok, e->p);

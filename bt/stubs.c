@@ -71,7 +71,7 @@ static void host_stack(struct emit *e) { e_load64(e, RSP, R15, NAT(host_sp)); }
 
 void stubs_emit(struct bt *bt)
 {
-    struct emit em = { bt->cache.rw };
+    struct emit em = { .p = bt->cache.rw };
     struct emit *e = &em;
     const uint8_t *mxcsr;
     uint8_t *to_exit;

@@ -103,6 +103,7 @@ static struct place place_of(struct bt *bt, const struct tb *tb)
     struct place where = { .code = cache->rw + tb->code,
                            .leave = cache->rw + cache->stub_exit,
                            .detour = cache->rw + cache->stub_detour,
+                           .bmi2 = bt->opt.bmi2,
                            .cache = (uint32_t)(uintptr_t)cache->rx,
                            .tb = (uint32_t)(tb - cache->tb),
                            .first_exit = tb->first_exit };

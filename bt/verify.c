@@ -45,11 +45,11 @@ struct field {
     }
 
 static const struct field fields[] = {
-    FIELD(eip, true),           FIELD(icount, true),    FIELD(eflags, true),    NATIVE(tmp, true),
-    NATIVE(x87_last, true),     NATIVE(mmx_sw, true),   FIELD(cpl, false),      FIELD(events, false),
-    FIELD(seg, false),          NATIVE(fpu_off, false), NATIVE(sse_off, false), NATIVE(safepoint, false),
-    NATIVE(icount_stop, false), NATIVE(window, false),  NATIVE(table, false),   NATIVE(itlb_super, false),
-    NATIVE(itlb_user, false),
+    FIELD(eip, true),          FIELD(icount, true),        FIELD(eflags, true),    NATIVE(tmp, true),
+    NATIVE(bits, true),        NATIVE(x87_last, true),     NATIVE(mmx_sw, true),   FIELD(cpl, false),
+    FIELD(events, false),      FIELD(seg, false),          NATIVE(fpu_off, false), NATIVE(sse_off, false),
+    NATIVE(safepoint, false),  NATIVE(icount_stop, false), NATIVE(window, false),  NATIVE(table, false),
+    NATIVE(itlb_super, false), NATIVE(itlb_user, false),
 };
 
 static bool listed_field(int64_t disp, unsigned size, bool write)
@@ -414,6 +414,7 @@ const char *verify_tb(struct verifier *verifier, const struct bt *bt, const stru
 {
     struct checker *v = verifier->checker;
     const char *text = NULL;
+    size_t all;
     uint64_t end;
 
     memset(v, 0, sizeof *v);
@@ -432,7 +433,11 @@ const char *verify_tb(struct verifier *verifier, const struct bt *bt, const stru
     if (end != v->end) {
         *offset = (uint32_t)(end - v->start);
         text = "cannot be decoded";
-    } else {
+    }
+    all = v->count;
+    if (!text) {
+        if (!bt->opt.bmi2)
+            verify_fold(v, v->handle);
         check(v);
     }
     if (v->wrong) {
@@ -441,6 +446,6 @@ const char *verify_tb(struct verifier *verifier, const struct bt *bt, const stru
                  v->in[v->at].op_str);
         text = verifier->text;
     }
-    cs_free(v->in, v->count);
+    cs_free(v->in, all);
     return text;
 }

@@ -43,6 +43,8 @@ static inline bool is_branch(const cs_insn *i)
     return (i->id >= X86_INS_JAE && i->id <= X86_INS_JS) || i->id == X86_INS_JMP;
 }
 
+/* Read what stands in for BMI2 as BMI2 (verify_fold.c). */
+void verify_fold(struct checker *v, csh capstone);
 /* The probe of the software TLB that ends right before instruction n: its access size and whether it
  * allows writing. The guest registers it lends are back. */
 bool seq_probe_before(struct checker *v, size_t n, unsigned *size, bool *write);

@@ -7,11 +7,13 @@ include $(srcdir)/tests/golden/golden.mk
 
 # --- unit tests (libcheck); the wraps let them refuse what is asked of the host ---
 
-UNIT_BT = tests/unit/bt/% tests/unit/mmu/window.c
-UNIT_SRC = $(filter-out $(if $(filter no,$(HAVE_BT)),$(UNIT_BT)),$(call sources,tests/unit))
-UNIT_WRAPS = -Wl,--wrap=fdatasync$(if $(filter yes,$(HAVE_BT)),$(BT_WRAPS))
-BT_WRAPS = $(comma)--wrap=mmap$(comma)--wrap=munmap$(comma)--wrap=mprotect
-comma := ,
+UNIT_SRC = $(filter-out $(UNIT_NOT),$(call sources,tests/unit))
+UNIT_WRAPS = -Wl,--wrap=fdatasync
+ifeq ($(HAVE_BT),yes)
+UNIT_WRAPS += -Wl,--wrap=mmap,--wrap=munmap,--wrap=mprotect
+else
+UNIT_NOT = tests/unit/bt/% tests/unit/mmu/window.c
+endif
 UNIT_OBJ = $(UNIT_SRC:%.c=$(O)/%.o)
 
 $(TEST_DIR)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
@@ -37,6 +39,9 @@ SEQUENCES ?= 120000
 ENDS ?= 1000
 HOSTILE ?= 1
 OFF = chain=off,inline=off,fpu=off
+
+# what CPUs before 2013 and kernels before 5.9 lack
+OLD_HOST = bmi2=off,fsgsbase=off
 
 SUITES_FAST = "sh $(srcdir)/tests/tree.sh $(srcdir) $(O)" \
               $(TEST_DIR)/unit-tests \
@@ -66,7 +71,10 @@ SUITES_FAST += "$(TEST_DIR)/host -n $(CASES)" \
                "$(srcdir)/tests/boot/testrom.py $(O)/callgate" \
                "env ACCEL=bt,verify=on,heat=0 $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
                "env ACCEL=bt,verify=on,heat=0,direct=off $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
-               "env ACCEL=bt,verify=on,heat=0,$(OFF) $(srcdir)/tests/boot/testrom.py $(O)/callgate"
+               "env ACCEL=bt,verify=on,heat=0,$(OFF) $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+               "env ACCEL=bt,verify=on,heat=0,$(OLD_HOST) $(srcdir)/tests/boot/testrom.py $(O)/callgate" \
+               "env ACCEL=bt,verify=on,$(OLD_HOST) $(BOOT) demo" \
+               "$(TEST_DIR)/bt_random -n 100000 -o $(OLD_HOST)"
 else # what the tests run guests under unless they say
 export ACCEL ?= interp
 endif

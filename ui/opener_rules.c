@@ -346,8 +346,10 @@ size_t opener_rules_landlock(const struct opener_rules *r, struct landlock_path 
         char *dir = strdup(r->socket[n].path);
         char *slash = dir ? strrchr(dir, '/') : NULL;
 
-        if (!slash)
+        if (!slash) {
+            free(dir);
             continue;
+        }
         slash[slash == dir] = '\0';
         paths[count++] = (struct landlock_path){ dir, LANDLOCK_USE_REMOVE };
     }

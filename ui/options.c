@@ -596,7 +596,7 @@ int options_parse(struct options *o, int argc, char **argv)
 #endif
     for (k = 1; k < argc; k++) {
         const char *name = argv[k];
-        const char *arg = NULL;
+        const char *arg = "";
         size_t n;
         int rc;
 

@@ -210,7 +210,7 @@ static bool dma_move(struct fw_cfg *fw, uint32_t control, uint64_t addr, uint32_
     if (control & DMA_READ) {
         if (len - n > ZEROES_MAX)
             return false;
-        if (n)
+        if (valid && n)
             bus_dma_write(fw->dev.bus, addr, e->data + fw->offset, n);
         for (uint64_t at = n; at < len; at += PAGE_SIZE) {
             uint64_t chunk = len - at < PAGE_SIZE ? len - at : PAGE_SIZE;

@@ -93,7 +93,7 @@ bool multiboot_probe(const void *kernel, size_t size) { return find_header(kerne
 /* Make the image at least `len` bytes long, the new ones zero. */
 static bool grow(struct image *im, size_t len)
 {
-    if (len > im->cap) {
+    if (len > im->cap || !im->data) {
         size_t cap = len + len / 2;
         uint8_t *p = realloc(im->data, cap);
         if (!p)
@@ -105,7 +105,7 @@ static bool grow(struct image *im, size_t len)
         memset(im->data + im->len, 0, len - im->len);
         im->len = len;
     }
-    return true;
+    return im->data;
 }
 
 /* Append bytes; returns their guest address, 0 if out of memory. */

@@ -30,9 +30,9 @@ struct field {
         (size_t) NATIVE_OFF(f), sizeof((struct native *)0)->f, "native." #f \
     }
 static const struct field fields[] = {
-    FIELD(eip),        FIELD(icount),       FIELD(eflags),  FIELD(cpl),      FIELD(events),
-    NATIVE(tmp),       NATIVE(x87_last),    NATIVE(mmx_sw), NATIVE(fpu_off), NATIVE(sse_off),
-    NATIVE(safepoint), NATIVE(icount_stop), NATIVE(window), NATIVE(table),
+    FIELD(eip),      FIELD(icount),     FIELD(eflags),       FIELD(cpl),     FIELD(events),
+    NATIVE(bits),    NATIVE(tmp),       NATIVE(x87_last),    NATIVE(mmx_sw), NATIVE(fpu_off),
+    NATIVE(sse_off), NATIVE(safepoint), NATIVE(icount_stop), NATIVE(window), NATIVE(table),
 };
 
 static const char *const seg_names[] = { "es", "cs", "ss", "ds", "fs", "gs" };

@@ -1,7 +1,7 @@
 #!/bin/sh
 # sysroot.sh HOST: what it takes to build and run Callgate for another kind of host, aarch64 or s390x: a cross
 # compiler and the host's libraries, as Debian packages unpacked into a cache (HOSTS, default
-# ~/.cache/callgate/hosts). Prints the directory that holds bin/HOST-linux-gnu-{gcc,pkg-config} and root.
+# ~/.cache/callgate/hosts). Prints the directory that holds bin/HOST-linux-gnu-{gcc,ar,pkg-config} and root.
 # Packages are not installed, as Debian's cross compilers and gcc-multilib, which guests need, exclude each
 # other; apt works with its own lists, the host's dpkg state is not touched.
 # Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT
@@ -18,10 +18,6 @@ esac
 host=$1
 C=${HOSTS:-${XDG_CACHE_HOME:-$HOME/.cache}/callgate/hosts}/$host
 T=$host-linux-gnu
-if [ -e "$C/done" ] && [ "$C/done" -nt "$0" ]; then
-    echo "$C"
-    exit 0
-fi
 
 retry() {
     for try in 1 2 3; do
@@ -58,22 +54,27 @@ fetch() {
 }
 
 mkdir -p "${C%/*}"
-fetch </dev/null >"${C%/*}/$host.log" 2>&1 || {
+[ -e "$C/done" ] || fetch </dev/null >"${C%/*}/$host.log" 2>&1 || {
     tail -n 3 "${C%/*}/$host.log" >&2
     exit 1
 }
 
 # The compiler finds its own parts by where it lies, but not the assembler's and the linker's libraries.
 mkdir -p "$C/bin"
+libraries=$C/cross/usr/lib/$(gcc -dumpmachine)
 cat >"$C/bin/$T-gcc" <<END
 #!/bin/sh
-LD_LIBRARY_PATH=$C/cross/usr/lib/$(gcc -dumpmachine) exec "$C/cross/usr/bin/$T-gcc-12" --sysroot="$C/root" "\$@"
+LD_LIBRARY_PATH=$libraries exec "$C/cross/usr/bin/$T-gcc-12" --sysroot="$C/root" "\$@"
+END
+cat >"$C/bin/$T-ar" <<END
+#!/bin/sh
+LD_LIBRARY_PATH=$libraries exec "$C/cross/usr/bin/$T-ar" "\$@"
 END
 cat >"$C/bin/$T-pkg-config" <<END
 #!/bin/sh
 PKG_CONFIG_SYSROOT_DIR=$C/root PKG_CONFIG_PATH= \\
 PKG_CONFIG_LIBDIR=$C/root/usr/lib/$T/pkgconfig:$C/root/usr/share/pkgconfig exec pkg-config "\$@"
 END
-chmod +x "$C/bin/$T-gcc" "$C/bin/$T-pkg-config"
+chmod +x "$C/bin/$T-gcc" "$C/bin/$T-ar" "$C/bin/$T-pkg-config"
 touch "$C/done"
 echo "$C"

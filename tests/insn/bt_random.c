@@ -1,14 +1,14 @@
 /* bt_random.c - the binary translator against the interpreter: random sequences of instructions in
  * every mode, with everything that may happen on the way; see btr.h for the parts.
  *
- *   bt_random [-n sequences] [-s seed] [-v variant] [-c environment[:case]] [-d]
+ *   bt_random [-n sequences] [-s seed] [-v variant] [-c environment[:case]] [-o options] [-d]
  *
  * Each variant of the translator (and the interpreter running whole blocks) is compared with the
  * interpreter going one instruction at a time: registers, segments, system registers, FPU, ports, all
  * of RAM with page tables. Engines keep what they have translated from case to case. Workers are
  * processes of their own, so that a crash is one case's failure. A case that differs is tried again
  * alone, in new machines, then with the cases before it, and made smaller by NOPs in place of units.
- * -c runs one environment or case only; -d shows it.
+ * -c runs one environment or case only; -d shows it. -o gives the translator more options.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "btr_run.h"
@@ -57,14 +57,19 @@ static const struct variant *now;
 static bool machines;
 static uint64_t seed = 1;
 
+static const char *more; /* options for all variants of the translator (-o) */
+
 static void new_machines(void)
 {
+    char options[256];
+
     if (machines) {
         small_destroy(&k.test);
         small_destroy(&k.ref);
     }
     small_create(&k.ref, &interp_engine, NULL);
-    small_create(&k.test, now->options ? &bt_engine : &interp_engine, now->options);
+    snprintf(options, sizeof options, "%s%s%s", now->options ? now->options : "", more ? "," : "", more ? more : "");
+    small_create(&k.test, now->options ? &bt_engine : &interp_engine, now->options ? options : NULL);
     k.variant = now->name;
     k.exact = !now->options || bt_of(k.test.c)->opt.icount;
     k.stats = &shared->stats;
@@ -310,16 +315,17 @@ int main(int argc, char **argv)
     unsigned n;
     int opt;
 
-    while ((opt = getopt(argc, argv, "n:s:v:c:d")) != -1) {
+    while ((opt = getopt(argc, argv, "n:s:v:c:o:d")) != -1) {
         switch (opt) {
         case 'n': total = strtoul(optarg, NULL, 0); break;
         case 's': seed = strtoull(optarg, NULL, 0); break;
         case 'v': only = optarg; break;
         case 'c': one = optarg; break;
+        case 'o': more = optarg; break;
         case 'd': show = true; break;
         default:
             fprintf(stderr, "usage: bt_random [-n sequences] [-s seed] [-v variant] "
-                            "[-c environment[:case]] [-d]\n");
+                            "[-c environment[:case]] [-o options] [-d]\n");
             return 2;
         }
     }

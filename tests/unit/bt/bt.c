@@ -348,15 +348,13 @@ Suite *bt_suite(void)
 
     tcase_set_timeout(t, 60);
 
-    if (bt_engine.available()) {
-        tcase_add_test(t, verifier);
-        tcase_add_test(t, verifier_direct);
-        tcase_add_test(t, kick);
-        tcase_add_test(t, repeat_is_one);
-        tcase_add_test(t, x87_pointers);
-        tcase_add_test(t, window);
-        tcase_add_test(t, memory_bound);
-    }
+    tcase_add_test(t, verifier);
+    tcase_add_test(t, verifier_direct);
+    tcase_add_test(t, kick);
+    tcase_add_test(t, repeat_is_one);
+    tcase_add_test(t, x87_pointers);
+    tcase_add_test(t, window);
+    tcase_add_test(t, memory_bound);
     suite_add_tcase(s, t);
     return s;
 }

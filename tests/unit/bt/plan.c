@@ -227,7 +227,9 @@ END_TEST
 
 static uint8_t room[1024];
 static uint16_t start[BLOCK_MAX + 1];
-static const struct place where = { .code = room + 64, .leave = room, .detour = room + 16, .tb = 5, .first_exit = 7 };
+static const struct place where = {
+    .code = room + 64, .leave = room, .detour = room + 16, .bmi2 = true, .tb = 5, .first_exit = 7
+};
 
 static const struct plan_insn plain = { .kind = EMIT_NOTHING, .cc = CC_NO_EXIT, .x87_name = NO_X87, .x87_ran = NO_X87 };
 

@@ -22,17 +22,20 @@ bool board_mapped(struct test_board *b, gpa_t gpa) { return memmap_range_at(b->m
 
 void board_write32(struct test_board *b, gpa_t gpa, uint32_t v)
 {
+    uint8_t bytes[4];
+
     ck_assert(board_mapped(b, gpa));
-    bus_dma_write(b->bus, gpa, &v, 4);
+    store32(bytes, v);
+    bus_dma_write(b->bus, gpa, bytes, 4);
 }
 
 uint32_t board_read32(struct test_board *b, gpa_t gpa)
 {
-    uint32_t v;
+    uint8_t bytes[4];
 
     ck_assert(board_mapped(b, gpa));
-    bus_dma_read(b->bus, gpa, &v, 4);
-    return v;
+    bus_dma_read(b->bus, gpa, bytes, 4);
+    return load32(bytes);
 }
 
 static void intr(void *opaque, int level)
