@@ -11,15 +11,15 @@
 
 #include <time.h>
 
-#define NEED_FIRST 2
-#define NEED_MAX   128
-#define NEED_SUPER 20000u /* callouts (TLB misses, mostly) before supervisor code gets its window */
-#define COST_MAX   120u   /* mappings taken away or mapped again per tick: about 0.5 ms of 4 */
-#define SITE_LIMIT 24u
-#define SWEEP_MS   4u
-#define LEVEL_MAX  8 /* 1024 ticks: some seconds */
+#define NEED_FIRST    2
+#define NEED_MAX      128
+#define NEED_SUPER    20000u /* detours (TLB misses, mostly) before supervisor code gets its window */
+#define COST_MAX      120u   /* mappings taken away or mapped again per tick: about 0.5 ms of 4 */
+#define TROUBLE_LIMIT 24u
+#define SWEEP_MS      4u
+#define PATIENCE_MAX  8 /* 1024 ticks: some seconds */
 
-static void retry_sites(struct bt *bt);
+static void retry_checked(struct bt *bt);
 
 /* With PAE, kernels use the 32 bytes at CR3 again for the next process: the entries in them tell. */
 static uint64_t pointers(const struct cpu *c)
@@ -33,12 +33,12 @@ static uint64_t pointers(const struct cpu *c)
 }
 
 /* An address space that nothing is known of. */
-static void new_levels(const struct bt *bt, struct aspace *a)
+static void earn_nothing(const struct bt *bt, struct aspace *a)
 {
     unsigned n;
 
     for (n = 0; n < 2; n++)
-        a->level[n] = (struct by_level){ .need = NEED_FIRST, .direct = bt->opt.force_direct };
+        a->earned[n] = (struct earned){ .need = NEED_FIRST, .direct = bt->opt.force_direct };
 }
 
 static struct aspace *find(struct bt *bt, const struct cpu *c)
@@ -48,7 +48,7 @@ static struct aspace *find(struct bt *bt, const struct cpu *c)
     if (a->used && a->cr3 == c->cr3 && a->pointers == pointers(c))
         return a;
     *a = (struct aspace){ .cr3 = c->cr3, .pointers = pointers(c), .used = true };
-    new_levels(bt, a);
+    earn_nothing(bt, a);
     return a;
 }
 
@@ -61,12 +61,12 @@ static uint32_t mode(const struct cpu *c) { return (c->cr0 & CR0_PG) | (c->cr4 &
 /* The window of this address space for user or supervisor code, if that has earned one. */
 static struct window *local(struct bt *bt, enum window_kind kind)
 {
-    struct by_level *l = &bt->adapt.as->level[kind];
+    struct earned *l = &bt->adapt.as->earned[kind];
 
     if (!l->direct || !(bt->c->cr0 & CR0_PG))
         return NULL;
     if (l->window && window_ended(l->window)) { /* whoever has this CR3 now must earn one anew */
-        new_levels(bt, bt->adapt.as);
+        earn_nothing(bt, bt->adapt.as);
         return NULL;
     }
     if (!window_valid(bt->c, l->window, kind))
@@ -84,7 +84,7 @@ void adapt_find(struct bt *bt)
         bt->adapt.no_global = mode(c);
         bt->stats.demotions++;
     }
-    if (bt->adapt.no_global == mode(c) || (bt->stats.callouts < NEED_SUPER && !bt->opt.force_direct) ||
+    if (bt->adapt.no_global == mode(c) || (bt->stats.detours < NEED_SUPER && !bt->opt.force_direct) ||
         !global_possible(c))
         bt->adapt.global_window = NULL;
     else if (!window_valid(c, bt->adapt.global_window, WINDOW_GLOBAL))
@@ -94,7 +94,7 @@ void adapt_find(struct bt *bt)
 }
 
 /* A window that costs more than it is worth: more patience before the next one. */
-static void demote(struct bt *bt, struct by_level *l, struct window *w)
+static void demote(struct bt *bt, struct earned *l, struct window *w)
 {
     window_close(bt->c, w);
     l->direct = false;
@@ -107,7 +107,7 @@ static void demote(struct bt *bt, struct by_level *l, struct window *w)
 
 static void weigh(struct bt *bt, enum window_kind kind, bool seen)
 {
-    struct by_level *l = &bt->adapt.as->level[kind];
+    struct earned *l = &bt->adapt.as->earned[kind];
 
     if (l->direct) {
         struct window *w = window_find(bt->c, kind);
@@ -144,47 +144,47 @@ void adapt_tick(struct bt *bt, bool user)
     if (bt->adapt.global_window && window_useless(bt->adapt.global_window))
         bt->adapt.as = NULL;
     window_tick(bt->c);
-    retry_sites(bt);
+    retry_checked(bt);
     if (!bt->opt.direct || !bt->adapt.as || bt->adapt.as->cr3 != bt->c->cr3 || !(bt->c->cr0 & CR0_PG))
         return;
     weigh(bt, WINDOW_USER, user);
-    if (bt->adapt.as && !bt->adapt.global_window && bt->stats.callouts >= NEED_SUPER)
+    if (bt->adapt.as && !bt->adapt.global_window && bt->stats.detours >= NEED_SUPER)
         weigh(bt, WINDOW_SUPER, !user);
 }
 
-static struct site *site(const struct bt *bt, gpa_t pa)
+static struct trouble *trouble_at(const struct bt *bt, gpa_t pa)
 {
-    return (struct site *)&bt->adapt.site[(pa * 0x9e3779b97f4a7c15ull) >> 48];
+    return (struct trouble *)&bt->adapt.trouble[(pa * 0x9e3779b97f4a7c15ull) >> 48];
 }
 
-bool adapt_is_checked(const struct bt *bt, gpa_t pa) { return site(bt, pa)->count >= SITE_LIMIT; }
+bool adapt_is_checked(const struct bt *bt, gpa_t pa) { return trouble_at(bt, pa)->count >= TROUBLE_LIMIT; }
 
-void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight)
+void adapt_trouble(struct bt *bt, struct tb *tb, unsigned k, unsigned weight)
 {
-    struct site *s;
+    struct trouble *s;
 
     if (tb->dead)
         return;
-    s = site(bt, tb->block->pa + tb->insns[k].off);
-    if (s->count >= SITE_LIMIT || bt->adapt.checked_count == CHECKED_MAX)
+    s = trouble_at(bt, tb->block->pa + tb->insns[k].off);
+    if (s->count >= TROUBLE_LIMIT || bt->adapt.checked_count == CHECKED_MAX)
         return;
     s->count = (uint8_t)(s->count + weight);
-    if (s->count < SITE_LIMIT)
+    if (s->count < TROUBLE_LIMIT)
         return;
-    s->until = (uint16_t)(bt->adapt.tick + (4u << s->level));
-    if (s->level < LEVEL_MAX)
-        s->level++;
-    bt->stats.sites_checked++;
+    s->until = (uint16_t)(bt->adapt.tick + (4u << s->patience));
+    if (s->patience < PATIENCE_MAX)
+        s->patience++;
+    bt->stats.insns_checked++;
     tcache_kill(bt->c, tb->block);
 }
 
-bool adapt_is_wrapping(const struct bt *bt, gpa_t pa) { return site(bt, pa)->wraps; }
+bool adapt_is_wrapping(const struct bt *bt, gpa_t pa) { return trouble_at(bt, pa)->wraps; }
 
 void adapt_wraps(struct bt *bt, struct tb *tb, unsigned k)
 {
     if (tb->dead)
         return;
-    site(bt, tb->block->pa + tb->insns[k].off)->wraps = true;
+    trouble_at(bt, tb->block->pa + tb->insns[k].off)->wraps = true;
     tcache_kill(bt->c, tb->block);
 }
 
@@ -197,7 +197,7 @@ void adapt_checked_tb(struct bt *bt, struct tb *tb)
 }
 
 /* Instructions that have been checked for long enough get another chance. */
-static void retry_sites(struct bt *bt)
+static void retry_checked(struct bt *bt)
 {
     unsigned n = 0;
 
@@ -212,14 +212,14 @@ static void retry_sites(struct bt *bt)
             continue;
         }
         for (k = 0; k < tb->n && !tb->dead; k++) {
-            struct site *s = site(bt, tb->block->pa + tb->insns[k].off);
+            struct trouble *s = trouble_at(bt, tb->block->pa + tb->insns[k].off);
 
             int16_t left = (int16_t)(s->until - bt->adapt.tick);
 
-            if (s->count < SITE_LIMIT)
+            if (s->count < TROUBLE_LIMIT)
                 continue;
             if (left <= 0) {
-                s->count = SITE_LIMIT * 3 / 4;
+                s->count = TROUBLE_LIMIT * 3 / 4;
                 due = true;
             } else if (bt->adapt.tick + (uint32_t)left < next) {
                 next = bt->adapt.tick + (uint32_t)left;

@@ -13,23 +13,23 @@ struct aspace {
     uint32_t cr3;
     uint64_t pointers; /* hash of PAE's four */
     bool used;
-    struct by_level {
+    struct earned {
         uint16_t heat; /* ticks seen there */
         uint16_t need; /* so many make it worth a window */
         bool direct;
         struct window *window;
-    } level[2]; /* of user code, and of supervisor code if there is no global window */
+    } earned[2]; /* of user code, and of supervisor code if there is no global window */
 };
-#define ASPACE_SIZE 256u
-#define SITE_SIZE   65536u
-#define CHECKED_MAX 4096u
+#define ASPACE_SIZE  256u
+#define TROUBLE_SIZE 65536u
+#define CHECKED_MAX  4096u
 
 /* An instruction (by hash of its physical address) whose memory operand was trouble. */
-struct site {
+struct trouble {
     uint8_t count;
-    uint8_t level;  /* how often it was made checked: it stays so for 4 << level ticks */
-    uint16_t until; /* tick at which it is tried the direct way again */
-    bool wraps;     /* base and displacement add up to more than 32 bits */
+    uint8_t patience; /* how often it was made checked: it stays so for 4 << patience ticks */
+    uint16_t until;   /* tick at which it is tried the direct way again */
+    bool wraps;       /* base and displacement add up to more than 32 bits */
 };
 
 struct adapt {
@@ -40,7 +40,7 @@ struct adapt {
     struct window *global_window; /* NULL: none, or it would be of no use */
     uint64_t swept;               /* ms: when code pages were last looked through */
     uint32_t no_global;           /* paging mode in which the global window was of no use */
-    struct site site[SITE_SIZE];
+    struct trouble trouble[TROUBLE_SIZE];
     uint32_t tick;
     struct {
         uint32_t tb, due;
@@ -55,7 +55,7 @@ void adapt_sweep(struct bt *bt);
 /* An interrupt came (from user mode or not): the clock of promotion and demotion. */
 void adapt_tick(struct bt *bt, bool user);
 /* A memory operand of instruction k of *tb was trouble, so much. Retranslates it if it was too often. */
-void adapt_site(struct bt *bt, struct tb *tb, unsigned k, unsigned weight);
+void adapt_trouble(struct bt *bt, struct tb *tb, unsigned k, unsigned weight);
 /* Whether the instruction at this physical address is to take the checked way. */
 bool adapt_is_checked(const struct bt *bt, gpa_t pa);
 /* Its address wraps at 4 GiB (it missed the window): from now on with addr32 gs:. */

@@ -7,13 +7,14 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
 #include "bt/engine.h"
+#include "bt/prim.h"
+#include "bt/verify.h"
 #include "cpu/callout.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <time.h>
 
 /* Another thread, or a device, wants the CPU to stop at the next block. */
@@ -263,8 +264,8 @@ static enum exit_reason run_loop(struct cpu *c)
         bt->stats.enters++;
         bt->recent[bt->recent_next++ % RECENT] = c->eip;
         left = bt->cache.enter(c, host);
-        c->cur = &insn_none; /* what a callout set is over */
-        if (left == LEAVE_CALLOUT)
+        c->cur = &insn_none; /* what a detour set is over */
+        if (left == LEAVE_DETOUR)
             continue;
         flags_to_lazy(c);
         if (left & LEAVE_EXIT) {
@@ -316,12 +317,12 @@ static enum exit_reason run(struct engine *e)
 
 static void on_blocks_flushed(struct cpu *c) { tcache_flush(bt_of(c)); }
 
-/* What the host lacks is not used. Without BMI2 bits go through memory (bits.h), and the short forms of sensitive
+/* What the host lacks is not used. Without BMI2 bits go through memory (prim.c), and the short forms of sensitive
  * instructions, which select and insert them, are left to the interpreter. */
 static void look_at_host(struct bt_options *o)
 {
-    o->bmi2 = o->bmi2 && __builtin_cpu_supports("bmi2");
-    o->fsgsbase = o->fsgsbase && (getauxval(AT_HWCAP2) >> 1 & 1);
+    o->bmi2 = o->bmi2 && prim_has_bmi2();
+    o->fsgsbase = o->fsgsbase && prim_has_fsgsbase();
     if (!o->bmi2)
         o->inline_sys = false;
 }
@@ -330,6 +331,7 @@ static void free_all(struct bt *bt)
 {
     if (bt->perfmap)
         fclose(bt->perfmap);
+    verifier_destroy(bt->verifier);
     tcache_destroy(bt);
     free(bt);
 }
@@ -376,6 +378,10 @@ static int create(const struct engine_env *env, const char *options, struct engi
     budget_create(bt);
     if (!rc && bt->opt.perfmap)
         rc = perfmap_open(bt);
+    if (!rc && bt->opt.verify) {
+        bt->verifier = verifier_create();
+        rc = bt->verifier ? 0 : -ENOMEM;
+    }
     if (!rc)
         rc = blocks_create(c);
     if (rc) {
@@ -388,7 +394,7 @@ static int create(const struct engine_env *env, const char *options, struct engi
     c->blocks->flushed = on_blocks_flushed;
     itlb_clear(c);
     atomic_store(&native_of(c)->safepoint, &native_of(c)->safe_word);
-    native_of(c)->site_fn = (void *)(uintptr_t)callout_site;
+    native_of(c)->detour_fn = (void *)(uintptr_t)detour;
     bt->contexts.fsgsbase = bt->opt.fsgsbase;
     stubs_emit(bt);
     rc = fault_install();
@@ -407,7 +413,7 @@ static void state_changed(struct engine *e)
 
     itlb_clear(c);
     atomic_store(&native_of(c)->safepoint, &native_of(c)->safe_word);
-    native_of(c)->site_fn = (void *)(uintptr_t)callout_site;
+    native_of(c)->detour_fn = (void *)(uintptr_t)detour;
     native_of(c)->fpu_live = 0;
     native_of(c)->x87_last = 0;
     bt->flags_native = false;

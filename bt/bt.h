@@ -20,6 +20,7 @@
 
 #include "bt/adapt.h"
 #include "bt/emit.h"
+#include "bt/leave.h"
 #include "bt/native.h"
 #include "bt/tcache.h"
 #include "cpu/cpu.h"
@@ -29,13 +30,6 @@
 #include "cpu/stats.h"
 
 #include <stddef.h>
-
-/* Values in R11 on leaving the cache: why. */
-#define LEAVE_PLAIN   0u          /* c->eip is set */
-#define LEAVE_STEP    1u          /* c->eip is set; interpret one instruction first */
-#define LEAVE_CALLOUT 2u          /* the same, and the flags are in their lazy form already */
-#define LEAVE_EXIT    0x80000000u /* | exit number: a branch that is not linked */
-#define LEAVE_PAGE    0x40000000u /* | tb number: its page is not known to be there */
 
 struct bt_options {
     unsigned cache_mb;
@@ -49,7 +43,7 @@ struct bt_options {
 struct bt_counters {
 #define BT STAT_MEMBER
 #include "cpu/stats.def"
-    uint64_t callouts_by_row[1024];
+    uint64_t detours_by_row[1024];
 };
 
 /* For what generations of the address space the itlb holds. */
@@ -70,10 +64,11 @@ struct bt {
     struct bt_counters stats; /* stats.c */
     uint64_t memory_max;      /* budget.c */
     bool fell;                /* op_stop was reached */
-    bool flags_native;        /* during a callout: the flags are in native.flags only */
+    bool flags_native;        /* during a detour: the flags are in native.flags only */
     uint32_t recent[RECENT];  /* EIP of the last entries into the cache */
     unsigned recent_next;
     FILE *perfmap;
+    struct verifier *verifier; /* with opt.verify */
 };
 
 static inline struct bt *bt_of(const struct cpu *c) { return c->engine; }
@@ -107,14 +102,14 @@ int x87_before(const struct tb *tb, unsigned k);
 uint32_t x87_name(const struct bt *bt, const struct tb *tb, unsigned k);
 void fpu_gate(struct cpu *c);
 
-/* callout.c */
-uint64_t callout_site(struct cpu *c, uint32_t id);
+/* detour.c */
+uint64_t detour(struct cpu *c, uint32_t id);
 void flags_to_lazy(struct cpu *c);
 void flags_to_native(struct cpu *c);
 
 /* options.c: `text`: what follows -accel bt, or NULL. 0 or -EINVAL after saying why. */
 int bt_parse_options(struct bt_options *o, const char *text);
-/* bt.c: go on with translated code at CS:EIP, from a callout: sets native.resume. False: leave. */
+/* bt.c: go on with translated code at CS:EIP, from a detour: sets native.resume. False: leave. */
 bool bt_try_resume(struct bt *bt);
 /* stats.c */
 void bt_stats(struct engine *e, FILE *f);

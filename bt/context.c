@@ -2,9 +2,7 @@
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
-
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "bt/prim.h"
 
 static bool ctx_matches(const struct ctx *x, const struct cpu *c, bool direct)
 {
@@ -84,8 +82,5 @@ void context_enter(struct bt *bt)
         return;
     bt->contexts.gs_base = base;
     n->window = base;
-    if (bt->contexts.fsgsbase)
-        __asm__ volatile("wrgsbase %0" : : "r"(base));
-    else
-        syscall(SYS_arch_prctl, 0x1001 /* ARCH_SET_GS */, base);
+    prim_set_gs_base(bt->contexts.fsgsbase, base);
 }

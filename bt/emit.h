@@ -13,6 +13,7 @@ enum { R8 = 8, R9, R10, R11, R12, R13, R14, R15, RCX = 1, RSP = 4 };
 
 struct emit {
     uint8_t *p; /* where the next byte goes (writable view) */
+    bool bmi2;  /* may be used: for prim.c */
 };
 
 static inline void e8(struct emit *e, unsigned v) { *e->p++ = (uint8_t)v; }
@@ -31,6 +32,13 @@ static inline void e_bytes(struct emit *e, const void *p, unsigned n)
     memcpy(e->p, p, n);
     e->p += n;
 }
+
+/* A list of bytes: E(e, 0x0f, 0x90, 0xc0). */
+#define E(e, ...)                                 \
+    do {                                          \
+        const uint8_t bytes_[] = { __VA_ARGS__ }; \
+        e_bytes(e, bytes_, sizeof bytes_);        \
+    } while (0)
 
 #define REX_W 8u
 #define REX_R 4u
@@ -74,6 +82,22 @@ static inline void e_modrm_sib(struct emit *e, unsigned reg, unsigned base, unsi
         e32(e, (uint32_t)disp);
 }
 
+/* ModRM and SIB for [index << scale + disp32]; index 4: none. */
+static inline void e_modrm_index(struct emit *e, unsigned reg, unsigned index, unsigned scale, uint32_t disp)
+{
+    e8(e, (reg & 7) << 3 | 4);
+    e8(e, scale << 6 | (index & 7) << 3 | 5);
+    e32(e, disp);
+}
+
+/* An opcode of the one-byte map or, map2, of the one behind 0F. */
+static inline void e_opcode(struct emit *e, bool map2, unsigned op)
+{
+    if (map2)
+        e8(e, 0x0f);
+    e8(e, op);
+}
+
 /* op reg, [base + disp], one opcode byte. */
 static inline void e_op_mem(struct emit *e, unsigned w, unsigned op, unsigned reg, unsigned base, int32_t disp)
 {
@@ -97,12 +121,53 @@ static inline void e_lea_sib(struct emit *e, unsigned w, unsigned reg, unsigned 
     e_modrm_sib(e, reg, base, index, scale, disp);
 }
 
+/* reg = index << scale + disp */
+static inline void e_lea32_index(struct emit *e, unsigned reg, unsigned index, unsigned scale, uint32_t disp)
+{
+    e_rex(e, 0, reg, 0, 0);
+    e8(e, 0x8d);
+    e_modrm_index(e, reg, index, scale, disp);
+}
+
+/* reg = base + disp, the displacement in 32 bits whatever it is. */
+static inline void e_lea32_far(struct emit *e, unsigned reg, unsigned base, uint32_t disp)
+{
+    e_rex(e, 0, reg, 0, base);
+    e8(e, 0x8d);
+    e8(e, 0x80 | (reg & 7) << 3 | (base & 7));
+    e32(e, disp);
+}
+
 static inline void e_load_sib(struct emit *e, unsigned w, unsigned reg, unsigned base, unsigned index, unsigned scale,
                               int32_t disp)
 {
     e_rex(e, w, reg, index, base);
     e8(e, 0x8b);
     e_modrm_sib(e, reg, base, index, scale, disp);
+}
+
+/* reg = 1, 2 or 4 bytes at [base + index], zero-extended. */
+static inline void e_load_zx_sib(struct emit *e, unsigned size, unsigned reg, unsigned base, unsigned index)
+{
+    e_rex(e, 0, reg, index, base);
+    e_opcode(e, size < 4, size == 1 ? 0xb6 : size == 2 ? 0xb7 : 0x8b);
+    e_modrm_sib(e, reg, base, index, 0, 0);
+}
+
+/* movzx reg, byte [base + disp] */
+static inline void e_load_zx8(struct emit *e, unsigned reg, unsigned base, int32_t disp)
+{
+    e_rex(e, 0, reg, 0, base);
+    e_opcode(e, true, 0xb6);
+    e_modrm_disp(e, reg, base, disp);
+}
+
+/* movsx reg, byte [base + disp] */
+static inline void e_load_sx8(struct emit *e, unsigned reg, unsigned base, int32_t disp)
+{
+    e_rex(e, 0, reg, 0, base);
+    e_opcode(e, true, 0xbe);
+    e_modrm_disp(e, reg, base, disp);
 }
 
 static inline void e_mov(struct emit *e, unsigned w, unsigned dst, unsigned src)
@@ -134,6 +199,21 @@ static inline void e_not(struct emit *e, unsigned w, unsigned reg)
     e8(e, 0xd0 | (reg & 7));
 }
 
+/* mov r16, r16 */
+static inline void e_mov16(struct emit *e, unsigned dst, unsigned src)
+{
+    e8(e, 0x66);
+    e_mov(e, 0, dst, src);
+}
+
+/* movzx r32, r8; src: AL..BL or R8B..R15B */
+static inline void e_movzx8(struct emit *e, unsigned dst, unsigned src)
+{
+    e_rex(e, 0, dst, 0, src);
+    e_opcode(e, true, 0xb6);
+    e8(e, 0xc0 | (dst & 7) << 3 | (src & 7));
+}
+
 /* movzx r32, r16 */
 static inline void e_movzx16(struct emit *e, unsigned dst, unsigned src)
 {
@@ -141,28 +221,6 @@ static inline void e_movzx16(struct emit *e, unsigned dst, unsigned src)
     e8(e, 0x0f);
     e8(e, 0xb7);
     e8(e, 0xc0 | (dst & 7) << 3 | (src & 7));
-}
-
-/* Three-operand VEX instructions of map 2 and 3 on general registers. pp: 0 none, 1 66, 2 F3, 3 F2. */
-static inline void e_vex(struct emit *e, unsigned map, unsigned pp, unsigned w, unsigned op, unsigned reg,
-                         unsigned vvvv, unsigned rm)
-{
-    e8(e, 0xc4);
-    e8(e, (reg < 8) << 7 | 1 << 6 | (rm < 8) << 5 | map);
-    e8(e, (w != 0) << 7 | (~vvvv & 15) << 3 | pp);
-    e8(e, op);
-    e8(e, 0xc0 | (reg & 7) << 3 | (rm & 7));
-}
-/* dst = bits of src that mask selects, packed */
-#define e_pext32(e, dst, src, mask)   e_vex(e, 2, 2, 0, 0xf5, dst, src, mask)
-/* dst = low bits of src deposited where mask selects */
-#define e_pdep32(e, dst, src, mask)   e_vex(e, 2, 3, 0, 0xf5, dst, src, mask)
-/* dst = src >> count */
-#define e_shrx(e, w, dst, src, count) e_vex(e, 2, 3, w, 0xf7, dst, count, src)
-static inline void e_rorx32(struct emit *e, unsigned dst, unsigned src, unsigned n)
-{
-    e_vex(e, 3, 3, 0, 0xf0, dst, 0, src);
-    e8(e, n);
 }
 
 /* Jumps. The rel32 forms return where the displacement is, for e_patch32. */
@@ -187,11 +245,34 @@ static inline uint8_t *e_jrcxz8(struct emit *e)
     return e->p - 1;
 }
 static inline void e_patch8(uint8_t *at, const uint8_t *target) { *at = (uint8_t)(target - (at + 1)); }
+static inline uint8_t *e_jmp8(struct emit *e)
+{
+    e8(e, 0xeb);
+    e8(e, 0);
+    return e->p - 1;
+}
 static inline void e_jmp_reg(struct emit *e, unsigned reg)
 {
     e_rex(e, 0, 0, 0, reg);
     e8(e, 0xff);
     e8(e, 0xe0 | (reg & 7));
 }
+
+/* op [base + disp], for opcodes with a digit in ModRM.reg; map2: behind 0F. */
+static inline void e_group(struct emit *e, bool map2, unsigned op, unsigned digit, unsigned base, int32_t disp)
+{
+    e_rex(e, 0, 0, 0, base);
+    e_opcode(e, map2, op);
+    e_modrm_disp(e, digit, base, disp);
+}
+#define e_call_mem(e, base, disp) e_group(e, false, 0xff, 2, base, disp)
+#define e_jmp_mem(e, base, disp)  e_group(e, false, 0xff, 4, base, disp)
+#define e_fnstsw(e, base, disp)   e_group(e, false, 0xdd, 7, base, disp)
+#define e_stmxcsr(e, base, disp)  e_group(e, true, 0xae, 3, base, disp)
+#define e_ldmxcsr(e, base, disp)  e_group(e, true, 0xae, 2, base, disp)
+
+/* AH = SF ZF AF PF CF, AL = OF; and back. EAX is lost. */
+static inline void e_flags_to_ax(struct emit *e) { E(e, 0x9f, 0x0f, 0x90, 0xc0); /* lahf; seto al */ }
+static inline void e_ax_to_flags(struct emit *e) { E(e, 0x04, 0x7f, 0x9e); /* add al, 7fh; sahf */ }
 
 #endif

@@ -52,12 +52,12 @@ static bool fill(struct bt *bt, struct tb *tb, unsigned k, const siginfo_t *info
         return false;
     }
     bt->stats.window_faults++;
-    tb->hits[k] += 40; /* a signal costs as much as so many callouts */
+    tb->hits[k] += 40; /* a signal costs as much as so many detours */
     switch (window_fill(bt->c, w, (gla_t)(at - base), g[REG_ERR] & 2)) {
     case WINDOW_OK: return true;
-    case WINDOW_AGAIN: adapt_site(bt, tb, k, TROUBLE_AGAIN); return true;
-    case WINDOW_FAULT: adapt_site(bt, tb, k, TROUBLE_FAULT); return false;
-    default: adapt_site(bt, tb, k, TROUBLE_SLOW); return false;
+    case WINDOW_AGAIN: adapt_trouble(bt, tb, k, TROUBLE_AGAIN); return true;
+    case WINDOW_FAULT: adapt_trouble(bt, tb, k, TROUBLE_FAULT); return false;
+    default: adapt_trouble(bt, tb, k, TROUBLE_SLOW); return false;
     }
 }
 
@@ -109,7 +109,7 @@ static bool handle(struct bt *bt, int sig, siginfo_t *info, mcontext_t *m)
         if (sig == SIGSEGV && fill(bt, tb, k, info, g))
             return true;
         if (sig == SIGFPE && g[REG_TRAPNO] == 0)
-            adapt_site(bt, tb, k, TROUBLE_SLOW);
+            adapt_trouble(bt, tb, k, TROUBLE_SLOW);
         if (native_of(c)->fpu_live && (last = x87_before(tb, k)) >= 0)
             native_of(c)->x87_last = x87_name(bt, tb, (unsigned)last);
         save_registers(c, g);

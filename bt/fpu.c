@@ -1,5 +1,5 @@
-/* fpu.c - x87, MMX and SSE in translated code: copied as they are, on the guest's state in the host's
- * registers.
+/* fpu.c - the FPU's state: x87, MMX and SSE run as they are in translated code (fpu_code.c), on the guest's
+ * state in the host's registers.
  *
  * The state is either in struct cpu or "live" in the host. It becomes live after the first FPU or SIMD
  * instruction that translated code comes to (which the interpreter runs), and goes back when the
@@ -8,8 +8,7 @@
  * handlers) comes after fpu_save().
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
-#include "bt/translate.h"
-
+#include "bt/bt.h"
 #include "cpu/fpu/fpu_int.h"
 
 struct fxsave {
@@ -39,10 +38,7 @@ int x87_before(const struct tb *tb, unsigned k)
     return -1;
 }
 
-uint32_t x87_name(const struct bt *bt, const struct tb *tb, unsigned k)
-{
-    return ((uint32_t)(tb - bt->cache.tb) << 5 | k) + 1;
-}
+uint32_t x87_name(const struct bt *bt, const struct tb *tb, unsigned k) { return X87_NAME(tb - bt->cache.tb, k); }
 
 /* The linear address that native code has accessed at this one: of a window (or by gs:), or of RAM by an entry
  * of the TLB. */
@@ -145,123 +141,4 @@ void fpu_gate(struct cpu *c)
 
     native_of(c)->fpu_off = off;
     native_of(c)->sse_off = off || !(c->cr4 & CR4_OSFXSR);
-}
-
-/* Before the first such instruction of a block: the state must be live and usable. */
-static void gate(struct tr *t, bool sse)
-{
-    struct emit *e = &t->e;
-    bool *done = sse ? &t->sse_checked : &t->fpu_checked;
-    uint8_t *ok;
-
-    if (*done)
-        return;
-    *done = true;
-    e_mov(e, REX_W, R11, RCX);
-    e_rex(e, 0, RCX, 0, R15); /* movzx ecx, byte [off] */
-    e8(e, 0x0f);
-    e8(e, 0xb6);
-    e_modrm_disp(e, RCX, R15, sse ? NATIVE_OFF(sse_off) : NATIVE_OFF(fpu_off));
-    ok = e_jrcxz8(e);
-    mem_miss(t);
-    e_patch8(ok, e->p);
-    e_mov(e, REX_W, RCX, R11);
-}
-
-static bool uses_xmm(const struct tr *t)
-{
-    unsigned n;
-
-    for (n = 0; n < 3; n++) {
-        unsigned where = opnd_info[t->row->op[n]].where;
-
-        if (where == W_V || where == W_W || where == W_U)
-            return true;
-    }
-    return t->row->map == MAP_P2 && *t->raw.opcode == 0xae;
-}
-
-enum { FPU_CALL, FPU_FENCE, FPU_HINT, FPU_COPY };
-
-/* What is to be done with an x87, MMX or SSE instruction. */
-static int treatment(const struct tr *t)
-{
-    const struct insn_row *r = t->row;
-    unsigned op = *t->raw.opcode;
-    unsigned reg = t->raw.modrm ? *t->raw.modrm >> 3 & 7 : 0;
-    bool mem = t->i->flags & IF_MEM;
-
-    if (r->attr & A_UNDOC)
-        return FPU_CALL;
-    if (r->map == MAP_P2) {
-        if (op == 0x18)
-            return FPU_HINT; /* prefetch */
-        if (op == 0xf7)
-            return FPU_CALL; /* MASKMOV: DS:EDI */
-        if (op == 0xae && !mem)
-            return FPU_FENCE;
-        if (op == 0xae && mem && reg != 3)
-            return FPU_CALL; /* FXSAVE FXRSTOR CLFLUSH; LDMXCSR: some hosts have more bits than the guest */
-    } else if (r->op[0] == OP_Menv || r->op[0] == OP_Msave) {
-        return FPU_CALL; /* these show addresses of code and data */
-    } else if (op == 0xdb && !mem && (*t->raw.modrm & 0xf8) == 0xe0) {
-        return FPU_CALL; /* FNINIT, FNCLEX: the FERR# pin */
-    }
-    return FPU_COPY;
-}
-
-bool fpu_comes_first(const struct tr *t)
-{
-    return (t->row->cls == CLS_FPU || t->row->cls == CLS_SIMD) && t->bt->opt.native_fpu && treatment(t) == FPU_COPY;
-}
-
-void fpu_gate_here(struct tr *t) { gate(t, uses_xmm(t)); }
-
-static bool uses_mmx(const struct tr *t)
-{
-    unsigned n;
-
-    for (n = 0; n < 3; n++)
-        if (opnd_info[t->row->op[n]].where == W_P)
-            return true;
-    return false;
-}
-
-/* Some of Intel's CPUs have set TOP to 0 when the memory operand of an MMX instruction faults. The instruction
- * did not happen, so a fault puts the old TOP back (FIX_MMX). */
-static void keep_top(struct tr *t)
-{
-    struct emit *e = &t->e;
-
-    e_rex(e, 0, 0, 0, R15); /* fnstsw [mmx_sw] */
-    e8(e, 0xdd);
-    e_modrm_disp(e, 7, R15, NATIVE_OFF(mmx_sw));
-    t->tb->fix[t->k] = FIX_MMX;
-}
-
-bool trans_fpu(struct tr *t)
-{
-    switch (treatment(t)) {
-    case FPU_CALL: t->mmx_ran = false; return false;
-    case FPU_HINT: return true;
-    case FPU_FENCE:
-        /* Fences run whatever the state is, so they say nothing about it. ModRM.rm means nothing;
-         * in its usual form everybody can read them. */
-        e8(&t->e, 0x0f);
-        e8(&t->e, 0xae);
-        e8(&t->e, 0xc0 | (*t->raw.modrm & 0x38));
-        return true;
-    }
-    gate(t, uses_xmm(t));
-    if (uses_mmx(t)) {
-        if ((t->i->flags & IF_MEM) && !t->mmx_ran)
-            keep_top(t);
-        t->mmx_ran = true;
-    } else if (t->row->cls == CLS_FPU) {
-        t->mmx_ran = false;
-    }
-    copy_insn(t);
-    if (t->row->cls == CLS_FPU && !(t->row->attr & A_CTL))
-        t->x87_at = (int)t->k;
-    return true;
 }

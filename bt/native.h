@@ -23,14 +23,14 @@ struct native {
     uint16_t mmx_sw;    /* the status word before an MMX instruction with a memory operand: see bt/fpu.c */
     uint32_t safe_word; /* what safepoint points to unless the CPU is to stop */
     uint64_t host_sp;   /* the stack of C while translated code runs; 0 when it does not */
-    uint64_t resume;    /* where to go on after a callout */
+    uint64_t resume;    /* where to go on after a detour */
     const uint32_t *_Atomic safepoint; /* read at every block: an invalid address stops there */
     uint64_t icount_stop;
-    void *site_fn;
+    void *detour_fn;
     uint64_t window; /* base of the window that GS.base points to */
     uint64_t r12;    /* what R12 holds in this context */
     uint64_t table;  /* of the context: where translations are, by EIP */
-    uint64_t bits;   /* on its way through a shift: see bt/bits.h */
+    uint64_t bits;   /* on its way through a shift: see bt/prim.c */
     /* by linear page: cookie of the page of code seen there, at CPL 0-2 and at CPL 3 */
     uint32_t itlb_super[ITLB_SUPER];
     uint32_t itlb_user[ITLB_USER];

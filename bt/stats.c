@@ -19,7 +19,7 @@ static void memory(const struct bt *bt, FILE *f)
     stats_line(f, " windows", m.windows >> 10);
 }
 
-static void callouts_by_kind(const struct bt *bt, FILE *f)
+static void show_detours(const struct bt *bt, FILE *f)
 {
     unsigned shown;
     unsigned n;
@@ -29,9 +29,9 @@ static void callouts_by_kind(const struct bt *bt, FILE *f)
         unsigned best = 0;
         uint64_t most = 0;
 
-        for (n = 0; n < insn_row_count && n < ARRAY_SIZE(bt->stats.callouts_by_row); n++) {
-            if (bt->stats.callouts_by_row[n] > most && bt->stats.callouts_by_row[n] < below) {
-                most = bt->stats.callouts_by_row[n];
+        for (n = 0; n < insn_row_count && n < ARRAY_SIZE(bt->stats.detours_by_row); n++) {
+            if (bt->stats.detours_by_row[n] > most && bt->stats.detours_by_row[n] < below) {
+                most = bt->stats.detours_by_row[n];
                 best = n;
             }
         }
@@ -55,7 +55,7 @@ static void windows(struct cpu *c, FILE *f)
         stats_print(f, names, (const uint64_t *)w, ARRAY_SIZE(names));
 }
 
-/* The instructions that cost most besides running: callouts, and hidden faults at their price. */
+/* The instructions that cost most besides running: detours, and hidden faults at their price. */
 static void why_slow(const struct bt *bt, FILE *f)
 {
     enum { TOP = 12 };
@@ -79,7 +79,7 @@ static void why_slow(const struct bt *bt, FILE *f)
             top[m].k = k;
         }
     }
-    fprintf(f, "why slow: instructions called out for or faulting most, in callouts\n");
+    fprintf(f, "why slow: instructions that take most detours or fault most, in detours\n");
     for (m = 0; m < TOP && top[m].tb; m++)
         fprintf(f, "  %08x %-10s %-7s %-7s %12u\n", top[m].tb->eip + top[m].tb->insns[top[m].k].off,
                 insn_rows[top[m].tb->insns[top[m].k].row].mnemonic, top[m].tb->ctx->key & FETCH_USER ? "user" : "super",
@@ -151,7 +151,7 @@ void bt_stats(struct engine *e, FILE *f)
     stats_line(f, "contexts", bt->contexts.count);
     memory(bt, f);
     windows(e->cpu, f);
-    fprintf(f, "callouts by instruction\n");
-    callouts_by_kind(bt, f);
+    fprintf(f, "detours by instruction\n");
+    show_detours(bt, f);
     why_slow(bt, f);
 }

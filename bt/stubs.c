@@ -13,10 +13,7 @@ static void save_guest(struct emit *e)
 
     for (n = 0; n < 8; n++)
         e_store32(e, n, R15, REG_OFF(n));
-    e8(e, 0x9f); /* lahf */
-    e8(e, 0x0f);
-    e8(e, 0x90);
-    e8(e, 0xc0); /* seto al */
+    e_flags_to_ax(e);
     e_store32(e, 0, R15, NAT(flags));
 }
 
@@ -25,9 +22,7 @@ static void load_guest(struct emit *e)
     unsigned n;
 
     e_load32(e, 0, R15, NAT(flags));
-    e8(e, 0x04);
-    e8(e, 0x7f); /* add al, 7fh: OF */
-    e8(e, 0x9e); /* sahf */
+    e_ax_to_flags(e);
     for (n = 0; n < 8; n++)
         e_load32(e, n, R15, REG_OFF(n));
 }
@@ -46,38 +41,29 @@ static void simd(struct emit *e, bool save, const uint8_t *host_mxcsr)
     uint8_t *skip;
     unsigned n;
 
-    e_rex(e, 0, 0, 0, R15); /* cmp byte [fpu_live], 0 */
-    e8(e, 0x80);
-    e_modrm_disp(e, 7, R15, NAT(fpu_live));
+    e_group(e, false, 0x80, 7, R15, NAT(fpu_live)); /* cmp byte [fpu_live], 0 */
     e8(e, 0);
     skip = e_jcc32(e, 4);
     for (n = 0; n < 8; n++) { /* movaps */
         e_rex(e, 0, n, 0, R15);
-        e8(e, 0x0f);
-        e8(e, save ? 0x29 : 0x28);
+        e_opcode(e, true, save ? 0x29 : 0x28);
         e_modrm_disp(e, n, R15, CPU_OFF(fpu.xmm) + (int32_t)n * 16);
     }
-    e_rex(e, 0, 0, 0, R15); /* stmxcsr or ldmxcsr [fpu.mxcsr] */
-    e8(e, 0x0f);
-    e8(e, 0xae);
-    e_modrm_disp(e, save ? 3 : 2, R15, CPU_OFF(fpu.mxcsr));
-    if (save) { /* ldmxcsr [host_mxcsr] */
-        e8(e, 0x0f);
-        e8(e, 0xae);
-        e8(e, 0x14);
-        e8(e, 0x25);
+    if (save) {
+        e_stmxcsr(e, R15, CPU_OFF(fpu.mxcsr));
+        E(e, 0x0f, 0xae, 0x14, 0x25); /* ldmxcsr [host_mxcsr] */
         e32(e, (uint32_t)(uintptr_t)host_mxcsr);
+    } else {
+        e_ldmxcsr(e, R15, CPU_OFF(fpu.mxcsr));
     }
     e_patch32(skip, e->p);
 }
 
 static void pop_host(struct emit *e)
 {
-    static const uint8_t pops[] = { 0x48, 0x83, 0xc4, 0x08,                         /* add rsp, 8 */
-                                    0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, /* r15..r12 */
-                                    0x5d, 0x5b, 0xc3 };                             /* rbp, rbx, ret */
-
-    e_bytes(e, pops, sizeof pops);
+    E(e, 0x48, 0x83, 0xc4, 0x08);                         /* add rsp, 8 */
+    E(e, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c); /* pop r15, r14, r13, r12 */
+    E(e, 0x5d, 0x5b, 0xc3);                               /* pop rbp, rbx; ret */
 }
 
 /* rsp = the C stack */
@@ -85,10 +71,7 @@ static void host_stack(struct emit *e) { e_load64(e, RSP, R15, NAT(host_sp)); }
 
 void stubs_emit(struct bt *bt)
 {
-    static const uint8_t pushes[] = {
-        0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x48, 0x83, 0xec, 0x08
-    };
-    struct emit em = { bt->cache.rw };
+    struct emit em = { .p = bt->cache.rw };
     struct emit *e = &em;
     const uint8_t *mxcsr;
     uint8_t *to_exit;
@@ -113,37 +96,33 @@ void stubs_emit(struct bt *bt)
     e_mov(e, 0, 0, R11);
     pop_host(e);
 
-    /* call out for one instruction; R11: tb << 5 | instruction */
-    bt->cache.stub_site = e->p - bt->cache.rw;
+    /* a detour for one instruction; R11: DETOUR_ID */
+    bt->cache.stub_detour = e->p - bt->cache.rw;
     save_guest(e);
     simd(e, true, mxcsr);
     host_stack(e);
     e_mov(e, REX_W, 7, R15);
     e_mov(e, 0, 6, R11);
-    e_rex(e, 0, 0, 0, R15); /* call [site_fn] */
-    e8(e, 0xff);
-    e_modrm_disp(e, 2, R15, NAT(site_fn));
-    e8(e, 0x85);
-    e8(e, 0xc0); /* test eax, eax */
+    e_call_mem(e, R15, NAT(detour_fn));
+    E(e, 0x85, 0xc0); /* test eax, eax */
     {
         uint8_t *go_on = e_jcc32(e, 4);
 
-        e_mov_imm32(e, 0, LEAVE_CALLOUT);
+        e_mov_imm32(e, 0, LEAVE_DETOUR);
         pop_host(e);
         e_patch32(go_on, e->p);
     }
     simd(e, false, mxcsr);
     load_constants(e);
     load_guest(e);
-    e_rex(e, 0, 0, 0, R15); /* jmp [resume] */
-    e8(e, 0xff);
-    e_modrm_disp(e, 4, R15, NAT(resume));
+    e_jmp_mem(e, R15, NAT(resume));
 
     /* uint32_t enter(struct cpu *rdi, const void *rsi) */
     while ((e->p - bt->cache.rw) & 15)
         e8(e, 0xcc);
     bt->cache.enter = (uint32_t(*)(struct cpu *, const void *))(uintptr_t)(bt->cache.rx + (e->p - bt->cache.rw));
-    e_bytes(e, pushes, sizeof pushes);
+    E(e, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57); /* push rbx, rbp, r12, r13, r14, r15 */
+    E(e, 0x48, 0x83, 0xec, 0x08);                                     /* sub rsp, 8 */
     e_mov(e, REX_W, R15, 7);
     e_store64(e, RSP, R15, NAT(host_sp));
     e_mov(e, REX_W, R11, 6);

@@ -5,6 +5,7 @@
 #define BT_TCACHE_H
 
 #include "bt/context.h"
+#include "bt/plan.h"
 #include "cpu/interp/block.h"
 
 struct exit_link {
@@ -18,9 +19,6 @@ struct exit_link {
 #define NO_TB   0xffffffffu
 #define NO_EXIT 0xffffffffu
 
-/* What must be put right when the host faults inside an instruction. */
-enum { FIX_NONE, FIX_RSI, FIX_MMX, FIX_STRING, FIX_REP, FIX_REP_FLAGS };
-
 struct tb {
     struct block *block;
     struct tb *next;    /* of the same block */
@@ -30,7 +28,7 @@ struct tb {
     insn_fn *fns;
     uint16_t *start; /* [n + 1]: offset of each instruction's code; the last: of the cold part */
     uint8_t *fix;    /* [n]: FIX_* */
-    uint32_t *hits;  /* [n]: callouts and faults, for the report */
+    uint32_t *hits;  /* [n]: detours and faults, for the report */
     uint32_t eip;
     uint32_t code;  /* offset of `check` in the cache */
     uint32_t entry; /* offset of `entry` */
@@ -62,7 +60,7 @@ struct tcache {
     uint8_t *rx, *rw; /* host code, seen twice */
     uint32_t size, used, stubs_end;
     /* entries of stubs */
-    uint32_t stub_miss, stub_exit, stub_site, stub_fault_exit;
+    uint32_t stub_miss, stub_exit, stub_detour, stub_fault_exit;
     uint32_t (*enter)(struct cpu *c, const void *host);
     struct tb *tb;
     uint32_t tb_count;

@@ -18,7 +18,7 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/verify_int.h"
 
-static csh handle;
+#include <stdlib.h>
 
 static bool fail(struct checker *v, size_t at, const char *why)
 {
@@ -59,6 +59,18 @@ static bool listed_field(int64_t disp, unsigned size, bool write)
     for (n = 0; n < ARRAY_SIZE(fields); n++)
         if (disp >= (int64_t)fields[n].at && disp + size <= (int64_t)(fields[n].at + fields[n].size) &&
             (!write || fields[n].write))
+            return true;
+    return false;
+}
+
+/* MOVSD and CMPSD are also SSE2's. */
+static bool has_xmm(const cs_x86 *x)
+{
+    unsigned n;
+
+    for (n = 0; n < x->op_count; n++)
+        if (x->operands[n].type == X86_OP_REG && x->operands[n].reg >= X86_REG_XMM0 &&
+            x->operands[n].reg <= X86_REG_XMM31)
             return true;
     return false;
 }
@@ -205,7 +217,7 @@ static bool check_registers(struct checker *v, size_t n)
     uint8_t nw;
     unsigned k;
 
-    if (cs_regs_access(handle, &v->in[n], read, &nr, written, &nw))
+    if (cs_regs_access(v->handle, &v->in[n], read, &nr, written, &nw))
         return fail(v, n, "unknown effect on registers");
     for (k = 0; k < nw; k++) {
         switch (written[k]) {
@@ -282,26 +294,31 @@ static bool harmless_integer(unsigned id)
     return (id >= X86_INS_SETAE && id <= X86_INS_SETS) || (id >= X86_INS_CMOVA && id <= X86_INS_CMOVS);
 }
 
-/* x87, MMX, SSE, SSE2: opcode bytes decide, not the disassembler's groups. */
+/* x87, MMX, SSE, SSE2: the host's opcode bytes decide, not the disassembler's groups; by (first) byte, (second)
+ * range, and which ModRM.reg are allowed with a memory operand and with a register. */
+static const struct {
+    uint8_t map, first, last, memory, registers;
+} harmless_opcodes[] = {
+    { 0x00, 0xd8, 0xd8, 0xff, 0xff }, { 0x00, 0xd9, 0xd9, 0xaf, 0xff }, /* no FLDENV, FNSTENV */
+    { 0x00, 0xda, 0xdc, 0xff, 0xff }, { 0x00, 0xdd, 0xdd, 0xaf, 0xff }, /* no FRSTOR, FNSAVE */
+    { 0x00, 0xde, 0xdf, 0xff, 0xff }, { 0x0f, 0x10, 0x17, 0xff, 0xff }, { 0x0f, 0x28, 0x2f, 0xff, 0xff },
+    { 0x0f, 0x50, 0x7f, 0xff, 0xff }, { 0x0f, 0xae, 0xae, 0x0c, 0xe0 }, /* LDMXCSR, STMXCSR, fences */
+    { 0x0f, 0xc2, 0xc6, 0xff, 0xff }, { 0x0f, 0xd0, 0xf6, 0xff, 0xff }, { 0x0f, 0xf8, 0xff, 0xff, 0xff },
+};
+
 static bool harmless_fpu(const cs_insn *i)
 {
     const cs_x86 *x = &i->detail->x86;
-    unsigned op = x->opcode[0];
+    bool map2 = x->opcode[0] == 0x0f;
+    unsigned n;
 
-    if (op >= 0xd8 && op <= 0xdf) {
-        unsigned reg = x->modrm >> 3 & 7;
-
-        if (x->modrm < 0xc0) /* FLDENV FNSTENV FRSTOR FNSAVE are not copied */
-            return !(op == 0xd9 && (reg == 4 || reg == 6)) && !(op == 0xdd && (reg == 4 || reg == 6));
-        return true;
-    }
-    if (op != 0x0f)
-        return false;
-    op = x->opcode[1];
-    if (op == 0xae) /* LDMXCSR, STMXCSR and fences only */
-        return (x->modrm < 0xc0 && ((x->modrm >> 3 & 7) == 2 || (x->modrm >> 3 & 7) == 3)) || x->modrm >= 0xe8;
-    return (op >= 0x10 && op <= 0x17) || (op >= 0x28 && op <= 0x2f) || (op >= 0x50 && op <= 0x7f) || op == 0xc2 ||
-           op == 0xc3 || (op >= 0xc4 && op <= 0xc6) || (op >= 0xd0 && op != 0xf7);
+    for (n = 0; n < ARRAY_SIZE(harmless_opcodes); n++)
+        if ((harmless_opcodes[n].map != 0) == map2 && x->opcode[map2] >= harmless_opcodes[n].first &&
+            x->opcode[map2] <= harmless_opcodes[n].last)
+            return (x->modrm < 0xc0 ? harmless_opcodes[n].memory : harmless_opcodes[n].registers) >>
+                       (x->modrm >> 3 & 7) &
+                   1;
+    return false;
 }
 
 /* --- the whole --- */
@@ -322,7 +339,7 @@ static bool check_branch(struct checker *v, size_t n)
         return true;
     }
     to -= (uintptr_t)v->bt->cache.rx;
-    if (to == v->bt->cache.stub_exit || to == v->bt->cache.stub_site)
+    if (to == v->bt->cache.stub_exit || to == v->bt->cache.stub_detour)
         return true;
     return fail(v, n, "branch to somewhere else");
 }
@@ -337,7 +354,7 @@ static bool check_insn(struct checker *v, size_t n)
 
     if (is_branch(i))
         return true;
-    if (string_registers(i->id, &si, &di) && x->opcode[0] >= 0xa4 && x->opcode[0] <= 0xaf)
+    if (string_registers(i->id, &si, &di) && !has_xmm(x))
         return seq_string_ok(v, n, si, di) ? true : fail(v, n, "string instruction outside the window");
     if (!harmless_integer(i->id) && !harmless_fpu(i))
         return fail(v, n, "instruction that is not listed");
@@ -347,57 +364,88 @@ static bool check_insn(struct checker *v, size_t n)
     return check_registers(v, n);
 }
 
-const char *verify_tb(const struct bt *bt, const struct tb *tb, uint32_t *offset)
+struct verifier *verifier_create(void)
 {
-    static struct checker v;
-    uint8_t starts[sizeof v.target] = { 0 };
-    size_t all;
+    struct verifier *v = calloc(1, sizeof *v);
+
+    if (!v)
+        return NULL;
+    v->checker = malloc(sizeof *v->checker);
+    if (!v->checker || cs_open(CS_ARCH_X86, CS_MODE_64, &v->handle) != CS_ERR_OK) {
+        free(v->checker);
+        free(v);
+        return NULL;
+    }
+    cs_option(v->handle, CS_OPT_DETAIL, CS_OPT_ON);
+    return v;
+}
+
+void verifier_destroy(struct verifier *v)
+{
+    if (!v)
+        return;
+    cs_close(&v->handle);
+    free(v->checker);
+    free(v);
+}
+
+/* All instructions of v->in. */
+static void check(struct checker *v)
+{
+    uint8_t starts[sizeof v->target] = { 0 };
     size_t n;
 
-    if (!handle) {
-        if (cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK)
-            return "Capstone cannot be opened";
-        cs_option(handle, CS_OPT_DETAIL, CS_OPT_ON);
+    for (n = 0; n < v->count; n++) {
+        starts[v->in[n].address - v->start] = 1;
+        v->index[v->in[n].address - v->start] = (uint16_t)n;
+        if (is_branch(&v->in[n]) || v->in[n].id == X86_INS_JRCXZ)
+            check_branch(v, n);
     }
-    memset(&v, 0, sizeof v);
-    v.bt = bt;
-    v.tb = tb;
-    v.start = (uintptr_t)bt->cache.rx + tb->code;
-    v.end = v.start + tb->size;
-    *offset = 0;
-    if (tb->size >= sizeof v.target)
-        return "too long";
-    v.count = cs_disasm(handle, bt->cache.rx + tb->code, tb->size, v.start, 0, &v.in);
-    if (!v.count)
-        return "cannot be decoded";
-    if (v.in[v.count - 1].address + v.in[v.count - 1].size != v.end) {
-        *offset = (uint32_t)(v.in[v.count - 1].address + v.in[v.count - 1].size - v.start);
-        cs_free(v.in, v.count);
-        return "cannot be decoded";
-    }
-    all = v.count;
-    if (!bt->opt.bmi2)
-        verify_fold(&v, handle);
-    for (n = 0; n < v.count; n++) {
-        starts[v.in[n].address - v.start] = 1;
-        v.index[v.in[n].address - v.start] = (uint16_t)n;
-        if (is_branch(&v.in[n]) || v.in[n].id == X86_INS_JRCXZ)
-            check_branch(&v, n);
-    }
-    for (n = 0; n < tb->size && !v.wrong; n++)
-        if (v.target[n] && !starts[n])
-            fail(&v, 0, "branch into an instruction");
-    for (n = 0; n < v.count && !v.wrong; n++)
-        check_insn(&v, n);
-    if (v.wrong) {
-        static char text[256];
+    for (n = 0; n < v->tb->size && !v->wrong; n++)
+        if (v->target[n] && !starts[n])
+            fail(v, 0, "branch into an instruction");
+    for (n = 0; n < v->count && !v->wrong; n++)
+        check_insn(v, n);
+    if (!v->wrong && v->in[v->count - 1].id != X86_INS_JMP)
+        fail(v, v->count - 1, "does not end with a jump");
+}
 
-        *offset = (uint32_t)(v.in[v.at].address - v.start);
-        snprintf(text, sizeof text, "%s: %s %s", v.wrong, v.in[v.at].mnemonic, v.in[v.at].op_str);
-        v.wrong = text;
-    } else if (v.in[v.count - 1].id != X86_INS_JMP) {
-        fail(&v, v.count - 1, "does not end with a jump");
+const char *verify_tb(struct verifier *verifier, const struct bt *bt, const struct tb *tb, uint32_t *offset)
+{
+    struct checker *v = verifier->checker;
+    const char *text = NULL;
+    size_t all;
+    uint64_t end;
+
+    memset(v, 0, sizeof *v);
+    v->handle = verifier->handle;
+    v->bt = bt;
+    v->tb = tb;
+    v->start = (uintptr_t)bt->cache.rx + tb->code;
+    v->end = v->start + tb->size;
+    *offset = 0;
+    if (tb->size >= sizeof v->target)
+        return "too long";
+    v->count = cs_disasm(v->handle, bt->cache.rx + tb->code, tb->size, v->start, 0, &v->in);
+    if (!v->count)
+        return "cannot be decoded";
+    end = v->in[v->count - 1].address + v->in[v->count - 1].size;
+    if (end != v->end) {
+        *offset = (uint32_t)(end - v->start);
+        text = "cannot be decoded";
     }
-    cs_free(v.in, all);
-    return v.wrong;
+    all = v->count;
+    if (!text) {
+        if (!bt->opt.bmi2)
+            verify_fold(v, v->handle);
+        check(v);
+    }
+    if (v->wrong) {
+        *offset = (uint32_t)(v->in[v->at].address - v->start);
+        snprintf(verifier->text, sizeof verifier->text, "%s: %s %s", v->wrong, v->in[v->at].mnemonic,
+                 v->in[v->at].op_str);
+        text = verifier->text;
+    }
+    cs_free(v->in, all);
+    return text;
 }

@@ -6,7 +6,13 @@
 
 #include "bt/bt.h"
 
-/* Read the code of *tb. NULL: it is confined; else what is wrong, and *offset: where. */
-const char *verify_tb(const struct bt *bt, const struct tb *tb, uint32_t *offset);
+struct verifier;
+
+/* NULL: no memory, or Capstone cannot be opened. */
+struct verifier *verifier_create(void);
+void verifier_destroy(struct verifier *v);
+
+/* Read the code of *tb. NULL: it is confined; else what is wrong (good until the next call), and *offset: where. */
+const char *verify_tb(struct verifier *v, const struct bt *bt, const struct tb *tb, uint32_t *offset);
 
 #endif

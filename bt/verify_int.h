@@ -8,7 +8,15 @@
 
 #include <capstone/capstone.h>
 
+struct verifier {
+    csh handle;
+    char text[256]; /* of the last answer */
+    struct checker *checker;
+};
+
+/* One translation that is being checked. */
 struct checker {
+    csh handle;
     const struct bt *bt;
     const struct tb *tb;
     cs_insn *in;

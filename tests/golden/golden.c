@@ -40,12 +40,13 @@ enum {
     W_PLUGIN,  /* a plug-in wants to see every instruction */
     W_TROUBLE, /* the memory operand of the last instruction is trouble: it takes the checked way */
     W_WRAPS,   /* its address wraps */
+    W_NOBMI2,  /* as on a host without BMI2 */
     W_HEAD,    /* show the head, too */
     W_COUNT
 };
 static const char *const words[W_COUNT] = {
-    "16",     "32",       "flat",  "ss16",     "ss32",   "user",    "v86",   "limit", "direct",
-    "icount", "straddle", "nofpu", "noinline", "plugin", "trouble", "wraps", "head",
+    "16",     "32",       "flat",  "ss16",     "ss32",   "user",    "v86",   "limit",  "direct",
+    "icount", "straddle", "nofpu", "noinline", "plugin", "trouble", "wraps", "nobmi2", "head",
 };
 
 struct snippet {
@@ -119,6 +120,7 @@ static struct tb *make(struct bt *bt, struct block **b)
 /* Writes the translation to f; NULL, or what went wrong. */
 static const char *translate_snippet(const struct snippet *s, FILE *f)
 {
+    static char why[256];
     struct memmap *map = memmap_create(4 << 20, 0xe0000000);
     struct cpu *c = cpu_create(cpu_model_find("max"), bt_engine.tail);
     const char *volatile wrong = NULL;
@@ -130,8 +132,9 @@ static const char *translate_snippet(const struct snippet *s, FILE *f)
     mmu = mmu_create(c, map);
     if (has(s, W_PLUGIN) && callout_register(c, "insn", (void *)(uintptr_t)watcher, NULL))
         abort();
-    snprintf(options, sizeof options, "direct=%s,icount=%s,fpu=%s,inline=%s", has(s, W_DIRECT) ? "force" : "off",
-             has(s, W_ICOUNT) ? "on" : "off", has(s, W_NOFPU) ? "off" : "on", has(s, W_NOINLINE) ? "off" : "on");
+    snprintf(options, sizeof options, "direct=%s,icount=%s,fpu=%s,inline=%s,bmi2=%s",
+             has(s, W_DIRECT) ? "force" : "off", has(s, W_ICOUNT) ? "on" : "off", has(s, W_NOFPU) ? "off" : "on",
+             has(s, W_NOINLINE) ? "off" : "on", has(s, W_NOBMI2) ? "off" : "on");
     if (bt_engine.create(&(struct engine_env){ .cpu = c }, options, &engine))
         return "the engine cannot be made";
     cpu_reset(c);
@@ -143,16 +146,23 @@ static const char *translate_snippet(const struct snippet *s, FILE *f)
         struct bt *bt = bt_of(c);
         struct block *b;
         struct tb *tb = make(bt, &b);
+        struct verifier *verifier;
         uint32_t offset;
 
         if (has(s, W_TROUBLE) || has(s, W_WRAPS)) {
             if (has(s, W_TROUBLE))
-                adapt_site(bt, tb, tb->n - 1u, 200);
+                adapt_trouble(bt, tb, tb->n - 1u, 200);
             else
                 adapt_wraps(bt, tb, tb->n - 1u);
             tb = make(bt, &b);
         }
-        wrong = verify_tb(bt, tb, &offset);
+        verifier = verifier_create();
+        wrong = verifier ? verify_tb(verifier, bt, tb, &offset) : "no verifier";
+        if (wrong) { /* its text goes with the verifier */
+            snprintf(why, sizeof why, "%s", wrong);
+            wrong = why;
+        }
+        verifier_destroy(verifier);
         show_translation(f, bt, tb, b->code, has(s, W_32), has(s, W_HEAD));
     }
     engine_destroy(engine);

@@ -30,9 +30,9 @@ struct field {
         (size_t) NATIVE_OFF(f), sizeof((struct native *)0)->f, "native." #f \
     }
 static const struct field fields[] = {
-    FIELD(eip),        FIELD(icount),       FIELD(eflags),  FIELD(cpl),      FIELD(events),
-    NATIVE(tmp),       NATIVE(x87_last),    NATIVE(mmx_sw), NATIVE(fpu_off), NATIVE(sse_off),
-    NATIVE(safepoint), NATIVE(icount_stop), NATIVE(window), NATIVE(table),
+    FIELD(eip),      FIELD(icount),     FIELD(eflags),       FIELD(cpl),     FIELD(events),
+    NATIVE(bits),    NATIVE(tmp),       NATIVE(x87_last),    NATIVE(mmx_sw), NATIVE(fpu_off),
+    NATIVE(sse_off), NATIVE(safepoint), NATIVE(icount_stop), NATIVE(window), NATIVE(table),
 };
 
 static const char *const seg_names[] = { "es", "cs", "ss", "ds", "fs", "gs" };
@@ -112,7 +112,7 @@ static bool is_branch(const struct shown *s, size_t n, uint64_t *to)
 static const char *stub_name(const struct shown *s, uint64_t to)
 {
     to -= (uintptr_t)s->bt->cache.rx;
-    return to == s->bt->cache.stub_exit ? "leave" : to == s->bt->cache.stub_site ? "interpret" : "an unknown stub";
+    return to == s->bt->cache.stub_exit ? "leave" : to == s->bt->cache.stub_detour ? "interpret" : "an unknown stub";
 }
 
 /* The number that is given to a stub. */
@@ -128,7 +128,7 @@ static bool stub_argument(const struct shown *s, size_t n, char *text, size_t si
         !is_branch(s, n + 1, &to))
         return false;
     to -= (uintptr_t)s->bt->cache.rx;
-    if (to == s->bt->cache.stub_site && v >> 5 == tb)
+    if (to == s->bt->cache.stub_detour && v >> 5 == tb)
         snprintf(text, size, "r11d, insn %u", v & 31);
     else if (to == s->bt->cache.stub_exit && (v & LEAVE_EXIT))
         snprintf(text, size, "r11d, exit %u", (v & ~LEAVE_EXIT) - s->tb->first_exit);

@@ -17,6 +17,7 @@ int main(void)
 #ifdef HAVE_BT
     srunner_add_suite(r, window_suite()); /* the translator's */
     srunner_add_suite(r, bt_suite());
+    srunner_add_suite(r, plan_suite());
 #endif
     srunner_add_suite(r, lockstep_suite());
     srunner_add_suite(r, clock_suite());

@@ -15,6 +15,7 @@ Suite *codeblock_suite(void);
 Suite *range_suite(void);
 Suite *window_suite(void);
 Suite *bt_suite(void);
+Suite *plan_suite(void);
 Suite *lockstep_suite(void);
 Suite *clock_suite(void);
 Suite *time_suite(void);

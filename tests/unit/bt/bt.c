@@ -19,6 +19,7 @@ static struct memmap *map;
 static struct mmu *mmu;
 static struct cpu *c;
 static struct engine *engine;
+static struct verifier *proof;
 
 static int no_interrupt(void *opaque)
 {
@@ -37,6 +38,8 @@ static void start(const void *code, size_t bytes, const char *options)
     c = cpu_create(cpu_model_find("max"), bt_engine.tail);
     c->bus = &bus;
     mmu = mmu_create(c, map);
+    proof = verifier_create();
+    ck_assert_ptr_nonnull(proof);
     ck_assert_int_eq(bt_engine.create(&(struct engine_env){ .cpu = c }, options, &engine), 0);
     cpu_reset(c);
     memmap_write(map, 0x10000, code, bytes);
@@ -54,6 +57,7 @@ static void start(const void *code, size_t bytes, const char *options)
 static void finish(void)
 {
     engine_destroy(engine);
+    verifier_destroy(proof);
     mmu_destroy(mmu);
     cpu_destroy(c);
     memmap_destroy(map);
@@ -89,9 +93,9 @@ static void tamper(const struct tb *tb, const void *find, size_t find_len, const
     ck_assert_ptr_nonnull(at);
     memcpy(saved, at, len);
     memcpy(at, bytes, len);
-    ck_assert_ptr_nonnull(verify_tb(bt, tb, &offset));
+    ck_assert_ptr_nonnull(verify_tb(proof, bt, tb, &offset));
     memcpy(at, saved, len);
-    ck_assert_ptr_null(verify_tb(bt, tb, &offset));
+    ck_assert_ptr_null(verify_tb(proof, bt, tb, &offset));
 }
 
 START_TEST(verifier)

@@ -1,4 +1,4 @@
-/* callout.c - what translated code calls in C: the interpreter, for one instruction.
+/* detour.c - what translated code calls in C: the interpreter, for one instruction.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "bt/bt.h"
@@ -21,7 +21,7 @@ void flags_to_native(struct cpu *c)
 
 /* Interpret instruction id & 31 of translation id >> 5; registers and flags are in *c. Returns 0 to go
  * on behind it (at native.resume), 1 to leave (c->eip is set). May leave through c->jmp. */
-uint64_t callout_site(struct cpu *c, uint32_t id)
+uint64_t detour(struct cpu *c, uint32_t id)
 {
     struct bt *bt = bt_of(c);
     struct tb *tb = &bt->cache.tb[id >> 5];
@@ -30,8 +30,8 @@ uint64_t callout_site(struct cpu *c, uint32_t id)
     const struct insn_row *row = &insn_rows[i->row];
     bool fpu;
 
-    bt->stats.callouts++;
-    bt->stats.callouts_by_row[i->row & 1023]++;
+    bt->stats.detours++;
+    bt->stats.detours_by_row[i->row & 1023]++;
     tb->hits[k]++;
     bt->flags_native = !(row->use | row->def | row->undef) &&
                        (row->cls == CLS_IDENT || row->cls == CLS_STACK || row->cls == CLS_STRING);
