@@ -11,12 +11,18 @@
 
 struct cpu *cpu_create(const struct cpu_model *model, size_t tail)
 {
-    size_t size = CPU_TAIL + ((tail + 63) & ~(size_t)63);
-    struct cpu *c = aligned_alloc(64, size);
+    size_t size = (CPU_TAIL + tail + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1);
+    struct cpu *c = aligned_alloc(PAGE_SIZE, size);
 
     if (!c)
         return NULL;
     memset(c, 0, size);
+    c->tlbs = aligned_alloc(64, TLB_COUNT * sizeof *c->tlbs);
+    if (!c->tlbs) {
+        free(c);
+        return NULL;
+    }
+    memset(c->tlbs, 0, TLB_COUNT * sizeof *c->tlbs);
     c->tail = tail;
     c->model = model;
     c->features = model->features;
@@ -31,6 +37,7 @@ struct cpu *cpu_create(const struct cpu_model *model, size_t tail)
 void cpu_destroy(struct cpu *c)
 {
     callout_free(c);
+    free(c->tlbs);
     free(c);
 }
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# chroot.sh SRCDIR: what newcomers do, in a Debian 12 with nothing but its base system: run, then check; check, then
+# chroot.sh SRCDIR [packages]: what newcomers do, in a Debian 12 with nothing but its base system: run, then check; check, then
 # run; each twice. And the packages: built, installed, tried, taken away. One test a line. Needs root, debootstrap
 # and the Debian archive; without the first two everything is skipped.
 # Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT
@@ -73,7 +73,8 @@ remove() {
 
 run="printf 'cpu\npoweroff\n' | ./bootstrap run"
 check="./bootstrap check check-quick"
-for order in "run run check check" "check check run run"; do
+[ "${2:-}" = packages ] && orders= || orders=all
+for order in ${orders:+"run run check check" "check check run run"}; do
     fresh order || { result $? "a base system"; break; }
     done=
     for step in $order; do
@@ -87,7 +88,7 @@ done
 
 # The packages. The first system has what building needs, the second nothing.
 if fresh builder; then
-    in_it "./bootstrap deps && apt-get install -y -qq --no-install-recommends dpkg-dev debhelper gcc-multilib &&
+    in_it "./bootstrap deps && apt-get install -y -qq --no-install-recommends build-essential debhelper gcc-multilib &&
         ./configure && make deb"
     result $? "make deb"
     cp "$root"/callgate/obj/deb/*.deb "$work/" 2>/dev/null
