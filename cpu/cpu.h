@@ -369,7 +369,7 @@ struct cpu {
     bool rep_kick;             /* ... and are followed by a kick (lockstep: a slice does not last long) */
     bool icount_exact;         /* c->icount must be exact: time comes from it */
     size_t tail;               /* bytes behind it */
-    struct tlb *tlbs; /* TLB_COUNT of them, elsewhere: what runs all the time stays within a page */
+    struct tlb *tlbs;          /* TLB_COUNT of them, elsewhere: what runs all the time stays within a page */
 };
 
 /* Where an engine's own matter begins: in a cache line of its own. */

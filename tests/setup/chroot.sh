@@ -1,7 +1,7 @@
 #!/bin/sh
-# chroot.sh SRCDIR [packages]: what newcomers do, in a Debian 12 with nothing but its base system: run, then check; check, then
-# run; each twice. And the packages: built, installed, tried, taken away. One test a line. Needs root, debootstrap
-# and the Debian archive; without the first two everything is skipped.
+# chroot.sh SRCDIR [packages]: what newcomers do, in a Debian 12 with nothing but its base system: run, then check;
+# check, then run; each twice. And the packages: built, installed, tried, taken away. One test a line. Needs root,
+# debootstrap and the Debian archive; without the first two everything is skipped.
 # Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT
 src=$(cd "$1" && pwd) || exit 1
 suite=bookworm
