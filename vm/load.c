@@ -11,12 +11,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int fail(const char *what)
-{
-    fprintf(stderr, "callgate: %s\n", what);
-    return -EINVAL;
-}
-
 #define FIRMWARE_MAX (16u << 20)
 
 static void *keep_file(struct vm *m, const char *path, const char *what, uint64_t limit, size_t *size)
@@ -59,7 +53,7 @@ int vm_load_files(struct vm *m, struct pc_config *cfg, struct pc_rom_file roms[2
     if (!cfg->bios)
         return -EINVAL;
     if (cfg->bios_size < 64 << 10 || cfg->bios_size > 16 << 20 || cfg->bios_size % PAGE_SIZE)
-        return fail("the firmware image must have 64 KiB to 16 MiB, in whole pages; check -bios");
+        return vm_fail("the firmware image must have 64 KiB to 16 MiB, in whole pages; check -bios");
     if (o->vga) {
         roms[0].name = "pci1234,1111.rom"; /* this name lets it learn its PCI address */
         roms[0].data = firmware(m, "vgabios-stdvga.bin", &roms[0].len);
@@ -125,7 +119,7 @@ int vm_open_drives(struct vm *m, struct pc_config *cfg)
             continue;
         }
         if (!d->cdrom && !block_present(m->drive[n]))
-            return fail("a hard disk needs an image; give file=IMAGE, or media=cdrom");
+            return vm_fail("a hard disk needs an image; give file=IMAGE, or media=cdrom");
         cfg->ide[n] = m->drive[n];
         cfg->ide_cdrom[n] = d->cdrom;
         cfg->ide_sectors[n] = block_sectors(m->drive[n]);

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int fail(const char *what)
+int vm_fail(const char *what)
 {
     fprintf(stderr, "callgate: %s\n", what);
     return -EINVAL;
@@ -114,7 +114,7 @@ static int put_together(struct vm *m)
         return rc;
     m->cpu = cpu_create(o->cpu, engine_tail(engines));
     if (!m->cpu)
-        return fail("no memory for the CPU's state; raise ulimit -v");
+        return vm_fail("no memory for the CPU's state; raise ulimit -v");
     m->map = memmap_create(o->ram_size, PC_LOW_RAM_MAX);
     if (!m->map) {
         fprintf(stderr, "callgate: cannot get %llu MiB of memory for the guest: %s; use a smaller -m%s\n",
@@ -131,7 +131,7 @@ static int put_together(struct vm *m)
                 (unsigned long long)(o->ram_size - PC_LOW_RAM_MAX) >> 20);
     m->mmu = mmu_create(m->cpu, m->map);
     if (!m->mmu)
-        return fail("no memory for the TLB; raise ulimit -v or use a smaller -m");
+        return vm_fail("no memory for the TLB; raise ulimit -v or use a smaller -m");
     vm_wire_cpu(m);
     clock_init(&m->clock, o->icount_shift >= 0 ? icount_now : NULL, m);
     /* -icount: always the same date, so that a run repeats */
@@ -195,7 +195,7 @@ int vm_create(const struct vm_config *cfg, struct vm **vm)
 {
     *vm = calloc(1, sizeof **vm);
     if (!*vm)
-        return fail("out of memory");
+        return vm_fail("out of memory");
     (*vm)->cfg = *cfg;
     return put_together(*vm);
 }

@@ -46,6 +46,9 @@ void vm_request(struct vm *m, enum reset_kind kind, int code);
 /* What its state is made of (snapshot/snapshot.h): valid while the machine lives. It must not be running. */
 void vm_parts(struct vm *m, struct snapshot_parts *p);
 
+/* Say why there is no machine; -EINVAL. */
+int vm_fail(const char *what);
+
 /* wiring.c: the CPU's view onto the board, and its pins. */
 void vm_wire_cpu(struct vm *m);
 struct cpu_pins vm_cpu_pins(struct vm *m);

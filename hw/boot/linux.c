@@ -4,8 +4,9 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/boot/linux.h"
 
+#include "hw/boot/refuse.h"
+
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
 #define SETUP_SECTS 0x1f1
@@ -28,16 +29,6 @@
 
 /* The firmware's tables lie at the top of low RAM. */
 #define TABLES_ROOM 0x28000u
-
-static int fail(char *err, size_t err_len, const char *fmt, ...) printf_fn(3, 4);
-static int fail(char *err, size_t err_len, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(err, err_len, fmt, ap);
-    va_end(ap);
-    return -EINVAL;
-}
 
 /* vga= is for the loader, not for the kernel. */
 static uint16_t video_mode(const char *cmdline)
@@ -66,12 +57,12 @@ int linux_load(struct fw_cfg *fw, const struct linux_boot *b, char *err, size_t 
     uint32_t protocol = 0;
 
     if (b->kernel_size < HEADER_MIN || load16(k + 0x1fe) != 0xaa55)
-        return fail(err, err_len, "the kernel is neither a Linux nor a Multiboot image");
+        return boot_refuse(err, err_len, "the kernel is neither a Linux nor a Multiboot image");
     if (load32(k + MAGIC) == 0x53726448) /* "HdrS" */
         protocol = load16(k + PROTOCOL);
     uint32_t cmdline_max = protocol >= 0x206 ? load32(k + CMDLINE_MAX) : 255;
     if (strlen(cmdline) > cmdline_max || cmdline_size > 0x8000)
-        return fail(err, err_len, "the command line is longer than the %u bytes the kernel takes", cmdline_max);
+        return boot_refuse(err, err_len, "the command line is longer than the %u bytes the kernel takes", cmdline_max);
     if (protocol < 0x200 || !(k[LOADFLAGS] & LOADED_HIGH)) {
         kernel_addr = 0x10000; /* zImage */
     } else if (protocol >= 0x202) {
@@ -81,27 +72,27 @@ int linux_load(struct fw_cfg *fw, const struct linux_boot *b, char *err, size_t 
 
     uint32_t setup_size = ((k[SETUP_SECTS] ? k[SETUP_SECTS] : 4) + 1u) * 512;
     if (setup_size >= b->kernel_size || setup_size > cmdline_addr - setup_addr)
-        return fail(err, err_len, "the kernel image is cut short");
+        return boot_refuse(err, err_len, "the kernel image is cut short");
     uint64_t kernel_size = b->kernel_size - setup_size;
     uint64_t limit = kernel_addr < 0x100000 ? setup_addr : b->ram_below_4g;
     if (kernel_addr + kernel_size > limit)
-        return fail(err, err_len, "the kernel does not fit into the machine's memory");
+        return boot_refuse(err, err_len, "the kernel does not fit into the machine's memory");
 
     uint64_t initrd_addr = 0;
     if (b->initrd_size) {
         uint64_t max = protocol >= 0x203 ? load32(k + INITRD_MAX) : 0x37ffffff;
         if (protocol < 0x200)
-            return fail(err, err_len, "the kernel is too old to load an initrd");
+            return boot_refuse(err, err_len, "the kernel is too old to load an initrd");
         if (max > b->ram_below_4g - TABLES_ROOM - 1)
             max = b->ram_below_4g - TABLES_ROOM - 1;
         if (b->initrd_size > max || ((max - b->initrd_size) & ~4095ull) < 0x100000 + kernel_size)
-            return fail(err, err_len, "the initrd does not fit into the machine's memory");
+            return boot_refuse(err, err_len, "the initrd does not fit into the machine's memory");
         initrd_addr = (max - b->initrd_size) & ~4095ull;
     }
 
     uint8_t *setup = malloc(setup_size);
     if (!setup)
-        return fail(err, err_len, "out of memory");
+        return boot_refuse(err, err_len, "out of memory");
     memcpy(setup, k, setup_size);
     store16(setup + VID_MODE, video_mode(cmdline));
     if (protocol >= 0x202) {

@@ -8,11 +8,12 @@
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
 #include "hw/boot/multiboot.h"
 
+#include "hw/boot/refuse.h"
+
 #include "hw/hostread.h"
 
 #include <elf.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -64,19 +65,6 @@ struct image {
     uint32_t addr;
     uint32_t entry;
 };
-
-static int fail(char *err, size_t err_len, const char *fmt, ...) printf_fn(3, 4);
-static int fail(char *err, size_t err_len, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(err, err_len, fmt, ap);
-    va_end(ap);
-    for (; *err; err++) /* names of modules can have anything in them */
-        if ((unsigned char)*err < 32 || *err == 127)
-            *err = '?';
-    return -EINVAL;
-}
 
 /* Offset of the header, or -1. */
 static long find_header(const uint8_t *k, size_t size)
@@ -163,28 +151,28 @@ static int load_addresses(struct image *im, const struct multiboot_boot *b, long
 {
     const uint8_t *k = b->kernel;
     if ((size_t)header + 32 > b->kernel_size)
-        return fail(err, err_len, "the Multiboot header is cut short");
+        return boot_refuse(err, err_len, "the Multiboot header is cut short");
     uint32_t header_addr = load32(k + header + 12);
     uint32_t load_addr = load32(k + header + 16);
     uint32_t load_end = load32(k + header + 20);
     uint32_t bss_end = load32(k + header + 24);
     uint32_t before = header_addr - load_addr; /* bytes of the image before the header */
     if (before > (uint32_t)header)
-        return fail(err, err_len, "the Multiboot header has wrong addresses");
+        return boot_refuse(err, err_len, "the Multiboot header has wrong addresses");
     size_t from = (size_t)header - before;
     size_t len = load_end ? load_end - load_addr : b->kernel_size - from;
     if ((load_end && load_end < load_addr) || len > b->kernel_size - from)
-        return fail(err, err_len, "the Multiboot kernel is cut short");
+        return boot_refuse(err, err_len, "the Multiboot kernel is cut short");
     size_t total = bss_end > load_addr && bss_end - load_addr > len ? bss_end - load_addr : len;
     if (!total)
-        return fail(err, err_len, "the Multiboot kernel has nothing to load");
+        return boot_refuse(err, err_len, "the Multiboot kernel has nothing to load");
     if (load_addr + (uint64_t)total > b->ram_below_4g)
-        return fail(err, err_len, "the kernel does not fit into the machine's memory");
+        return boot_refuse(err, err_len, "the kernel does not fit into the machine's memory");
     im->addr = load_addr;
     im->entry = load32(k + header + 28);
     add_piece(im, load_addr, load_addr + (uint64_t)total);
     if (!grow(im, total))
-        return fail(err, err_len, "out of memory");
+        return boot_refuse(err, err_len, "out of memory");
     memcpy(im->data, k + from, len);
     return 0;
 }
@@ -198,12 +186,12 @@ static int load_elf(struct image *im, const struct multiboot_boot *b, char *err,
     uint64_t high = 0;
 
     if (b->kernel_size < sizeof eh || memcmp(k, ELFMAG, SELFMAG))
-        return fail(err, err_len, "the Multiboot kernel is neither ELF nor has load addresses");
+        return boot_refuse(err, err_len, "the Multiboot kernel is neither ELF nor has load addresses");
     if (k[EI_CLASS] != ELFCLASS32)
-        return fail(err, err_len, "a 64-bit ELF kernel cannot be loaded: give a 32-bit one");
+        return boot_refuse(err, err_len, "a 64-bit ELF kernel cannot be loaded: give a 32-bit one");
     memcpy(&eh, k, sizeof eh);
     if (eh.e_phentsize != sizeof ph || eh.e_phoff + (uint64_t)eh.e_phnum * sizeof ph > b->kernel_size)
-        return fail(err, err_len, "the ELF kernel is cut short");
+        return boot_refuse(err, err_len, "the ELF kernel is cut short");
     im->entry = eh.e_entry;
     for (int pass = 0; pass < 2; pass++) {
         for (unsigned i = 0; i < eh.e_phnum; i++) {
@@ -211,7 +199,7 @@ static int load_elf(struct image *im, const struct multiboot_boot *b, char *err,
             if (ph.p_type != PT_LOAD || !ph.p_memsz)
                 continue;
             if (ph.p_filesz > ph.p_memsz || ph.p_offset + (uint64_t)ph.p_filesz > b->kernel_size)
-                return fail(err, err_len, "the ELF kernel is cut short");
+                return boot_refuse(err, err_len, "the ELF kernel is cut short");
             uint64_t end = ph.p_paddr + (uint64_t)ph.p_memsz;
             if (pass == 0) {
                 low = ph.p_paddr < low ? ph.p_paddr : low;
@@ -226,12 +214,12 @@ static int load_elf(struct image *im, const struct multiboot_boot *b, char *err,
         if (pass)
             break;
         if (low >= high)
-            return fail(err, err_len, "the ELF kernel has nothing to load");
+            return boot_refuse(err, err_len, "the ELF kernel has nothing to load");
         if (high > b->ram_below_4g)
-            return fail(err, err_len, "the kernel does not fit into the machine's memory");
+            return boot_refuse(err, err_len, "the kernel does not fit into the machine's memory");
         im->addr = (uint32_t)low;
         if (!grow(im, high - low))
-            return fail(err, err_len, "out of memory");
+            return boot_refuse(err, err_len, "out of memory");
     }
     return 0;
 }
@@ -246,21 +234,21 @@ static int append_file(struct image *im, const char *path, uint64_t ram_end, uin
     size_t at = used - im->addr;
     uint64_t size;
     if (used >= ram_end)
-        return fail(err, err_len, "the module '%s' does not fit into the machine's memory", path);
+        return boot_refuse(err, err_len, "the module '%s' does not fit into the machine's memory", path);
     int fd = hostread_open(path, UINT64_MAX, &size, why, sizeof why);
     if (fd < 0)
-        return fail(err, err_len, "cannot read the module '%s': %s", path, why);
+        return boot_refuse(err, err_len, "cannot read the module '%s': %s", path, why);
     bool fits = size <= ram_end - used;
     if (!fits || !grow(im, at + size)) {
         close(fd);
-        return fail(err, err_len,
-                    fits ? "out of memory for the module '%s'"
-                         : "the module '%s' does not fit into the machine's memory; "
-                           "use a larger -m",
-                    path);
+        return boot_refuse(err, err_len,
+                           fits ? "out of memory for the module '%s'"
+                                : "the module '%s' does not fit into the machine's memory; "
+                                  "use a larger -m",
+                           path);
     }
     if (hostread_take(fd, im->data + at, size, why, sizeof why))
-        return fail(err, err_len, "cannot read the module '%s': %s", path, why);
+        return boot_refuse(err, err_len, "cannot read the module '%s': %s", path, why);
     *start = (uint32_t)used;
     *end = (uint32_t)(used + size);
     return 0;
@@ -274,7 +262,7 @@ static int load_modules(struct image *im, const char *list, uint64_t ram_end, ui
         char item[1024];
         size_t len = strcspn(list, ",");
         if (len >= sizeof item || *count == MODULES_MAX)
-            return fail(err, err_len, "too many or too long Multiboot modules");
+            return boot_refuse(err, err_len, "too many or too long Multiboot modules");
         memcpy(item, list, len);
         item[len] = 0;
         list += len + (list[len] == ',');
@@ -285,8 +273,8 @@ static int load_modules(struct image *im, const char *list, uint64_t ram_end, ui
         uint32_t end = 0;
         uint32_t string = append(im, item, len + 1, 1);
         item[strcspn(item, " ")] = 0;
-        int rc =
-            string ? append_file(im, item, ram_end, &start, &end, err, err_len) : fail(err, err_len, "out of memory");
+        int rc = string ? append_file(im, item, ram_end, &start, &end, err, err_len)
+                        : boot_refuse(err, err_len, "out of memory");
         if (rc)
             return rc;
         store32(m, start);
@@ -354,16 +342,17 @@ int multiboot_load(struct fw_cfg *fw, const struct multiboot_boot *b, char *err,
     unsigned modules = 0;
 
     if (header < 0)
-        return fail(err, err_len, "not a Multiboot kernel");
+        return boot_refuse(err, err_len, "not a Multiboot kernel");
     uint32_t flags = load32(k + header + 4);
     if (flags & FLAG_UNKNOWN)
-        return fail(err, err_len, "the Multiboot kernel wants features %#x, which are unknown", flags & FLAG_UNKNOWN);
+        return boot_refuse(err, err_len, "the Multiboot kernel wants features %#x, which are unknown",
+                           flags & FLAG_UNKNOWN);
     int rc = flags & FLAG_ADDRESS ? load_addresses(&im, b, header, err, err_len) : load_elf(&im, b, err, err_len);
     uint64_t tail = im.addr + (uint64_t)im.len;
     if (!rc && tail < LOW_END && b->ram_below_4g > LOW_END) { /* not into video memory and ROM */
         tail = LOW_END;
         if (!grow(&im, LOW_END - im.addr))
-            rc = fail(err, err_len, "out of memory");
+            rc = boot_refuse(err, err_len, "out of memory");
     }
     if (!rc) {
         snprintf(cmdline, sizeof cmdline, "%s%s%s", b->kernel_name ? b->kernel_name : "kernel",
@@ -373,14 +362,14 @@ int multiboot_load(struct fw_cfg *fw, const struct multiboot_boot *b, char *err,
         rc = load_modules(&im, b->modules, b->ram_below_4g, mbi, &modules, err, err_len);
     }
     if (!rc && im.addr + (uint64_t)im.len > b->ram_below_4g)
-        rc = fail(err, err_len, "the modules do not fit into the machine's memory");
+        rc = boot_refuse(err, err_len, "the modules do not fit into the machine's memory");
     if (!rc) {
         add_piece(&im, tail, im.addr + (uint64_t)im.len);
         at = find_work(&im);
         if (!at)
-            rc = fail(err, err_len,
-                      "the kernel leaves no 8 KiB below 632 KiB free for the boot "
-                      "information; link it to a higher address");
+            rc = boot_refuse(err, err_len,
+                             "the kernel leaves no 8 KiB below 632 KiB free for the boot "
+                             "information; link it to a higher address");
     }
     if (!rc) {
         store32(mbi, MBI_FLAGS);
@@ -389,7 +378,7 @@ int multiboot_load(struct fw_cfg *fw, const struct multiboot_boot *b, char *err,
         if (flags & FLAG_VIDEO)
             want_video(k + header, b->kernel_size - (size_t)header, mbi);
         if (hand_over(fw, &im, at, mbi))
-            rc = fail(err, err_len, "out of memory");
+            rc = boot_refuse(err, err_len, "out of memory");
     }
     free(im.data);
     return rc;
