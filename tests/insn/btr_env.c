@@ -573,6 +573,7 @@ void small_enter(struct machine *v, const struct env *e)
     c->efer = e->efer;
     c->cpl = e->cpl;
     memmap_changed(v->m);
+    memset(c->pdpte, 0, sizeof c->pdpte); /* what an environment before has left */
     if (e->pae)
         c->mem->load_pdptes(c);
 }
