@@ -281,7 +281,7 @@ static int new_process(const struct setting *s, const struct state_at *from, con
     char number[16], place[POINTS_MAX + 1][32];
     char *argv[POINTS_MAX + 10] = { TEXT("snapshot"), TEXT("-process"), number,        TEXT(s->engine),
                                     TEXT(s->roms),    TEXT(s->images),  TEXT(s->seed), place[0] };
-    int status;
+    int status = 0;
     unsigned n;
     pid_t pid;
 
