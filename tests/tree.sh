@@ -48,7 +48,8 @@ done)"
 if command -v clang >/dev/null; then
     flags="-std=gnu11 -D_GNU_SOURCE -I. $(pkg-config --cflags sdl2 capstone libseccomp libffi check)"
     flags="-fsyntax-only $flags -DCALLGATE_VERSION=\"x\" -DDATADIR=\"x\" -DROM_DIR=\"x\" -DHAVE_BT -Wall -Wextra"
-    verdict "clang has nothing to say" "$(find $own tests/unit tests/snapshot tests/vm -name '*.c' | xargs -P 2 -n 8 clang $flags 2>&1 |
+    verdict "clang has nothing to say" "$(find $own tests/unit tests/snapshot tests/vm \
+        -name '*.c' | xargs -P 2 -n 8 clang $flags 2>&1 |
         grep -E 'error|warning' | head -n 3)"
 else
     echo "skip - clang has nothing to say: clang is not installed"
