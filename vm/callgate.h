@@ -9,8 +9,8 @@
  *         status = vm_run(vm);
  *     vm_destroy(vm);
  *
- * A machine runs on the thread that calls vm_run(); vm_request() and vm_kick() may be called by any thread, all
- * else by that one, or between runs. Several machines may live in one process, each on a thread of its own. What
+ * A machine runs on the thread that calls vm_run(); vm_quit() and vm_reset() may be called by any thread, all else by
+ * that one, or between runs. Several machines may live in one process, each on a thread of its own. What
  * cannot be had of the host is said in one line on stderr.
  *
  * Copyright (c) The Callgate authors. SPDX-License-Identifier: MIT */
@@ -89,6 +89,7 @@ uint64_t vm_instructions(const struct vm *vm);
 /* Ask for the end, or a reset, between two instructions. From any thread, and from signal handlers. */
 void vm_quit(struct vm *vm);
 void vm_reset(struct vm *vm);
+/* Let it stand still, or go on. */
 void vm_pause(struct vm *vm, bool on);
 
 /* Take what the guest has sent by serial port n since the last call, for cfg.serial[n] = "ringbuf[:SIZE]" (what has

@@ -4,11 +4,16 @@
 #include "vm/vm.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 void vm_request(struct vm *m, enum reset_kind kind, int code)
 {
-    m->reset_kind = (int)kind;
-    m->reset_code = code;
+    if (kind == RESET_QUIT) { /* for good: a guest that resets itself just then does not undo it */
+        m->quit = true;
+    } else {
+        m->reset_code = code;
+        m->reset_kind = (int)kind;
+    }
     cpu_set_event(m->cpu, EVENT_KICK);
     evloop_notify(m->ev);
 }
@@ -44,10 +49,7 @@ static void reset(struct vm *m)
 /* Act on a request of the guest or the user. */
 static void handle_request(struct vm *m)
 {
-    int kind = m->reset_kind;
-
-    m->reset_kind = -1;
-    switch (kind) {
+    switch (atomic_exchange(&m->reset_kind, -1)) {
     case RESET_SYSTEM:
         if (m->cfg.no_reboot)
             m->quit = true;
@@ -64,7 +66,6 @@ static void handle_request(struct vm *m)
         m->quit = true;
         m->status = m->reset_code;
         break;
-    case RESET_QUIT: m->quit = true; break;
     }
 }
 

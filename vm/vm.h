@@ -31,9 +31,9 @@ struct vm {
     bool monitor_shared;            /* ... is a front of stdio_mux */
     struct block *drive[VM_DRIVES]; /* NULL: no drive */
     bool paused;                    /* the monitor's stop */
-    bool quit;
-    int status;     /* exit status */
-    int reset_kind; /* an enum reset_kind asked for, or -1 */
+    _Atomic bool quit;
+    int status;             /* exit status */
+    _Atomic int reset_kind; /* an enum reset_kind asked for, or -1 */
     int reset_code;
     void *files[16]; /* file contents handed to the board */
     unsigned file_count;
